@@ -1,0 +1,124 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Where the arrays live: NumPy on the CPU, or torch on a device; torch is imported late."""
+
+from typing import Any, Dict, Optional, Protocol
+import ctypes
+import importlib.util
+
+import numpy as np
+
+from liquid_ros.errors import DeviceError
+
+DEVICES = ('auto', 'cuda', 'cpu')
+
+
+class Backend(Protocol):
+    """Moves arrays in and out; label names the real device."""
+
+    label: str
+
+    def asarray(self, array: np.ndarray) -> Any:
+        """Return the array on the device, float64."""
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """Return the array as NumPy, on the CPU."""
+
+    def rows_finite(self, state: Dict[str, Any]) -> Any:
+        """Return (B,) bool: True where every number of the row is finite."""
+
+    def grow(self, old: Optional[Any], like: Any, capacity: int) -> Any:
+        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
+
+
+class NumpyBackend:
+    """The CPU path: no torch in the process."""
+
+    label = 'cpu (numpy)'
+
+    def asarray(self, array: np.ndarray) -> np.ndarray:
+        """Return the array as it is."""
+        return array
+
+    def to_numpy(self, array: np.ndarray) -> np.ndarray:
+        """Return the array as it is."""
+        return array
+
+    def rows_finite(self, state: Dict[str, np.ndarray]) -> np.ndarray:
+        """Return (B,) bool: True where every number of the row is finite."""
+        flat = [array.reshape(len(array), -1) for array in state.values()]
+        return np.isfinite(np.concatenate(flat, axis=1)).all(axis=1)
+
+    def grow(self, old: Optional[np.ndarray], like: np.ndarray, capacity: int) -> np.ndarray:
+        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
+        new = np.zeros((capacity,) + like.shape[1:], dtype=like.dtype)
+        if old is not None:
+            new[:len(old)] = old
+        return new
+
+
+class TorchBackend:
+    """A torch device, 'cuda', 'cuda:1' or 'cpu'; float64 as on the NumPy path."""
+
+    def __init__(self, device: str) -> None:
+        """Import torch and take the device; DeviceError where it is not there."""
+        try:
+            import torch
+        except ImportError as error:
+            raise DeviceError(f'got device {device!r}, but torch is not installed') from error
+        if device.startswith('cuda') and not torch.cuda.is_available():
+            raise DeviceError(f'got device {device!r}, but torch {torch.__version__} sees no '
+                              'CUDA device; use auto or cpu')
+        self._torch = torch
+        self.device = torch.device(device)
+        name = torch.cuda.get_device_name(self.device) if device.startswith('cuda') else 'torch'
+        self.label = f'{device} ({name})'
+
+    def asarray(self, array: np.ndarray) -> Any:
+        """Return the array on the device, float64."""
+        return self._torch.as_tensor(array, dtype=self._torch.float64, device=self.device)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """Return the array as NumPy, on the CPU."""
+        return array.detach().cpu().numpy()
+
+    def rows_finite(self, state: Dict[str, Any]) -> Any:
+        """Return (B,) bool: True where every number of the row is finite."""
+        flat = [array.reshape(len(array), -1) for array in state.values()]
+        return self._torch.isfinite(self._torch.cat(flat, 1)).all(1)
+
+    def grow(self, old: Optional[Any], like: Any, capacity: int) -> Any:
+        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
+        new = like.new_zeros((capacity,) + tuple(like.shape[1:]))
+        if old is not None:
+            new[:len(old)] = old
+        return new
+
+
+def pick_backend(device: str) -> Backend:
+    """
+    Return the backend for 'auto', 'cuda' or 'cpu'.
+
+    auto takes CUDA where torch sees a device, else NumPy; torch is not even imported on a
+    machine without torch or without an NVIDIA driver.
+    Errors: DeviceError for an unknown name, or for 'cuda' where there is none.
+    """
+    if device not in DEVICES:
+        raise DeviceError(f'got device {device!r}, expected one of {", ".join(DEVICES)}')
+    if device == 'cuda':
+        return TorchBackend('cuda')
+    if device == 'auto' and _has_nvidia_driver() and importlib.util.find_spec('torch'):
+        try:
+            return TorchBackend('cuda')
+        except DeviceError:
+            pass
+    return NumpyBackend()
+
+
+def _has_nvidia_driver() -> bool:
+    try:
+        ctypes.CDLL('libcuda.so.1')
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""R3 and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
+
+from liquid_ros.arrays import Array, namespace
+
+SMALL_RAD = 1e-4  # below it the Taylor series is exact to float64 rounding
+
+
+def quat_multiply(q_a: Array, q_b: Array) -> Array:
+    """Return the Hamilton product of quaternions xyzw (..., 4)."""
+    xp = namespace(q_a)
+    ax, ay, az, aw = (q_a[..., i] for i in range(4))
+    bx, by, bz, bw = (q_b[..., i] for i in range(4))
+    return xp.stack([
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz], -1)
+
+
+def quat_conjugate(quat_xyzw: Array) -> Array:
+    """Return the inverse of unit quaternions (..., 4)."""
+    xp = namespace(quat_xyzw)
+    return xp.concatenate([-quat_xyzw[..., :3], quat_xyzw[..., 3:]], -1)
+
+
+def quat_normalise(quat_xyzw: Array) -> Array:
+    """Return unit quaternions (..., 4); a zero quaternion has no direction and gives NaN."""
+    xp = namespace(quat_xyzw)
+    return quat_xyzw / xp.sqrt((quat_xyzw * quat_xyzw).sum(-1))[..., None]
+
+
+def quat_exp(rotvec: Array) -> Array:
+    """Return the unit quaternion (..., 4) of a rotation vector (..., 3) in rad."""
+    xp = namespace(rotvec)
+    square = (rotvec * rotvec).sum(-1)[..., None]
+    small = square < SMALL_RAD**2
+    angle = xp.sqrt(xp.where(small, xp.ones_like(square), square))  # double where: finite gradient
+    half_sinc = xp.where(small, 0.5 - square / 48.0, xp.sin(0.5 * angle) / angle)
+    cosine = xp.where(small, 1.0 - square / 8.0, xp.cos(0.5 * angle))
+    return xp.concatenate([rotvec * half_sinc, cosine], -1)
+
+
+def quat_log(quat_xyzw: Array) -> Array:
+    """Return the shortest rotation vector (..., 3) in rad; q and -q are the same rotation."""
+    xp = namespace(quat_xyzw)
+    vector, scalar = quat_xyzw[..., :3], quat_xyzw[..., 3:]
+    sign = xp.where(scalar < 0, -xp.ones_like(scalar), xp.ones_like(scalar))
+    scalar = scalar * sign
+    square = (vector * vector).sum(-1)[..., None]
+    small = square < SMALL_RAD**2
+    norm = xp.sqrt(xp.where(small, xp.ones_like(square), square))
+    # 2 atan(n / w) / n = 2 / w (1 - n^2 / (3 w^2) + ...)
+    safe = xp.where(small, scalar, xp.ones_like(scalar))
+    series = 2.0 / safe - 2.0 * square / (3.0 * safe**3)
+    return vector * sign * xp.where(small, series, 2.0 * xp.arctan2(norm, scalar) / norm)
+
+
+def minus(rows_a: Array, rows_b: Array) -> Array:
+    """
+    Return the tangent (..., A) that takes rows_b to rows_a.
+
+    Position: a - b in the fixed frame. Rotation: log(b^-1 a) in the body frame of b.
+    """
+    xp = namespace(rows_a)
+    position = rows_a[..., :3] - rows_b[..., :3]
+    if rows_a.shape[-1] == 3:
+        return position
+    turn = quat_log(quat_multiply(quat_conjugate(rows_b[..., 3:]), rows_a[..., 3:]))
+    return xp.concatenate([position, turn], -1)
+
+
+def plus(rows: Array, tangent: Array) -> Array:
+    """Return rows (..., 3 | 7) moved by a tangent (..., A): p + d, q exp(r), normalised."""
+    xp = namespace(rows)
+    position = rows[..., :3] + tangent[..., :3]
+    if rows.shape[-1] == 3:
+        return position
+    turned = quat_multiply(rows[..., 3:], quat_exp(tangent[..., 3:]))
+    return xp.concatenate([position, quat_normalise(turned)], -1)

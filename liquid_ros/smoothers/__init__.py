@@ -1,0 +1,15 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The registry: a new smoother is one file and one line here."""
+
+from typing import Callable, Dict
+
+from liquid_ros.smoothers.base import Estimate, Smoother, State
+from liquid_ros.smoothers.ema import Ema
+
+__all__ = ['Estimate', 'SMOOTHERS', 'Smoother', 'State']
+
+SMOOTHERS: Dict[str, Callable[..., Smoother]] = {
+    'ema': Ema,
+}
