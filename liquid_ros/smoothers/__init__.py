@@ -7,9 +7,14 @@ from typing import Callable, Dict
 
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.ema import Ema
+from liquid_ros.smoothers.kalman import Kalman, KalmanGated
+from liquid_ros.smoothers.one_euro import OneEuro
 
 __all__ = ['Estimate', 'SMOOTHERS', 'Smoother', 'State']
 
 SMOOTHERS: Dict[str, Callable[..., Smoother]] = {
     'ema': Ema,
+    'one_euro': OneEuro,
+    'kalman': Kalman,
+    'kalman_gated': KalmanGated,
 }

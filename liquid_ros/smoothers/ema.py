@@ -6,9 +6,12 @@
 from dataclasses import dataclass
 from typing import Tuple
 
-from liquid_ros.arrays import Array, namespace, tangent_size
+from liquid_ros.arrays import Array, namespace
+from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Estimate, State
+
+MEMORY = 64.0  # messages that the innovation variance is averaged over
 
 
 @dataclass(frozen=True)
@@ -16,15 +19,23 @@ class Ema:
     """
     First-order low pass with time constant tau_s; positions and rotations alike.
 
-    y' = y + (1 - exp(-dt / tau)) (z - y).
+    y' = y + (1 - exp(-dt / tau)) (z - y). The model is a point at rest, so the twist is zero.
+    tau_s: seconds, a float or (B, 1) with one value per stream.
+    Errors: ParameterError where tau_s is not positive.
     """
 
-    tau_s: float = 0.1
+    tau_s: Array = 0.1
+
+    def __post_init__(self) -> None:
+        """Check the setting."""
+        require_positive(tau_s=self.tau_s)
 
     def init(self, rows: Array) -> Tuple[State, Estimate]:
         """Return the state after the first message; the estimate is the measurement."""
-        zero = 0.0 * minus(rows, rows)
-        return {'rows': rows, 'square': zero}, self._estimate(rows, zero, zero, 1.0)
+        zero = namespace(rows).zeros_like(minus(rows, rows))
+        first = plus(rows, zero)
+        state = {'rows': first, **no_spread(zero)}
+        return state, Estimate(first, zero, zero, *unjudged(zero))
 
     def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
         """Return the state after one more message."""
@@ -32,11 +43,48 @@ class Ema:
         gain = -xp.expm1(-dt_s / self.tau_s)
         innovation = minus(rows, state['rows'])
         filtered = plus(state['rows'], gain * innovation)
-        square = state['square'] + gain * (innovation * innovation - state['square'])
-        return ({'rows': filtered, 'square': square},
-                self._estimate(filtered, square * gain, 0.0 * innovation, gain))
+        spread = next_spread(state, innovation, gain)
+        return {'rows': filtered, **spread}, Estimate(
+            filtered, spread['share'] * spread['square'], xp.zeros_like(innovation),
+            nis(innovation, spread['square']), unjudged(innovation)[1])
 
-    def _estimate(self, rows: Array, variance: Array, twist: Array, gain: object) -> Estimate:
-        groups = tangent_size(rows.shape[-1]) // 3
-        ones = 0.0 * variance[..., :groups] + 1.0
-        return Estimate(rows, variance, twist, 3.0 * ones, ones)
+
+def no_spread(zero: Array) -> State:
+    """Return the innovation statistics of streams with one message; zero (B, A)."""
+    return {'square': zero, 'share': zero + 1.0, 'count': zero[:, :1]}
+
+
+def next_spread(state: State, innovation: Array, gain: Array) -> State:
+    """
+    Return the innovation statistics after a message that was followed with this gain.
+
+    square: (B, A) S, the mean of innovation^2 over the last MEMORY messages, roughly.
+    share: (B, A) w, the error's variance over S. One message alone has w = 1; a constant gain g
+    leads to w = g, the prior variance of the random-walk Kalman filter with that gain. On white
+    noise around a point at rest the error is half of it; the lag behind a motion is not in it.
+    """
+    count = namespace(gain).clip(state['count'] + 1.0, 0.0, MEMORY)
+    square = state['square'] + (innovation * innovation - state['square']) / count
+    share = state['share'] + gain * (gain - state['share'])
+    return {'square': square, 'share': share, 'count': count}
+
+
+def nis(innovation: Array, square: Array) -> Array:
+    """Return (B, G) sums of innovation^2 / S over groups of three axes; 0 where S is 0."""
+    xp = namespace(square)
+    ratio = innovation * innovation / xp.where(square > 0.0, square, xp.ones_like(square))
+    return ratio.reshape(len(ratio), -1, 3).sum(-1)
+
+
+def unjudged(tangent: Array) -> Tuple[Array, Array]:
+    """Return NIS (B, G) at its expected value 3 and weight (B, G) 1; tangent (B, A)."""
+    ones = namespace(tangent).ones_like(tangent[:, ::3])
+    return 3.0 * ones, ones
+
+
+def require_positive(**settings: Array) -> None:
+    """Raise ParameterError where a float or any number of an array is not above zero."""
+    for name, value in settings.items():
+        above = value > 0.0
+        if not (above if isinstance(above, bool) else bool(above.all())):
+            raise ParameterError(f'got {name} {value!r}, expected more than 0')
