@@ -1,0 +1,50 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Commands; each module is a parser, a use case function and an entry."""
+
+from typing import Callable, NoReturn, Optional
+import argparse
+import os
+import sys
+
+from liquid_ros.errors import LiquidError
+
+OK, FAILED, USAGE, PIPE_CLOSED, INTERRUPTED = 0, 1, 2, 141, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all the others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with 2."""
+        print(f'liquid_ros: error: {message} (see {self.prog} --help)', file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def guarded(use_case: Callable[[], Optional[int]]) -> int:
+    """
+    Run a command and return its exit status.
+
+    A user's mistake is one line and 1, Ctrl-C is silence and 130, a closed pipe is silence.
+    """
+    try:
+        status = use_case() or OK
+        sys.stdout.flush()
+        return status
+    except LiquidError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        # Python flushes stdout at exit: let it go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        name = f'{error.filename}: ' if error.filename else ''
+        return _fail(f'{name}{error.strerror or error}')
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _fail(text: str) -> int:
+    print(f'liquid_ros: error: {" ".join(text.split())}', file=sys.stderr)
+    return FAILED

@@ -1,0 +1,57 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One way to open any recording, TUM, CSV or rosbag2, and to write any from any."""
+
+from pathlib import Path
+from typing import Sequence
+import os
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.bag import BagSource, open_bag, storage_of, STORAGES, write_bag
+from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
+from liquid_ros.evaluation.text import open_text, write_text
+
+
+def is_bag(path: Path) -> bool:
+    """Return whether a path names a rosbag2: a folder, .mcap or .db3."""
+    return path.is_dir() or path.suffix.lower() in STORAGES
+
+
+def open_source(path: Path, topics: Sequence[str] = ()) -> OpenSource:
+    """
+    Open a recording by its extension; what is neither a bag nor .csv is read as TUM.
+
+    topics: names or globs, for a bag only.
+    Errors: InputError in the opened block.
+    """
+    if is_bag(path):
+        return open_bag(path, topics)
+    if topics:
+        raise InputError(f'{path}: got topic {topics[0]!r}, but only a bag has topics')
+    return open_text(path, path.suffix.lower() == '.csv')
+
+
+def open_sink(path: Path, source: Source, is_folder: bool = False) -> OpenSink:
+    """
+    Open the output by its extension; without one, a bag's output is a bag folder.
+
+    is_folder: the user said so, with a closing slash.
+    Errors: InputError for a bag with many topics into one text file.
+    """
+    from_bag = isinstance(source, BagSource)
+    if is_folder or is_bag(path) or (from_bag and not path.suffix and not path.exists()):
+        return write_bag(path, storage_of(source.path) if from_bag else '.mcap', source)
+    if isinstance(source, BagSource) and len({c.topic for c in source.chosen}) > 1:
+        there = ', '.join(f'{c.topic} ({c.msgtype})' for c in source.chosen)
+        raise InputError(f'{source.path}: a text file takes one topic, expected --topic with '
+                         f'one of {there}')
+    return write_text(path, path.suffix.lower() == '.csv', source.width)
+
+
+def refuse_overlap(source: Path, output: Path) -> None:
+    """Raise InputError where writing the output would touch the input."""
+    a, b = source.resolve(), output.resolve()
+    same = a == b or a in b.parents or b in a.parents
+    if same or (source.exists() and output.exists() and os.path.samefile(source, output)):
+        raise InputError(f'{output}: would overwrite the input {source}')

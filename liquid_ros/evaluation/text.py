@@ -1,0 +1,142 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""TUM and CSV recordings: exact stamps, numbers that read back as they were written."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+import csv
+
+import numpy as np
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.sample import POSE_FIELDS, replacing, Sample, Sink
+from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
+
+TUM_FIELDS = ('t',) + POSE_FIELDS
+IDENTITY = (0.0, 0.0, 0.0, 1.0)
+
+# The name of a CSV's time column says its unit.
+TIME_COLUMNS: Dict[str, Callable[[str], int]] = {
+    't': seconds_to_ns, 'stamp': seconds_to_ns, 'stamp_ns': int}
+
+
+class Layout(NamedTuple):
+    """Where the time and the 3 or 7 numbers of a row stand among a line's columns."""
+
+    columns: int
+    time: int
+    to_ns: Callable[[str], int]
+    numbers: Tuple[int, ...]
+
+
+TUM_LAYOUT = Layout(8, 0, seconds_to_ns, tuple(range(1, 8)))
+
+
+class TextSource:
+    """A TUM or CSV file; also a pipe, then without a total."""
+
+    def __init__(self, path: Path, stream: IO[str], is_csv: bool) -> None:
+        """Read a CSV's header; InputError where it names no usable columns."""
+        self.path = path
+        self.total: Optional[int] = _count_lines(path)
+        self._line = 0
+        if is_csv:
+            self._records: Iterator[List[str]] = csv.reader(stream, skipinitialspace=True)
+            self._layout = self._read_header()
+        else:
+            self._records = (line.split() for line in stream)
+            self._layout = TUM_LAYOUT
+        self.width = len(self._layout.numbers)
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield one sample a line; InputError at the first line that is none."""
+        empty = True
+        to_ns, time, numbers = self._layout.to_ns, self._layout.time, self._layout.numbers
+        for fields in self._read():
+            try:
+                if len(fields) != self._layout.columns:
+                    raise ValueError(f'got {len(fields)} columns, expected '
+                                     f'{self._layout.columns}')
+                stamp_ns = to_ns(fields[time])
+                row = np.array([float(fields[i]) for i in numbers])
+            except ValueError as error:
+                raise InputError(f'{self.path}:{self._line}: {error}') from error
+            empty = False
+            yield Sample('', stamp_ns, row, stamp_ns)
+        if empty:
+            raise InputError(f'{self.path}: is empty, expected rows of {self._expected()}')
+
+    def _read(self) -> Iterator[List[str]]:
+        """Yield the fields of each line that is neither blank nor a comment."""
+        try:
+            for fields in self._records:
+                self._line += 1
+                if fields and not fields[0].startswith('#'):
+                    yield fields
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f'{self.path}: is not a text file after line {self._line}, '
+                             f'expected rows of {self._expected()}') from error
+
+    def _expected(self) -> str:
+        return ' '.join(TUM_FIELDS)
+
+    def _read_header(self) -> Layout:
+        names = next(self._read(), [])
+        names = [name.strip().lower() for name in names]
+        times = [name for name in TIME_COLUMNS if name in names]
+        here = [name for name in POSE_FIELDS if name in names]
+        if len(times) != 1 or tuple(here) not in (POSE_FIELDS[:3], POSE_FIELDS):
+            raise InputError(f'{self.path}: got the CSV header {",".join(names)!r}, expected one '
+                             'of t, stamp, stamp_ns, then x y z and optionally qx qy qz qw')
+        return Layout(len(names), names.index(times[0]), TIME_COLUMNS[times[0]],
+                      tuple(names.index(name) for name in here))
+
+
+@contextmanager
+def open_text(path: Path, is_csv: bool) -> Iterator[TextSource]:
+    """Open a text recording; InputError where there is none."""
+    if not path.exists():
+        raise InputError(f'{path}: no such file')
+    with open(path, encoding='utf-8-sig', newline='' if is_csv else None) as stream:
+        yield TextSource(path, stream, is_csv)
+
+
+@contextmanager
+def write_text(path: Path, is_csv: bool, width: int) -> Iterator[Sink]:
+    """
+    Yield a function that appends a smoothed row under its sample's stamp.
+
+    width: 3 or 7; a TUM row of a point carries the identity quaternion.
+    The file appears under its name when the block ends well; a pipe gets rows as they come.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with open(path, 'w', encoding='utf-8') as stream:
+            yield _text_sink(stream, is_csv, width)
+        return
+    with replacing(path) as fresh:
+        with open(fresh, 'w', encoding='utf-8', newline='\n') as stream:
+            yield _text_sink(stream, is_csv, width)
+
+
+def _text_sink(stream: IO[str], is_csv: bool, width: int) -> Sink:
+    separator = ',' if is_csv else ' '
+    tail: Sequence[float] = () if is_csv or width == 7 else IDENTITY
+    if is_csv:
+        stream.write(','.join(('t',) + POSE_FIELDS[:width]) + '\n')
+    else:
+        stream.write('# ' + ' '.join(TUM_FIELDS) + '\n')
+
+    def write(sample: Sample, row: np.ndarray) -> None:
+        numbers = [repr(value) for value in (*row.tolist(), *tail)]  # repr reads back exactly
+        stream.write(separator.join([ns_to_seconds_text(sample.stamp_ns), *numbers]) + '\n')
+
+    return write
+
+
+def _count_lines(path: Path) -> Optional[int]:
+    if not path.is_file():
+        return None
+    with open(path, 'rb') as stream:
+        return sum(block.count(b'\n') for block in iter(lambda: stream.read(1 << 20), b''))
