@@ -13,10 +13,10 @@ def quat_multiply(q_a: Array, q_b: Array) -> Array:
     xp = namespace(q_a)
     ax, ay, az, aw = (q_a[..., i] for i in range(4))
     bx, by, bz, bw = (q_b[..., i] for i in range(4))
-    return xp.stack([
+    return xp.stack([  # in this order the vector part of conj(q) q is 0 to the bit
         aw * bx + ax * bw + ay * bz - az * by,
-        aw * by - ax * bz + ay * bw + az * bx,
-        aw * bz + ax * by - ay * bx + az * bw,
+        aw * by + ay * bw + az * bx - ax * bz,
+        aw * bz + az * bw + ax * by - ay * bx,
         aw * bw - ax * bx - ay * by - az * bz], -1)
 
 
