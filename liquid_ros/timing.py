@@ -4,6 +4,7 @@
 """The one place that decides what a time stamp means for a stream."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Optional, Tuple
 
@@ -64,14 +65,16 @@ def seconds_to_ns(text: str) -> int:
 
     Digits are kept as they are written, with no detour through a float: epoch seconds
     with nine decimals do not fit into one.
-    Errors: ValueError where the text is not a finite decimal number.
+    Errors: ValueError where the text is not a decimal number, or its nanoseconds do not fit
+    into 64 bits.
     """
-    from decimal import Decimal, InvalidOperation
     try:
-        value = Decimal(text.strip())
-        return int((value * NS_PER_S).to_integral_value())
-    except (InvalidOperation, OverflowError) as error:
-        raise ValueError(f'got {text!r}, expected seconds as a decimal number') from error
+        stamp_ns = (Decimal(text.strip()) * NS_PER_S).to_integral_value()
+        if -2**63 <= stamp_ns < 2**63:
+            return int(stamp_ns)
+    except ArithmeticError:  # no number, NaN, or beyond what Decimal holds
+        pass
+    raise ValueError(f'got {text!r}, expected seconds as a decimal number')
 
 
 def ns_to_seconds_text(stamp_ns: int) -> str:
