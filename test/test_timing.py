@@ -1,0 +1,93 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Every arrival, at its exact border; stamps as text, to the nanosecond."""
+
+import decimal
+
+from hypothesis import given, strategies as st
+import pytest
+
+from liquid_ros.timing import (
+    ACCEPTED, arrive, Arrival, ns_to_seconds_text, NS_PER_S, RESTARTS, seconds_to_ns, TimePolicy)
+
+POLICY = TimePolicy(gap_reset_ns=5 * NS_PER_S, jump_reset_ns=NS_PER_S)
+EPOCH_NS = 1_700_000_000_123_456_789
+
+stamps = st.integers(-2**63, 2**63 - 1)
+
+
+@pytest.mark.parametrize('start', [0, -3, EPOCH_NS])
+@pytest.mark.parametrize('delta_ns, arrival', [
+    (1, Arrival.STEP),
+    (5 * NS_PER_S, Arrival.STEP),
+    (5 * NS_PER_S + 1, Arrival.GAP),
+    (0, Arrival.DUPLICATE),
+    (-1, Arrival.LATE),
+    (-NS_PER_S, Arrival.LATE),
+    (-NS_PER_S - 1, Arrival.JUMP),
+])
+def test_each_arrival_at_its_border(start, delta_ns, arrival):
+    got, dt_s = arrive(start, start + delta_ns, POLICY)
+    assert got is arrival
+    assert dt_s == (delta_ns / NS_PER_S if arrival is Arrival.STEP else 0.0)
+
+
+@pytest.mark.parametrize('stamp_ns', [0, -1, EPOCH_NS])
+def test_nothing_before_is_first(stamp_ns):
+    assert arrive(None, stamp_ns, POLICY) == (Arrival.FIRST, 0.0)
+
+
+def test_stamp_zero_is_a_stamp():
+    assert arrive(0, 0, POLICY) == (Arrival.DUPLICATE, 0.0)
+    assert arrive(0, 10_000_000, POLICY) == (Arrival.STEP, 0.01)
+    assert arrive(-10_000_000, 0, POLICY) == (Arrival.STEP, 0.01)
+
+
+@given(stamps, stamps)
+def test_only_a_step_has_a_dt(last_ns, stamp_ns):
+    arrival, dt_s = arrive(last_ns, stamp_ns, POLICY)
+    assert (dt_s > 0.0) == (arrival is Arrival.STEP)
+    assert RESTARTS < ACCEPTED
+    assert (arrival in ACCEPTED) == (arrival not in (Arrival.DUPLICATE, Arrival.LATE))
+
+
+@given(stamps, st.integers(1, 5 * NS_PER_S))
+def test_dt_does_not_depend_on_the_epoch(start_ns, delta_ns):
+    assert arrive(start_ns, start_ns + delta_ns, POLICY) == arrive(0, delta_ns, POLICY)
+
+
+def test_policy_from_seconds():
+    assert TimePolicy.from_seconds(0.1, 1e-9) == TimePolicy(100_000_000, 1)
+    assert TimePolicy() == POLICY
+
+
+@given(stamps)
+def test_text_keeps_every_nanosecond(stamp_ns):
+    text = ns_to_seconds_text(stamp_ns)
+    assert seconds_to_ns(text) == stamp_ns
+    assert len(text.split('.')[1]) == 9
+    assert decimal.Decimal(text) == decimal.Decimal(stamp_ns).scaleb(-9)
+
+
+@pytest.mark.parametrize('text, stamp_ns', [
+    ('0', 0), ('0.0', 0), ('-0.000000001', -1), ('1.5', 1_500_000_000), (' 2 \n', 2 * NS_PER_S),
+    ('1700000000.123456789', EPOCH_NS), ('1.700000000123456789e9', EPOCH_NS), ('1e-9', 1),
+    ('.5', 500_000_000), ('1e-30', 0), ('0.0000000014', 1), ('0.0000000016', 2),
+])
+def test_text_to_ns(text, stamp_ns):
+    assert seconds_to_ns(text) == stamp_ns
+
+
+@given(st.floats(-1e6, 1e6))
+def test_digits_past_the_ninth_are_rounded(seconds):
+    assert abs(seconds_to_ns(repr(seconds)) - decimal.Decimal(repr(seconds)) * NS_PER_S) <= 0.5
+
+
+@pytest.mark.parametrize('text', [
+    '', 'abc', '1.2.3', 'nan', 'sNaN', 'inf', '-Infinity', '1e400', '1e999999', '1e99999999999',
+    '9223372036.854775808', '-9223372036.854775809', '0x10', '1,5'])
+def test_what_is_no_stamp_is_one_line(text):
+    with pytest.raises(ValueError, match='expected seconds as a decimal number') as caught:
+        seconds_to_ns(text)
+    assert repr(text) in str(caught.value) and '\n' not in str(caught.value)
