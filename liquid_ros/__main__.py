@@ -3,9 +3,9 @@
 
 """The command line: python -m liquid_ros COMMAND; a command is imported when it is asked for."""
 
-from typing import List, Optional
 import importlib
 import sys
+from typing import List, Optional
 
 from liquid_ros import __version__
 

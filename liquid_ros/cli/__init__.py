@@ -3,10 +3,10 @@
 
 """Commands; each module is a parser, a use case function and an entry."""
 
-from typing import Callable, NoReturn, Optional
 import argparse
 import os
 import sys
+from typing import Callable, NoReturn, Optional
 
 from liquid_ros.errors import LiquidError
 

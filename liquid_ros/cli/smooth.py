@@ -3,16 +3,15 @@
 
 """Smooth a recording with the node's own StreamBank; no running ROS is needed."""
 
-from pathlib import Path
-from typing import Any, Iterable, Iterator, Optional, Sequence, TYPE_CHECKING
 import argparse
-import math
+from pathlib import Path
 import sys
 import time
+from typing import Any, Iterable, Iterator, Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser
-from liquid_ros.errors import ParameterError
-from liquid_ros.timing import NS_PER_S, TimePolicy
+from liquid_ros.params import from_mapping, Params
+from liquid_ros.timing import TimePolicy
 
 if TYPE_CHECKING:
     from liquid_ros.evaluation.replay import Tally
@@ -30,22 +29,22 @@ A bag keeps all its topics and gains <topic>/smoothed."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    policy = TimePolicy()
+    defaults = Params()
     p = Parser(prog='liquid_ros smooth', description=DESCRIPTION,
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('input', metavar='INPUT')
     p.add_argument('-o', '--output', metavar='OUTPUT', required=True)
     p.add_argument('--topic', action='append', default=[], metavar='T',
                    help='a topic of the bag, or a glob; may be repeated (default: all supported)')
-    p.add_argument('--device', default='auto', metavar='auto|cuda|cpu',
-                   help='where to compute (default: auto)')
-    p.add_argument('--smoother', default='liquid', metavar='NAME',
-                   help='a smoother of the registry (default: liquid)')
+    p.add_argument('--device', default=defaults.device, metavar='auto|cuda|cpu',
+                   help='where to compute (default: %(default)s)')
+    p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
+                   help='a smoother of the registry (default: %(default)s)')
     p.add_argument('--checkpoint', default='', metavar='FILE',
                    help='weights, .safetensors (default: those of the package)')
-    p.add_argument('--gap-reset', type=float, default=policy.gap_reset_ns / NS_PER_S,
+    p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s,
                    metavar='S', help='start anew after a gap this long (default: %(default)s s)')
-    p.add_argument('--jump-reset', type=float, default=policy.jump_reset_ns / NS_PER_S,
+    p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s,
                    metavar='S', help='start anew when stamps go back further than this '
                    '(default: %(default)s s)')
     return p
@@ -91,20 +90,13 @@ def progress(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
                      disable=not sys.stderr.isatty()))
 
 
-def positive_seconds(name: str, value: float) -> float:
-    """Return the value; ParameterError where it is no positive finite number."""
-    if not (value > 0 and math.isfinite(value)):
-        raise ParameterError(f'got {name} {value}, expected a positive number of seconds')
-    return value
-
-
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit status."""
     args = parser().parse_args(argv)
 
     def use_case() -> None:
-        policy = TimePolicy.from_seconds(positive_seconds('--gap-reset', args.gap_reset),
-                                         positive_seconds('--jump-reset', args.jump_reset))
+        checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
+        policy = TimePolicy.from_seconds(checked.gap_reset_s, checked.jump_reset_s)
         smooth(Path(args.input), Path(args.output), topics=args.topic, smoother=args.smoother,
                checkpoint=args.checkpoint, device=args.device, policy=policy,
                is_folder=args.output.endswith('/'))

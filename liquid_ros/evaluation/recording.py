@@ -3,9 +3,9 @@
 
 """One way to open any recording, TUM, CSV or rosbag2, and to write any from any."""
 
+import os
 from pathlib import Path
 from typing import Sequence
-import os
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.bag import BagSource, open_bag, storage_of, STORAGES, write_bag

@@ -35,7 +35,7 @@ class Tally:
                 self.restarts[arrival.value] += 1
 
     def __str__(self) -> str:
-        """Return one line, such as '9 in, 7 out, 2 dropped (late 2), restarted (gap 1)'."""
+        """Return one line, such as '9 in, 7 out, 2 dropped (late 2)'."""
         text = f'{self.received} in, {self.accepted} out, {sum(self.drops.values())} dropped'
         text += _listed(self.drops)
         if self.restarts:

@@ -4,11 +4,11 @@
 """What a recording is made of, and how an output comes into being all at once or not at all."""
 
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Callable, ContextManager, Iterator, NamedTuple, Optional, Protocol
 import os
+from pathlib import Path
 import secrets
 import shutil
+from typing import Callable, ContextManager, Iterator, NamedTuple, Optional, Protocol
 
 import numpy as np
 

@@ -4,9 +4,9 @@
 """TUM and CSV recordings: exact stamps, numbers that read back as they were written."""
 
 from contextlib import contextmanager
+import csv
 from pathlib import Path
 from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Sequence, Tuple
-import csv
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class TextSource:
                     raise ValueError(f'got {len(fields)} columns, expected '
                                      f'{self._layout.columns}')
                 stamp_ns = to_ns(fields[time])
+                if abs(stamp_ns) >= 2**63:
+                    raise ValueError(f'got the stamp {fields[time]!r}, expected less than 2^63 ns')
                 row = np.array([float(fields[i]) for i in numbers])
             except ValueError as error:
                 raise InputError(f'{self.path}:{self._line}: {error}') from error

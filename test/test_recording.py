@@ -1,0 +1,331 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Recordings: every number and stamp survives every format; a broken one is told in a line."""
+
+from pathlib import Path
+
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.bag import encode, new_bag, write_bag
+from liquid_ros.evaluation.bag_messages import KINDS, store
+from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
+from liquid_ros.evaluation.sample import replacing, Sample
+from liquid_ros.evaluation.text import open_text, write_text
+
+POSE = 'geometry_msgs/msg/PoseStamped'
+POINT = 'geometry_msgs/msg/PointStamped'
+NAMES = ['a.tum', 'a.txt', 'a.csv', 'a.mcap', 'a.db3', 'folder']
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+stamps = st.integers(-2**62, 2**62)
+
+
+def samples_of(path, topics=()):
+    with open_source(path, topics) as source:
+        return list(source.samples())
+
+
+def write_all(path, samples, width):
+    """Write samples as they are, in the format that the path's name says."""
+
+    class Text:
+        total = None
+
+    Text.path, Text.width = Path('nowhere.tum'), width
+    with open_sink(path, Text(), is_folder=not path.suffix) as write:
+        for sample in samples:
+            write(sample, sample.row)
+
+
+def some_samples(count=5, width=7, key=''):
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(count, width))
+    times = 1_700_000_000_123_456_789 + np.arange(count) * 33_333_333
+    return [Sample(key, int(t), row, int(t), 'map') for t, row in zip(times, rows)]
+
+
+def bag_with(path, topics, plugin=StoragePlugin.MCAP, samples=None):
+    """Write a bag of the same samples on each of {topic: type}."""
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        for topic, msgtype in topics.items():
+            connection = writer.add_connection(topic, msgtype, typestore=store())
+            for sample in some_samples() if samples is None else samples:
+                row = sample.row[:KINDS[msgtype].width]
+                writer.write(connection, sample.log_ns, encode(sample, row, msgtype))
+
+
+@given(rows=st.lists(st.tuples(stamps, st.tuples(*[finite] * 7)), min_size=1, max_size=5),
+       width=st.sampled_from([3, 7]), is_csv=st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_text_keeps_every_bit(tmp_path_factory, rows, width, is_csv):
+    path = tmp_path_factory.mktemp('text') / 'a'
+    with write_text(path, is_csv, width) as write:
+        for stamp_ns, row in rows:
+            write(Sample('', stamp_ns, None, 0), np.array(row[:width]))
+    with open_text(path, is_csv) as source:
+        back = list(source.samples())
+    assert [sample.stamp_ns for sample in back] == [stamp_ns for stamp_ns, _ in rows]
+    for sample, (_, row) in zip(back, rows):
+        expected = list(row[:width])
+        if not is_csv and width == 3:
+            expected += [0.0, 0.0, 0.0, 1.0]
+        assert sample.row.tobytes() == np.array(expected).tobytes()
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('width', [3, 7])
+def test_every_format_gives_back_what_went_in(tmp_path, name, width):
+    samples = some_samples(width=width)
+    write_all(tmp_path / name, samples, width)
+    back = samples_of(tmp_path / name)
+    assert [sample.stamp_ns for sample in back] == [sample.stamp_ns for sample in samples]
+    got = np.stack([sample.row for sample in back])
+    assert got[:, :width].tobytes() == np.stack([s.row for s in samples]).tobytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [name]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_an_output_replaces_an_older_one(tmp_path, name):
+    for count in (3, 5):
+        write_all(tmp_path / name, some_samples(count), 7)
+    assert len(samples_of(tmp_path / name)) == 5
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_what_fails_leaves_the_older_output_alone(tmp_path, name):
+    write_all(tmp_path / name, some_samples(3), 7)
+
+    def broken():
+        yield some_samples(1)[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all(tmp_path / name, broken(), 7)
+    assert len(samples_of(tmp_path / name)) == 3
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'folder' / 'thesis.tex').write_text('years')
+    with pytest.raises(InputError, match='not replaced'):
+        with replacing(tmp_path / 'folder'):
+            pass
+    assert (tmp_path / 'folder' / 'thesis.tex').read_text() == 'years'
+
+
+def test_a_bag_folder_names_its_storage_after_itself(tmp_path):
+    write_all(tmp_path / 'folder', some_samples(), 7)
+    assert {p.name for p in (tmp_path / 'folder').iterdir()} == {'folder.mcap', 'metadata.yaml'}
+
+
+def test_tum_comments_blanks_a_mark_of_bytes_and_windows_lines(tmp_path):
+    path = tmp_path / 'a.tum'
+    path.write_bytes(b'\xef\xbb\xbf# t x y z\r\n\r\n1.5 1 2 3 0 0 0 1\r\n  2.5 4\t5 6 0 0 0 1')
+    assert [s.stamp_ns for s in samples_of(path)] == [1_500_000_000, 2_500_000_000]
+
+
+@pytest.mark.parametrize('header, line, stamp_ns', [
+    ('t,x,y,z', '1.000000001,1,2,3', 1_000_000_001),
+    ('stamp,x,y,z', '1700000000.123456789,1,2,3', 1_700_000_000_123_456_789),
+    ('stamp_ns,x,y,z', '1700000000123456789,1,2,3', 1_700_000_000_123_456_789),
+    (' Z, Y ,note,X,T', '3,2,"a, b",1,5', 5_000_000_000)])
+def test_csv_columns_go_by_their_names(tmp_path, header, line, stamp_ns):
+    path = tmp_path / 'a.csv'
+    path.write_text(f'# recorded today\n{header}\n{line}\n')
+    sample, = samples_of(path)
+    assert sample.stamp_ns == stamp_ns
+    assert sample.row.tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize('name, text, match', [
+    ('a.tum', '', 'is empty'),
+    ('a.tum', '# only a comment\n\n', 'is empty'),
+    ('a.tum', '1 2 3\n', r'a\.tum:1: got 3 columns, expected 8'),
+    ('a.tum', '1 1 2 3 0 0 0 1\n2 1 2 3 0 0 0\n', r'a\.tum:2: got 7 columns'),
+    ('a.tum', '# c\n\n1 1 2 x 0 0 0 1\n', r"a\.tum:3: .*'x'"),
+    ('a.tum', 'noon 1 2 3 0 0 0 1\n', r"a\.tum:1: .*'noon'"),
+    ('a.tum', 'nan 1 2 3 0 0 0 1\n', r'a\.tum:1: '),
+    ('a.tum', '1e400 1 2 3 0 0 0 1\n', r'a\.tum:1: '),
+    ('a.csv', '', "got the CSV header ''"),
+    ('a.csv', 't,x,y,z\n', 'is empty'),
+    ('a.csv', 'x,y,z\n1,2,3\n', "got the CSV header 'x,y,z'"),
+    ('a.csv', 't,stamp_ns,x,y,z\n1,2,3,4,5\n', 'got the CSV header'),
+    ('a.csv', 't,x,y,z,qx\n1,2,3,4,5\n', 'got the CSV header'),
+    ('a.csv', 'stamp_ns,x,y,z\n1.5,1,2,3\n', r"a\.csv:2: .*'1\.5'"),
+    ('a.csv', 't,x,y,z\n1,2,3,4,5\n', r'a\.csv:2: got 5 columns, expected 4')])
+def test_text_that_cannot_be_read(tmp_path, name, text, match):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=match):
+        samples_of(tmp_path / name)
+
+
+@pytest.mark.parametrize('name', ['a.tum', 'a.csv', 'a.png'])
+def test_a_binary_file_is_no_text(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(InputError):
+        samples_of(tmp_path / name)
+
+
+@pytest.mark.parametrize('name', ['a.tum', 'a.csv', 'a.mcap', 'a.db3'])
+def test_a_missing_file(tmp_path, name):
+    with pytest.raises(InputError, match='no such file'):
+        samples_of(tmp_path / name)
+
+
+def test_a_folder_without_metadata(tmp_path):
+    with pytest.raises(InputError, match='metadata.yaml'):
+        samples_of(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['a.mcap', 'a.db3'])
+@pytest.mark.parametrize('keep', [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_truncated_bag(tmp_path, name, keep):
+    write_all(tmp_path / name, some_samples(2000), 7)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[:int(len(whole) * keep)])
+    with pytest.raises(InputError, match=name):
+        samples_of(tmp_path / name)
+
+
+@pytest.mark.parametrize('name', ['a.mcap', 'a.db3'])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_a_corrupt_bag_is_read_or_refused(tmp_path_factory, name, seed):
+    path = tmp_path_factory.mktemp('corrupt') / name
+    write_all(path, some_samples(50), 7)
+    data = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    rng = np.random.default_rng(seed)
+    data[rng.integers(0, len(data), 20)] = rng.integers(0, 256, 20)
+    path.write_bytes(data.tobytes())
+    try:
+        samples_of(path)
+    except InputError as error:
+        assert name in str(error) and '\n' not in str(error)
+
+
+@pytest.mark.parametrize('yaml', ['', '][', 'a: 1', 'rosbag2_bagfile_information: 3'])
+def test_broken_metadata(tmp_path, yaml):
+    bag_with(tmp_path / 'bag', {'/a': POSE})
+    (tmp_path / 'bag' / 'metadata.yaml').write_text(yaml)
+    with pytest.raises(InputError, match='not a readable rosbag2'):
+        samples_of(tmp_path / 'bag')
+
+
+def test_topics_by_name_and_glob(tmp_path):
+    bag_with(tmp_path / 'bag', {'/a/pose': POSE, '/b/pose': POSE, '/point': POINT})
+    assert {s.key for s in samples_of(tmp_path / 'bag')} == {'/a/pose', '/b/pose', '/point'}
+    assert {s.key for s in samples_of(tmp_path / 'bag', ['/*/pose'])} == {'/a/pose', '/b/pose'}
+    assert {s.key for s in samples_of(tmp_path / 'bag', ['/point'])} == {'/point'}
+
+
+def test_a_missing_topic_tells_which_there_are(tmp_path):
+    bag_with(tmp_path / 'bag', {'/a': POSE, '/b': POINT})
+    with pytest.raises(InputError, match=f"'/c'.*/a .{POSE}., /b .{POINT}."):
+        samples_of(tmp_path / 'bag', ['/a', '/c'])
+    with pytest.raises(InputError, match='only a bag has topics'):
+        open_source(tmp_path / 'a.tum', ['/a'])
+
+
+def test_bags_without_anything_to_smooth(tmp_path):
+    bag_with(tmp_path / 'silent', {'/a': POSE}, samples=[])
+    with pytest.raises(InputError, match='is empty, it has no message on /a'):
+        samples_of(tmp_path / 'silent')
+    with new_bag(tmp_path / 'void', '.mcap'):
+        pass
+    with pytest.raises(InputError, match='no topic of the types.*no topics'):
+        samples_of(tmp_path / 'void')
+
+
+@pytest.mark.parametrize('plugin', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_bag_to_bag_leaves_the_input_topics_untouched(tmp_path, plugin):
+    text = 'std_msgs/msg/String'
+    custom = 'acme_msgs/msg/Secret'
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    types.register(get_types_from_msg('int32 number\nstring word\n', custom))
+    with Writer(tmp_path / 'in', version=9, storage_plugin=plugin) as writer:
+        talk = writer.add_connection('/talk', text, typestore=types)
+        secret = writer.add_connection('/secret', custom, typestore=types)
+        pose = writer.add_connection('/pose', POSE, typestore=types)
+        for sample in some_samples():
+            writer.write(talk, sample.log_ns - 2, types.serialize_cdr(
+                types.types[text]('hello'), text))
+            writer.write(secret, sample.log_ns - 1, types.serialize_cdr(
+                types.types[custom](7, 'x'), custom))
+            writer.write(pose, sample.log_ns, encode(sample, sample.row, POSE))
+    with open_source(tmp_path / 'in') as source:
+        with open_sink(tmp_path / 'out', source) as write:
+            for sample in source.samples():
+                write(sample, sample.row)
+
+    def everything(path):
+        with Reader(path) as reader:
+            kinds = {c.topic: (c.msgtype, c.msgdef, c.digest) for c in reader.connections}
+            return kinds, [(c.topic, t, bytes(raw)) for c, t, raw in reader.messages()]
+
+    kinds, messages = everything(tmp_path / 'in')
+    new_kinds, new_messages = everything(tmp_path / 'out')
+    assert [m for m in new_messages if m[0] != '/pose/smoothed'] == messages
+    assert {t: k for t, k in new_kinds.items() if t != '/pose/smoothed'} == kinds
+    smoothed = [(t, raw) for topic, t, raw in new_messages if topic == '/pose/smoothed']
+    assert smoothed == [(t, raw) for topic, t, raw in messages if topic == '/pose']
+
+
+def test_a_bag_without_type_descriptions_can_be_copied(tmp_path):
+    with Writer(tmp_path / 'in', version=8, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        odd = writer.add_connection('/odd', 'acme_msgs/msg/Lost', msgdef='', rihs01='x')
+        pose = writer.add_connection('/pose', POSE, msgdef='', rihs01='x')
+        for sample in some_samples():
+            writer.write(odd, sample.log_ns, b'\0\1\0\0abcd')
+            writer.write(pose, sample.log_ns, encode(sample, sample.row, POSE))
+    with open_source(tmp_path / 'in') as source:
+        with open_sink(tmp_path / 'out.mcap', source) as write:
+            for sample in source.samples():
+                write(sample, sample.row)
+    assert len(samples_of(tmp_path / 'out.mcap', ['/pose/smoothed'])) == 5
+
+
+def test_smoothing_twice_says_that_the_topic_is_taken(tmp_path):
+    bag_with(tmp_path / 'in', {'/a': POSE, '/a/smoothed': POSE})
+    with open_source(tmp_path / 'in') as source:
+        with pytest.raises(InputError, match='/a/smoothed'):
+            with open_sink(tmp_path / 'out', source):
+                pass
+    assert [p.name for p in tmp_path.iterdir()] == ['in']
+
+
+def test_many_topics_into_one_text_file(tmp_path):
+    bag_with(tmp_path / 'in', {'/a': POSE, '/b': POINT})
+    with open_source(tmp_path / 'in') as source:
+        with pytest.raises(InputError, match=f'--topic.*/a .{POSE}., /b .{POINT}.'):
+            open_sink(tmp_path / 'a.tum', source)
+
+
+def test_a_stamp_that_no_header_holds(tmp_path):
+    class Text:
+        width = 7
+
+    with pytest.raises(InputError, match='stamp'):
+        with write_bag(tmp_path / 'a.mcap', '.mcap', Text()) as write:
+            write(Sample('', 10**19, np.zeros(7), 10**19), np.zeros(7))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('source, output', [
+    ('a.tum', 'a.tum'), ('bag', 'bag'), ('bag', 'bag/x.mcap'), ('bag/x.mcap', 'bag'),
+    ('a.tum', 'link.tum'), ('a.tum', 'hard.tum')])
+def test_the_input_is_never_overwritten(tmp_path, source, output):
+    (tmp_path / 'a.tum').write_text('')
+    (tmp_path / 'link.tum').symlink_to(tmp_path / 'a.tum')
+    (tmp_path / 'hard.tum').hardlink_to(tmp_path / 'a.tum')
+    (tmp_path / 'bag').mkdir()
+    with pytest.raises(InputError, match='overwrite the input'):
+        refuse_overlap(tmp_path / source, tmp_path / output)
+    refuse_overlap(tmp_path / source, tmp_path / 'other.tum')
