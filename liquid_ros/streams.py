@@ -3,6 +3,7 @@
 
 """StreamBank: many streams, one batched step; the boundary that node and replay share."""
 
+from operator import index
 from typing import Dict, Hashable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
-from liquid_ros.smoothers.base import Estimate, Smoother
-from liquid_ros.timing import ACCEPTED, Arrival, RESTARTS, TimePolicy, arrive
+from liquid_ros.smoothers.base import Estimate, Smoother, State
+from liquid_ros.timing import ACCEPTED, Arrival, arrive, RESTARTS, TimePolicy
 
 # A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
 MIN_QUAT_NORM = 1e-6
@@ -53,10 +54,10 @@ class StreamBank:
         self.width = width
         self.policy = policy
         self._smoother = smoother
-        self._backend = backend or NumpyBackend()
+        self._backend: Backend = backend or NumpyBackend()
         self._row_of: Dict[Hashable, int] = {}
         self._last_ns: Dict[Hashable, int] = {}
-        self._state: Dict[str, object] = {}
+        self._state: State = {}
         self._capacity = 0
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
@@ -71,8 +72,10 @@ class StreamBank:
 
         keys: N stream names; where one comes more than once, in order.
         stamps_ns: N integer nanoseconds. rows: (N, width) float64.
-        Errors: InputError where the lengths or the width do not fit.
+        Errors: InputError where the lengths or the width do not fit, TypeError for a stamp that
+        is no integer.
         """
+        stamps_ns = [index(stamp) for stamp in stamps_ns]  # unsigned ones would wrap around
         rows = np.asarray(rows, dtype=np.float64)
         count = len(keys)
         if rows.shape != (count, self.width) or len(stamps_ns) != count:
@@ -134,7 +137,7 @@ class StreamBank:
             if dt_s is None:
                 state, estimate = self._smoother.init(batch)
             else:
-                before = {name: array[at] for name, array in self._state.items()}  # type: ignore
+                before = {name: array[at] for name, array in self._state.items()}
                 state, estimate = self._smoother.step(before, batch,
                                                       self._backend.asarray(dt_s))
         parts = [self._backend.to_numpy(part) for part in estimate]
@@ -158,7 +161,7 @@ class StreamBank:
     def _row(self, key: Hashable) -> int:
         return self._row_of.setdefault(key, len(self._row_of))
 
-    def _store(self, at: List[int], state: Dict[str, object]) -> None:
+    def _store(self, at: List[int], state: State) -> None:
         if not at:
             return
         if max(at) >= self._capacity:
@@ -167,7 +170,7 @@ class StreamBank:
                 self._state[name] = self._backend.grow(
                     self._state.get(name), array, self._capacity)
         for name, array in state.items():
-            self._state[name][at] = array  # type: ignore[index]
+            self._state[name][at] = array
 
 
 def refuse(row: np.ndarray) -> Optional[str]:
