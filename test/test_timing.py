@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from liquid_ros.timing import (
-    ACCEPTED, arrive, Arrival, ns_to_seconds_text, NS_PER_S, RESTARTS, seconds_to_ns, TimePolicy)
+    ACCEPTED, Arrival, arrive, NS_PER_S, ns_to_seconds_text, RESTARTS, seconds_to_ns, TimePolicy)
 
 POLICY = TimePolicy(gap_reset_ns=5 * NS_PER_S, jump_reset_ns=NS_PER_S)
 EPOCH_NS = 1_700_000_000_123_456_789
