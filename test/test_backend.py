@@ -1,0 +1,101 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Both backends behave alike, and the device that is asked for is the one that is taken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from liquid_ros import backend as backend_module
+from liquid_ros.backend import NumpyBackend, pick_backend, TorchBackend
+from liquid_ros.errors import DeviceError
+
+
+@pytest.fixture(params=['numpy', 'torch'])
+def backend(request):
+    """Return each backend that lives on the CPU."""
+    if request.param == 'numpy':
+        return NumpyBackend()
+    pytest.importorskip('torch', reason='this backend is torch')
+    return TorchBackend('cpu')
+
+
+def test_arrays_come_back_as_they_went(backend):
+    array = np.array([[1.0, np.nan, -0.0], [5e6 + 1e-9, np.inf, 1e-320]])
+    np.testing.assert_array_equal(backend.to_numpy(backend.asarray(array)), array)
+    assert backend.to_numpy(backend.asarray(array)).dtype == np.float64
+    assert backend.label.startswith('cpu')
+
+
+def test_rows_finite_looks_at_every_number_of_a_row(backend):
+    state = {'flat': np.zeros((6, 2)), 'deep': np.zeros((6, 2, 3)), 'single': np.zeros(6)}
+    state['flat'][1, 1] = np.nan
+    state['deep'][3, 1, 2] = np.inf
+    state['single'][4] = -np.inf
+    finite = backend.rows_finite({n: backend.asarray(a) for n, a in state.items()})
+    assert backend.to_numpy(finite).tolist() == [True, False, True, False, False, True]
+
+
+def test_grow_keeps_the_old_rows_and_starts_the_new_at_zero(backend):
+    like = backend.asarray(np.ones((2, 3, 4)))
+    small = backend.grow(None, like, 2)
+    assert tuple(small.shape) == (2, 3, 4) and not backend.to_numpy(small).any()
+    small += 7.0
+    large = backend.to_numpy(backend.grow(small, like, 5))
+    assert large.shape == (5, 3, 4)
+    assert (large[:2] == 7.0).all() and (large[2:] == 0.0).all()
+
+
+@pytest.mark.parametrize('device', ['', 'gpu', 'CUDA', 'cuda:0'])
+def test_an_unknown_device_is_refused(device):
+    with pytest.raises(DeviceError, match='expected one of auto, cuda, cpu'):
+        pick_backend(device)
+
+
+def test_cpu_is_numpy():
+    assert isinstance(pick_backend('cpu'), NumpyBackend)
+
+
+def test_auto_without_a_driver_is_numpy(monkeypatch):
+    monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: False)
+    assert isinstance(pick_backend('auto'), NumpyBackend)
+
+
+@pytest.mark.parametrize('driver', [True, False])
+def test_where_torch_sees_no_device_auto_falls_back_and_cuda_says_so(monkeypatch, driver):
+    torch = pytest.importorskip('torch', reason='asks torch for a device')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: driver)
+    assert isinstance(pick_backend('auto'), NumpyBackend)
+    with pytest.raises(DeviceError, match='sees no CUDA device'):
+        pick_backend('cuda')
+
+
+def test_without_torch_cuda_says_so_and_auto_falls_back(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: True)
+    monkeypatch.setattr(backend_module.importlib.util, 'find_spec', lambda name: None)
+    assert isinstance(pick_backend('auto'), NumpyBackend)
+    with pytest.raises(DeviceError, match='torch is not installed'):
+        pick_backend('cuda')
+
+
+def test_cuda_where_there_is_one():
+    torch = pytest.importorskip('torch', reason='asks torch for a device')
+    if not torch.cuda.is_available():
+        pytest.skip('torch sees no CUDA device')
+    taken = pick_backend('auto')
+    assert taken.label.startswith('cuda (')
+    assert taken.asarray(np.ones(3)).is_cuda
+    np.testing.assert_array_equal(taken.to_numpy(taken.asarray(np.arange(3.0))), np.arange(3.0))
+
+
+@pytest.mark.parametrize('line', [
+    'import liquid_ros.streams, liquid_ros.smoothers, liquid_ros.backend',
+    'from liquid_ros.backend import pick_backend; pick_backend("cpu")'])
+def test_the_numpy_path_does_not_import_torch(line):
+    code = f'{line}; import sys; sys.exit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
