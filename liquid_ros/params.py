@@ -48,8 +48,8 @@ class Spec(NamedTuple):
         kind = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text'}
         bounds = [f'{sign} {bound}' for sign, bound in (
             ('>', self.above), ('>=', self.minimum), ('<=', self.maximum)) if bound is not None]
-        unit = f' {self.unit}' if self.unit else ''
-        return f'{kind[type(self.default)]} {" and ".join(bounds)}{unit}'.replace('  ', ' ').strip()
+        words = [kind[type(self.default)], ' and '.join(bounds), self.unit]
+        return ' '.join(word for word in words if word)
 
     def check(self, value: Any) -> Value:
         """
@@ -58,11 +58,10 @@ class Spec(NamedTuple):
         Errors: ParameterError that names the parameter, what came and what was expected.
         """
         kind = type(self.default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind or not self._allows(value):
+        taken = float(value) if kind is float and type(value) is int else value
+        if type(taken) is not kind or not self._allows(taken):
             raise ParameterError(f'{self.name}: got {value!r}, expected {self.expected()}')
-        return value  # type: ignore[no-any-return]
+        return taken  # type: ignore[no-any-return]
 
     def _allows(self, value: Any) -> bool:
         if self.choices:

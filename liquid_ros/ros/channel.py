@@ -63,7 +63,7 @@ class Channel:
         self.tally = Tally()
         self.apply(params)
         self._subscription: Any = None
-        self._publishers: Dict[str, Any] = {}
+        self.publishers: Dict[str, Any] = {}
         try:
             self._create(params)
         except Exception:
@@ -77,19 +77,19 @@ class Channel:
                 ('output', self._codec.message, params.output_topic or f'{topic}/smoothed',
                  QUEUE_DEPTH),
                 ('path', Path, params.path_topic or f'{topic}/path', 1)):
-            self._publishers[name] = self._node.create_lifecycle_publisher(
+            self.publishers[name] = self._node.create_lifecycle_publisher(
                 message, wanted, QoSProfile(depth=depth), qos_overriding_options=options)
         best_effort = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscription = self._node.create_subscription(
             self._codec.message, topic, self._on_message, best_effort,
             qos_overriding_options=options)
         self.topic = self._subscription.topic_name
-        self.output_topic = self._publishers['output'].topic_name
-        names = {self.topic, self.output_topic, self._publishers['path'].topic_name}
+        self.output_topic = self.publishers['output'].topic_name
+        names = {self.topic, self.output_topic, self.publishers['path'].topic_name}
         if len(names) < 3:
             raise ParameterError(f'got one topic twice among input, output and path: '
                                  f'{", ".join(sorted(names))}; expected three')
-        self._publish = self._publishers['output'].publish
+        self._publish = self.publishers['output'].publish
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""
@@ -111,9 +111,9 @@ class Channel:
         self._active = False
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-        for publisher in self._publishers.values():
+        for publisher in self.publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
+        self.publishers.clear()
         self._subscription = None
 
     def reset(self, reason: str) -> None:
@@ -180,7 +180,7 @@ class Channel:
 
     def publish_path(self) -> None:
         """Publish the newest poses where they changed and somebody listens."""
-        publisher = self._publishers['path']
+        publisher = self.publishers['path']
         if self._path_changed and self._path and publisher.get_subscription_count():
             publisher.publish(Path(header=self._path[-1].header, poses=list(self._path)))
             self._path_changed = False

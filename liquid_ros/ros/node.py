@@ -48,7 +48,7 @@ class SmootherNode(LifecycleNode):
         """
         super().__init__(NODE_NAME, **kwargs)
         self.params: Params = parameters.declare(self)
-        self._channels: List[Channel] = []
+        self.channels: List[Channel] = []
         self._diagnostics: Any = None
         self._own_timers: List[Any] = []
         self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
@@ -65,7 +65,7 @@ class SmootherNode(LifecycleNode):
     def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
         """Set all of them, or none and say why."""
         try:
-            accepted = parameters.accept(parameter_list, configured=bool(self._channels))
+            accepted = parameters.accept(parameter_list, configured=bool(self.channels))
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         result = super().set_parameters_atomically(accepted)
@@ -75,9 +75,9 @@ class SmootherNode(LifecycleNode):
 
     def _apply(self, changes: Any) -> None:
         self.params = dataclasses.replace(self.params, **changes)
-        for channel in self._channels:
+        for channel in self.channels:
             channel.apply(self.params)
-        if 'path_rate_hz' in changes and self._channels:
+        if 'path_rate_hz' in changes and self.channels:
             self._start_timers()
 
     # Lifecycle.
@@ -88,7 +88,7 @@ class SmootherNode(LifecycleNode):
             backend = self._pick_backend()
             smoother = build(self.params.smoother, self.params.checkpoint, backend)
             warm_up(smoother, CODECS[self.params.input_type].width, backend)
-            self._channels.append(Channel(self, self.params, smoother, backend))
+            self.channels.append(Channel(self, self.params, smoother, backend))
         except USER_ERRORS as error:
             self.get_logger().error(f'cannot configure: {one_line(error)}')
             return TransitionCallbackReturn.FAILURE
@@ -99,7 +99,7 @@ class SmootherNode(LifecycleNode):
         self._start_timers()
         for sentence in parameters.misspelt(self, parameters.QOS_PREFIX):
             self.get_logger().warning(sentence)
-        channel = self._channels[0]
+        channel = self.channels[0]
         self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
                                f'by {self.params.smoother} on {backend.label}')
         return super().on_configure(state)
@@ -107,13 +107,13 @@ class SmootherNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let messages flow."""
         result = super().on_activate(state)
-        for channel in self._channels:
+        for channel in self.channels:
             channel.activate()
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the flow and forget the past."""
-        for channel in self._channels:
+        for channel in self.channels:
             channel.deactivate()
         return super().on_deactivate(state)
 
@@ -149,9 +149,9 @@ class SmootherNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop_timers()
-        for channel in self._channels:
+        for channel in self.channels:
             channel.destroy()
-        self._channels.clear()
+        self.channels.clear()
         if self._diagnostics is not None:
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None
@@ -170,19 +170,19 @@ class SmootherNode(LifecycleNode):
     # Timers and services.
 
     def _publish_paths(self) -> None:
-        for channel in self._channels:
+        for channel in self.channels:
             channel.publish_path()
 
     def _publish_diagnostics(self) -> None:
-        array = DiagnosticArray(status=[channel.status() for channel in self._channels])
+        array = DiagnosticArray(status=[channel.status() for channel in self.channels])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        for channel in self._channels:
+        for channel in self.channels:
             channel.reset('service')
-        response.success = bool(self._channels)
-        response.message = ('the next message starts the stream anew' if self._channels
+        response.success = bool(self.channels)
+        response.message = ('the next message starts the stream anew' if self.channels
                             else 'the node is not configured')
         return response
 
@@ -204,7 +204,7 @@ def one_line(error: BaseException) -> str:
     return message if ' ' in message else f'{type(error).__name__} {message}'
 
 
-def make_executor() -> Any:
+def make_executor(context: Any = None) -> Any:
     """
     Return the executor: events where rclpy has it, else single-threaded.
 
@@ -213,8 +213,8 @@ def make_executor() -> Any:
     try:
         from rclpy.experimental.events_executor import EventsExecutor
     except ImportError:
-        return SingleThreadedExecutor()
-    return EventsExecutor()
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
 
 
 def main(args: Optional[List[str]] = None) -> int:

@@ -1,0 +1,188 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A real ROS graph for the tests: a peer, nodes in this process, and nodes in their own."""
+
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from geometry_msgs.msg import PointStamped, PoseStamped
+import numpy as np
+import rclpy
+from rclpy.context import Context
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Header
+
+from liquid_ros.ros.messages import CODECS
+from liquid_ros.ros.node import make_executor, SmootherNode
+from liquid_ros.smoothers import SMOOTHERS
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / 'liquid_ros' / 'weights' / 'liquid.safetensors'
+SMOOTHER = 'liquid' if 'liquid' in SMOOTHERS and WEIGHTS.exists() else 'ema'
+DEADLINE_S = 15.0
+START_NS = 1_700_000_000_123_456_789
+DEEP = QoSProfile(depth=5000)
+
+# Every message of a test must arrive, so its input is reliable and deep; the default is neither.
+LOSSLESS = {
+    f'qos_overrides.{{0}}.{end}.{key}': value
+    for end in ('subscription', 'publisher')
+    for key, value in (('reliability', 'reliable'), ('depth', 5000))}
+
+
+def lossless(topic, output=''):
+    """Return the QoS overrides that lose nothing from topic to output."""
+    output = output or f'{topic}/smoothed'
+    return {name.format(topic if 'subscription' in name else output): value
+            for name, value in LOSSLESS.items()}
+
+
+def stamped(kind, stamp_ns, row, frame='map'):
+    """Return the message of a row."""
+    header = Header(frame_id=frame)
+    header.stamp.sec, header.stamp.nanosec = divmod(int(stamp_ns), 10**9)
+    return CODECS[kind].write(np.asarray(row, dtype=np.float64), header)
+
+
+def rows_of(kind, messages):
+    """Return stamps (list of int, ns) and rows (N, width) of messages."""
+    pairs = [CODECS[kind].read(message) for message in messages]
+    width = CODECS[kind].width
+    return ([stamp for stamp, _ in pairs],
+            np.concatenate([row for _, row in pairs]) if pairs else np.zeros((0, width)))
+
+
+def walk(kind, count, seed=0, rate_hz=100.0, start_ns=START_NS):
+    """Return a noisy walk: stamps (list of int, ns), rows (count, width); quaternions not unit."""
+    rng = np.random.default_rng(seed)
+    steps_ns = (1e9 / rate_hz * rng.uniform(0.5, 1.5, count)).astype(np.int64)
+    rows = np.cumsum(rng.normal(size=(count, 3)) * 0.02, axis=0) + rng.normal(size=(count, 3)) * .1
+    if kind == 'pose':
+        quat = np.array([0.1, -0.2, 0.3, 0.9]) + rng.normal(size=(count, 4)) * 0.02
+        rows = np.concatenate([rows, quat], axis=1)
+    return [start_ns + int(t) for t in np.cumsum(steps_ns)], rows
+
+
+class Graph:
+    """A context, an executor, a peer node and what it received by topic."""
+
+    def __init__(self):
+        """Start with the peer alone."""
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.executor = make_executor(self.context)
+        self.nodes = []
+        self.processes = []
+        self.received = {}
+        self.peer = self._add(rclpy.create_node('peer', context=self.context))
+
+    def _add(self, node):
+        self.nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def close(self):
+        """Take everything off the graph."""
+        for process in self.processes:
+            process.kill()
+        for node in self.nodes:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        rclpy.shutdown(context=self.context)
+
+    def until(self, done, what, deadline_s=DEADLINE_S):
+        """Run callbacks until done() or fail saying what was waited for."""
+        limit = time.monotonic() + deadline_s
+        while not done():
+            assert time.monotonic() < limit, f'waited {deadline_s} s for {what}'
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def smoother(self, *ros_args, namespace=None, active=True, **params):
+        """Return a smoother node in this process."""
+        params.setdefault('smoother', SMOOTHER)
+        params.setdefault('device', 'cpu')
+        node = self._add(SmootherNode(
+            context=self.context, namespace=namespace,
+            cli_args=['--ros-args', *ros_args] if ros_args else None,
+            parameter_overrides=[Parameter(name, value=value) for name, value in params.items()]))
+        if active:
+            assert node.bring_up()
+        return node
+
+    def process(self, *ros_args, **popen):
+        """Start a smoother node as its own process; its stderr goes to a file it carries."""
+        log = tempfile.TemporaryFile('w+')
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'liquid_ros.ros.node', '--ros-args', *ros_args],
+            stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, text=True, **popen)
+        process.log = log
+        self.processes.append(process)
+        return process
+
+    def listen(self, kind, topic):
+        """Collect what comes on a topic; kind is a codec's name or a message type."""
+        message = CODECS[kind].message if isinstance(kind, str) else kind
+        self.received[topic] = []
+        self.peer.create_subscription(message, topic, self.received[topic].append, DEEP)
+        return self.received[topic]
+
+    def speak(self, kind, topic, best_effort=False):
+        """Return a publisher."""
+        qos = QoSProfile(depth=5000, reliability=(
+            ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE))
+        return self.peer.create_publisher(CODECS[kind].message, topic, qos)
+
+    def matched(self, publisher=None, topic=None, count=1):
+        """Wait until the peer's publisher, or its subscription to a topic, has its partners."""
+        if publisher is not None:
+            self.until(lambda: publisher.get_subscription_count() >= count,
+                       f'a subscription to {publisher.topic_name}')
+        if topic is not None:
+            self.until(lambda: self.peer.count_publishers(topic) >= count, f'a publisher of {topic}')
+
+    def connect(self, node, kind, topic='/pose'):
+        """Wait for both ends of a smoother in this process; return (publisher, received)."""
+        received = self.listen(kind, f'{topic}/smoothed')
+        publisher = self.speak(kind, topic)
+        self.matched(publisher)
+        output = node.channels[0].publishers['output']
+        self.until(lambda: output.get_subscription_count() > 0, 'the output to be matched')
+        return publisher, received
+
+    def call(self, service, name, request):
+        """Return a service's response."""
+        client = self.peer.create_client(service, name)
+        self.until(client.service_is_ready, f'the service {name}')
+        future = client.call_async(request)
+        self.until(future.done, f'an answer of {name}')
+        self.peer.destroy_client(client)
+        return future.result()
+
+    def send(self, publisher, kind, stamps_ns, rows, frame='map'):
+        """Publish rows as messages."""
+        for stamp_ns, row in zip(stamps_ns, rows):
+            publisher.publish(stamped(kind, stamp_ns, row, frame))
+
+
+def run(*ros_args, timeout_s=20.0, send=None):
+    """Run the node's process to its end; return (status, output)."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'liquid_ros.ros.node', '--ros-args', *ros_args], cwd=ROOT,
+        capture_output=True, text=True, timeout=timeout_s)
+    return done.returncode, done.stdout + done.stderr
+
+
+def stop(process, sent=signal.SIGINT, timeout_s=10.0):
+    """Send a signal; return the exit status and the process's output."""
+    process.send_signal(sent)
+    status = process.wait(timeout_s)
+    process.log.seek(0)
+    return status, process.log.read()
