@@ -18,6 +18,8 @@ from liquid_ros import __version__
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
 from liquid_ros.evaluation.recording import open_source
+from liquid_ros.evaluation.replay import replay, Tally
+from liquid_ros.evaluation.sample import Sample
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy
@@ -129,6 +131,19 @@ def test_drops_are_counted_and_leave_no_trace(tmp_path, capsys):
     assert '45 in, 40 out, 5 dropped' in err
     for part in ('non_finite 2', 'zero_quaternion 1', 'late 1', 'duplicate 1', 'cpu (numpy)'):
         assert part in err
+
+
+def test_another_frame_starts_the_stream_anew(tmp_path):
+    stamps_ns, rows = write_tum(tmp_path / 'a.tum')
+    samples = [Sample('', int(t), row, 0, 'map' if k < 20 else 'odom')
+               for k, (t, row) in enumerate(zip(stamps_ns, rows))]
+    stray = samples[20]._replace(frame_id='odom', row=np.full(7, np.nan))
+    tally = Tally()
+    whole = [update.estimate.rows for _, update in replay(
+        [*samples[:10], stray, *samples[10:]], build('kalman'), tally=tally)]
+    second = [update.estimate.rows for _, update in replay(samples[20:], build('kalman'))]
+    assert np.array_equal(whole[21:], second)
+    assert str(tally) == '41 in, 40 out, 1 dropped (non_finite 1), 1 restarted (frame 1)'
 
 
 def test_gap_and_jump_resets_are_options(tmp_path, capsys):

@@ -70,8 +70,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     with open_source(source_path, topics) as source:
         with open_sink(output, source, is_folder) as write:
             samples = progress(source.samples(), source.total)
-            for sample, update in replay(samples, model, policy, backend):
-                tally.add(update)
+            for sample, update in replay(samples, model, policy, backend, tally):
                 if update.accepted[0]:
                     write(sample, update.estimate.rows[0])
     rate = tally.received / max(time.perf_counter() - start, 1e-9)

@@ -1,0 +1,180 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Figures against exact small cases, and against the project's score.py where it is there."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+from hypothesis import given, settings, strategies as st
+import numpy as np
+import pytest
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.hindsight import best_in_hindsight, GRIDS, sweep
+from liquid_ros.evaluation.metrics import (
+    accel_error, describe, jerk, lag, nees, rmse, rotation_rms_deg, scored)
+from liquid_ros.manifold import plus, quat_exp, quat_multiply
+
+SHARED = Path(__file__).resolve().parents[2] / 'shared'
+RECORDINGS = ['sim_human_cartwheel_10mm', 'real_uwb_labyrinth_ls', 'sim_handheld_xyz_depth5x_ar']
+
+
+def shared_score():
+    spec = importlib.util.spec_from_file_location('score', SHARED / 'score' / 'score.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def noisy(seed=0, count=300, width=7, sigma=0.02):
+    """Return times (N,), a smooth motion (N, width) and a noisy view of it."""
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.uniform(0.02, 0.04, count))
+    wave = np.sin(times[:, None] * [0.7, 1.1, 1.3] + [0, 1, 2])
+    start = np.broadcast_to([0.0, 0, 0, 1], (count, 4))
+    truth = np.concatenate([wave, quat_multiply(start, quat_exp(0.3 * wave))], 1)[:, :width]
+    axes = 3 if width == 3 else 6
+    return times, truth, plus(truth, sigma * rng.normal(size=(count, axes)))
+
+
+def test_rmse_of_a_constant_offset():
+    truth = np.random.default_rng(0).normal(size=(20, 3))
+    assert rmse(truth + [3.0, 4.0, 12.0], truth) == pytest.approx(13.0, abs=1e-12)
+
+
+def test_accel_error_of_a_parabola_is_its_acceleration():
+    times = np.arange(0, 5, 0.1)
+    line = np.outer(times, [1.0, 2.0, 3.0])
+    bend = np.outer(0.5 * times**2, [2.0, 3.0, 6.0])
+    assert accel_error(times, line + bend, line) == pytest.approx(7.0, rel=1e-9)
+    assert accel_error(times, line, 5.0 * line + 1.0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_jerk_of_a_cubic_is_its_third_derivative():
+    times = np.arange(0, 5, 0.1)
+    assert jerk(times, np.outer(times**3 / 6, [3.0, 0.0, 4.0])) == pytest.approx(5.0, rel=1e-6)
+    assert jerk(times, np.outer(times**2, [3.0, 0.0, 4.0])) == pytest.approx(0.0, abs=1e-8)
+
+
+def test_a_frozen_output_is_smooth_and_wrong():
+    times, truth, _ = noisy()
+    frozen = np.repeat(truth[:1], len(truth), 0)
+    figures = describe(times, frozen, truth)
+    assert figures.jerk == 0.0 and figures.rmse > 0.5
+
+
+@pytest.mark.parametrize('delay_s', [-0.06, 0.0, 0.09, 0.3])
+def test_lag_of_a_delayed_copy(delay_s):
+    times = np.arange(0, 20, 0.01)
+
+    def path(t):
+        return np.stack([np.sin(t), np.cos(1.3 * t), 0.1 * t], 1)
+
+    found = lag(times, path(times - delay_s), path(times))
+    assert found.delay_s == pytest.approx(delay_s, abs=0.004)
+    assert found.rmse < 0.004
+
+
+@given(angle=st.floats(-3.1, 3.1), seed=st.integers(0, 99), sign=st.sampled_from([-1.0, 1.0]))
+@settings(deadline=None, max_examples=50)
+def test_rotation_rms_of_one_turn(angle, seed, sign):
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=(8, 4))
+    truth /= np.linalg.norm(truth, axis=1, keepdims=True)
+    axis = rng.normal(size=(8, 3))
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    turned = sign * quat_multiply(truth, quat_exp(angle * axis))
+    assert rotation_rms_deg(turned, truth) == pytest.approx(abs(math.degrees(angle)), abs=1e-6)
+
+
+def test_nees_of_an_honest_covariance_is_the_dimension():
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(20000, 3, 3))
+    error = (root @ rng.normal(size=(20000, 3, 1)))[:, :, 0]
+    assert nees(error, root @ root.transpose(0, 2, 1)) == pytest.approx(3.0, abs=0.1)
+    assert nees(np.array([[3.0, 4.0]]), np.array([[9.0, 4.0]])) == pytest.approx(5.0)
+    diagonal = rng.uniform(1, 2, (50, 3))
+    assert nees(error[:50], diagonal) == pytest.approx(
+        nees(error[:50], np.eye(3) * diagonal[:, None]))
+
+
+def test_the_first_second_and_ten_messages_are_not_judged():
+    assert scored(np.arange(0, 3, 0.02)).tolist() == [k >= 50 for k in range(150)]
+    assert scored(np.arange(0, 30, 1.0)).tolist() == [k >= 10 for k in range(30)]
+
+
+def test_only_the_axes_that_the_truth_can_judge_count():
+    times, truth, measured = noisy(width=3)
+    wrong = measured + [0.0, 0.0, 50.0]
+    assert describe(times, wrong, truth, axes=(0, 1)) == describe(
+        times, measured, truth, axes=(0, 1))
+
+
+def test_figures_do_not_care_where_the_world_begins():
+    times, truth, measured = noisy(width=3)
+    far = np.array([5e5, 5e6, 100.0])
+    near, away = describe(times, measured, truth), describe(times, measured + far, truth + far)
+    assert away.rmse == pytest.approx(near.rmse, rel=1e-6)
+    assert away.accel_error == pytest.approx(near.accel_error, rel=1e-5)
+
+
+@pytest.mark.parametrize('name', GRIDS)
+@pytest.mark.parametrize('width', [3, 7])
+def test_hindsight_is_the_best_row_of_the_sweep(name, width):
+    times, truth, measured = noisy(width=width)
+    best = best_in_hindsight(name, times, measured, truth)
+    judged = scored(times)
+    grid = GRIDS[name](times, measured, (0, 1, 2))
+    every = sweep(name, grid, times, measured)
+    errors = [rmse(every[judged, s, :3], truth[judged, :3]) for s in range(every.shape[1])]
+    assert rmse(best.rows[judged, :3], truth[judged, :3]) == pytest.approx(min(errors), rel=1e-9)
+    assert min(errors) < rmse(measured[judged, :3], truth[judged, :3])
+    if width == 7:
+        turns = [rotation_rms_deg(every[judged, s, 3:], truth[judged, 3:])
+                 for s in range(every.shape[1])]
+        assert rotation_rms_deg(best.rows[judged, 3:], truth[judged, 3:]) == pytest.approx(
+            min(turns), rel=1e-9)
+
+
+def test_a_setting_runs_alone_as_it_does_in_the_sweep():
+    times, _, measured = noisy(count=60)
+    for name, make in GRIDS.items():
+        grid = make(times, measured, (0, 1, 2))
+        every = sweep(name, grid, times, measured)
+        alone = sweep(name, {k: v[7:8] for k, v in grid.items()}, times, measured)
+        np.testing.assert_allclose(alone[:, 0], every[:, 7], rtol=0, atol=1e-12)
+
+
+def test_a_repeated_stamp_holds_the_output():
+    times, _, measured = noisy(count=20)
+    times[10] = times[9]
+    every = sweep('kalman', GRIDS['kalman'](times, measured, (0, 1, 2)), times, measured)
+    assert np.array_equal(every[10], every[9]) and np.isfinite(every).all()
+
+
+def test_an_unknown_baseline():
+    times, truth, measured = noisy(count=30)
+    with pytest.raises(InputError, match='one_euro, kalman'):
+        best_in_hindsight('magic', times, measured, truth)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason='score.py is not there')
+@pytest.mark.parametrize('name', RECORDINGS)
+def test_the_same_figures_as_score_py(name):
+    score = shared_score()
+    data = np.load(SHARED / 'data' / f'{name}.npz')
+    times, rows, truth = (data[key].astype(float) for key in ('t', 'z', 'gt'))
+    theirs = score.score(SHARED / 'data' / f'{name}.npz')
+    ours = {'raw': describe(times, rows, truth)}
+    for key, baseline in (('one_euro', 'one_euro'), ('kalman_cv', 'kalman')):
+        ours[key] = describe(times, best_in_hindsight(baseline, times, rows, truth).rows, truth)
+    for key, figures in ours.items():
+        assert figures.rmse == pytest.approx(theirs[key]['rmse'], rel=1e-6)
+        assert figures.accel_error == pytest.approx(theirs[key]['accel'], rel=1e-5)
+        assert figures.lag.delay_s == pytest.approx(theirs[key]['lag_s'], abs=1e-9)
+    if rows.shape[1] == 7:
+        assert ours['raw'].rotation_deg == pytest.approx(theirs['raw']['rot_deg'], rel=1e-6)
+        assert ours['kalman_cv'].rotation_deg == pytest.approx(
+            theirs['kalman_rot']['rot_deg'], rel=1e-5)
