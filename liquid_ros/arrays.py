@@ -20,3 +20,10 @@ def namespace(array: Array) -> ModuleType:
 def tangent_size(width: int) -> int:
     """Return the degrees of freedom of a row: 3 for x y z, 6 where a quaternion follows."""
     return 3 if width == 3 else 6
+
+
+def cast(array: Array, like: Array) -> Array:
+    """Return the array in the number type of another one."""
+    if array.dtype == like.dtype:
+        return array
+    return array.astype(like.dtype) if isinstance(array, np.ndarray) else array.to(like.dtype)

@@ -1,0 +1,187 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The loop that fits the liquid cell: truncated backpropagation over long simulated streams."""
+
+import math
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+import numpy as np
+import torch
+
+from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
+from liquid_ros.training.config import TrainConfig
+from liquid_ros.training.synthetic import simulate
+
+BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0)  # a usual Kalman filter, before training
+
+
+class Cell(torch.nn.Module):
+    """The trainable weights of the smoother, in coordinates that train well."""
+
+    def __init__(self, hidden: int) -> None:
+        """Spread the time constants: half in seconds, half in messages."""
+        super().__init__()
+        half = hidden // 2
+        tau = torch.cat([torch.logspace(-2.5, 1, half), torch.logspace(-0.5, 2.5, hidden - half)])
+        rate = (1.0 / tau).double()
+        self.alpha_raw = torch.nn.Parameter(
+            torch.where(rate > 20, rate, torch.log(torch.expm1(rate))).float())
+        self.weight_in = torch.nn.Parameter(torch.randn(hidden, FEATURES) / math.sqrt(FEATURES))
+        self.weight_rec = torch.nn.Parameter(0.5 * torch.randn(hidden, hidden) / math.sqrt(hidden))
+        self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
+        self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
+
+    def weights(self) -> Dict[str, torch.Tensor]:
+        """Return what the smoother takes; the recurrent weights act on alpha h, of unit size."""
+        alpha = torch.nn.functional.softplus(self.alpha_raw)
+        return {'weight_in': self.weight_in, 'weight_rec': self.weight_rec * alpha,
+                'alpha': alpha, 'weight_out': self.weight_out, 'bias_out': self.bias_out,
+                'lower': alpha.new_tensor(LOWER), 'upper': alpha.new_tensor(UPPER)}
+
+
+class Chunk(NamedTuple):
+    """Messages of one stretch: dt_s (N, T), truth and measured (N, T, A) float64, fresh rows."""
+
+    dt_s: torch.Tensor
+    truth: torch.Tensor
+    measured: torch.Tensor
+    fresh: torch.Tensor
+
+
+class Feed:
+    """Simulated streams in stretches; shares of the batch begin anew at different times."""
+
+    def __init__(self, config: TrainConfig, seed: int) -> None:
+        """Begin every share."""
+        self.config = config
+        self.rng = np.random.default_rng(seed)
+        self.parts: List[Any] = [None] * config.shares
+        self.left = [0] * config.shares
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield stretches for ever."""
+        c = self.config
+        while True:
+            pieces = []
+            for i in range(c.shares):
+                fresh = self.left[i] == 0
+                if fresh:
+                    self.left[i] = int(self.rng.choice(c.stretches))
+                    self.parts[i] = simulate(self.rng, c.batch // c.shares,
+                                             self.left[i] * c.stretch + 1, c.axes)
+                part = self.parts[i]
+                at = part.dt_s.shape[1] - self.left[i] * c.stretch
+                cut = slice(at - 1, at + c.stretch)
+                self.left[i] -= 1
+                pieces.append((part.dt_s[:, cut], part.truth[:, cut], part.measured[:, cut],
+                               np.full(len(part.dt_s), fresh)))
+            dt, truth, measured, fresh = (np.concatenate(x) for x in zip(*pieces))
+            yield Chunk(torch.from_numpy(dt).float(), torch.from_numpy(truth),
+                        torch.from_numpy(measured), torch.from_numpy(fresh))
+
+
+def advance(smoother: Liquid, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
+            ) -> Tuple[Dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Return the state, the errors (N, T, A) and their stated variances over a stretch."""
+    begun, _ = smoother.init(chunk.measured[:, 0])
+    if state:
+        row = chunk.fresh[:, None]
+        state = {n: torch.where(row.reshape([-1] + [1] * (a.dim() - 1)), begun[n], a)
+                 for n, a in state.items()}
+    else:
+        state = begun
+    errors, variances = [], []
+    for k in range(1, chunk.dt_s.shape[1]):
+        state, estimate = step(smoother.weights, state, chunk.measured[:, k],
+                               chunk.dt_s[:, k:k + 1])
+        errors.append((estimate.rows - chunk.truth[:, k]).float())
+        variances.append(estimate.variance)
+    return state, torch.stack(errors, 1), torch.stack(variances, 1)
+
+
+def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor,
+              memory: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, Dict[str, float]]:
+    """
+    Return the loss, the new running mean square (N,) and figures to print.
+
+    log of the mean square error, of second differences' mean square error, and the negative
+    log-likelihood of the truth. The log's argument is half this stretch, half the stream so far.
+    """
+    square = errors.square().mean((1, 2))
+    bends = errors.diff(n=2, dim=1).square().mean((1, 2))
+    running = torch.where(memory > 0, 0.7 * memory + 0.3 * square.detach(), square.detach())
+    weight = 1.0 / (0.5 * square.detach() + 0.5 * running + 1e-4)
+    mse = (square * weight).mean()
+    accel = torch.log(bends + 1e-4).mean()
+    variances = variances.clamp(min=1e-6)
+    likelihood = 0.5 * (torch.log(variances) + errors.square() / variances).clamp(max=30.0).mean()
+    loss = mse + config.accel_weight * accel + config.likelihood_weight * likelihood
+    figures = {'log_mse': torch.log(square + 1e-4).mean(), 'log_accel': accel,
+               'nll': likelihood,
+               'nees': (errors.square() / variances).clamp(max=100).mean()}
+    return loss, running, {name: float(value.detach()) for name, value in figures.items()}
+
+
+class Trainer:
+    """A run that can stop and go on: the weights, their average, the optimiser, the streams."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Begin at iteration 0, seeded."""
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.shape = LiquidConfig(hidden=config.hidden)
+        self.cell = Cell(config.hidden)
+        self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
+        self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
+                                          betas=(0.9, 0.98))
+        self.iteration = 0
+        self.figures: Dict[str, float] = {}
+        self._feed = iter(Feed(config, config.seed))
+        self._state: Dict[str, torch.Tensor] = {}
+        self._memory = torch.zeros(config.batch)
+        self._step = torch.compile(self._plain, dynamic=False) if config.compile else self._plain
+
+    def _plain(self, weights: Dict[str, torch.Tensor], state: Dict[str, torch.Tensor],
+               rows: torch.Tensor, dt_s: torch.Tensor) -> Any:
+        return Liquid(self.shape, weights).step(state, rows, dt_s)
+
+    def rate(self) -> float:
+        """Return the learning rate: a short rise, then a cosine down to a hundredth."""
+        c = self.config
+        rise = min(1.0, (self.iteration + 1) / (0.03 * c.iterations + 1))
+        fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.iteration / c.iterations)))
+        return c.learning_rate * rise * (0.01 + 0.99 * fall)
+
+    def advance(self) -> Dict[str, float]:
+        """Return this iteration's figures after one stretch and one step of the optimiser."""
+        for group in self.optimiser.param_groups:
+            group['lr'] = self.rate()
+        chunk = next(self._feed)
+        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
+        smoother = Liquid(self.shape, self.cell.weights())
+        state, errors, variances = advance(smoother, self._step, self._state, chunk)
+        loss, self._memory, figures = objective(self.config, errors, variances, self._memory)
+        self.optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.cell.parameters(), self.config.clip_norm)
+        self._state = {name: array.detach() for name, array in state.items()}
+        if bool(torch.isfinite(norm)):
+            self.optimiser.step()
+        else:
+            self._state = {}
+        self.iteration += 1
+        keep = min(0.998, 1.0 - 1.0 / self.iteration)
+        for name, value in self.cell.named_parameters():
+            self.average[name].mul_(keep).add_(value.detach(), alpha=1.0 - keep)
+        figures['gradient'] = float(norm)
+        for name, value in figures.items():
+            if math.isfinite(value):
+                self.figures[name] = 0.98 * self.figures.get(name, value) + 0.02 * value
+        return figures
+
+    def weights(self) -> Dict[str, np.ndarray]:
+        """Return the averaged weights as the smoother takes them."""
+        cell = Cell(self.config.hidden)
+        cell.load_state_dict(self.average)
+        return {n: w.detach().numpy() for n, w in cell.weights().items()}

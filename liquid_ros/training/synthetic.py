@@ -1,0 +1,54 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Motions x sensors: batches of simulated streams with their truth."""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from liquid_ros.training.motions import MOTIONS
+from liquid_ros.training.sensors import clock, KINDS, noise, outliers
+
+SHARES = {'white_acceleration': 0.28, 'switching_acceleration': 0.14, 'singer': 0.2,
+          'harmonic': 0.1, 'minimum_jerk': 0.1, 'steps': 0.07, 'turns': 0.11}
+
+
+class Batch(NamedTuple):
+    """N simulated streams: dt_s (N, T), truth and measured (N, T, A) in units of the noise."""
+
+    dt_s: np.ndarray
+    truth: np.ndarray
+    measured: np.ndarray
+    motion: np.ndarray
+    sensor: np.ndarray
+
+
+def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
+             motion: Optional[str] = None, sensor: Optional[str] = None) -> Batch:
+    """
+    Return simulated streams of all kinds, or of one motion and one sensor.
+
+    axes: a multiple of three; groups of three share outliers and message times.
+    sensor: a name of KINDS; a named sensor has no outliers and no drops of its own.
+    """
+    times = clock(rng, streams, steps, axes)
+    names = list(MOTIONS)
+    shares = np.array([SHARES[name] for name in names])
+    kinds = rng.choice(len(names), streams, p=shares / shares.sum())
+    if motion is not None:
+        kinds[:] = names.index(motion)
+    truth = np.zeros((streams, steps, axes))
+    for i in np.unique(kinds):
+        rows = np.flatnonzero(kinds == i)
+        part = times._replace(dt_s=times.dt_s[rows], t_s=times.t_s[rows], dt0_s=times.dt0_s[rows])
+        truth[rows] = MOTIONS[names[i]](rng, part)
+    weights = np.array(list(KINDS.values()))
+    sensors = rng.choice(len(weights), streams, p=weights / weights.sum())
+    if sensor is not None:
+        sensors[:] = list(KINDS).index(sensor)
+    measured = noise(rng, truth, sensors)
+    gross, where = outliers(rng, streams, steps, axes)
+    if sensor is None:
+        measured = np.where(where, truth + gross, measured)
+    return Batch(times.dt_s, truth, measured, kinds, sensors)
