@@ -4,10 +4,15 @@
 """Exact problems: motions in closed form, noise with a known law, and a way to run them."""
 
 import numpy as np
+import pytest
 
 from liquid_ros.arrays import namespace
+from liquid_ros.checkpoint import build
+from liquid_ros.errors import CheckpointError
 from liquid_ros.manifold import quat_exp, quat_multiply, quat_normalise
-from liquid_ros.smoothers import Estimate
+from liquid_ros.smoothers import Estimate, SMOOTHERS
+from liquid_ros.smoothers.kalman import Kalman
+from liquid_ros.smoothers.one_euro import OneEuro
 
 UTM_M = np.array([5e5, 5e6, 100.0])
 
@@ -82,3 +87,27 @@ def turn_between(quat_a, quat_b):
     apart = np.minimum(np.linalg.norm(quat_a - quat_b, axis=-1),
                        np.linalg.norm(quat_a + quat_b, axis=-1))
     return 4.0 * np.arcsin(np.minimum(0.5 * apart, 1.0))
+
+
+def make(name, scale=1.0, backend=None):
+    """
+    Return a smoother of the registry for positions in units of 1 / scale metres.
+
+    A smoother that is scale-equivariant by itself needs no entry here.
+    """
+    settings = {
+        'one_euro': {'beta': OneEuro.beta / scale},
+        'kalman': _scaled_kalman(scale),
+        'kalman_gated': _scaled_kalman(scale),
+    }
+    if name in settings:
+        return SMOOTHERS[name](**settings[name])
+    try:
+        return build(name, backend=backend)
+    except CheckpointError as error:
+        pytest.skip(f'no weights: {error}')
+
+
+def _scaled_kalman(scale):
+    return {field: getattr(Kalman, field) * scale
+            for field in ('sigma_m', 'accel_density', 'speed_sigma_m_s')}
