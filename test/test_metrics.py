@@ -7,14 +7,23 @@ import importlib.util
 import math
 from pathlib import Path
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.hindsight import best_in_hindsight, GRIDS, sweep
 from liquid_ros.evaluation.metrics import (
-    accel_error, describe, jerk, lag, nees, rmse, rotation_rms_deg, scored)
+    accel_error,
+    describe,
+    jerk,
+    lag,
+    nees,
+    rmse,
+    rotation_rms_deg,
+    scored,
+)
 from liquid_ros.manifold import plus, quat_exp, quat_multiply
 
 SHARED = Path(__file__).resolve().parents[2] / 'shared'

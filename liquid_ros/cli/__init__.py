@@ -6,7 +6,7 @@
 import argparse
 import os
 import sys
-from typing import Callable, NoReturn, Optional
+from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from liquid_ros.errors import LiquidError
 
@@ -43,6 +43,16 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
         return _fail(f'{name}{error.strerror or error}')
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def progress(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
+    """Yield the items, with a bar on a terminal where it takes more than a second."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return iter(items)
+    return iter(tqdm(items, total=total, unit=' messages', delay=1.0, leave=False,
+                     disable=not sys.stderr.isatty()))
 
 
 def _fail(text: str) -> int:

@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 import sys
 import time
-from typing import Any, Iterable, Iterator, Optional, Sequence, TYPE_CHECKING
+from typing import Optional, Sequence, TYPE_CHECKING
 
-from liquid_ros.cli import guarded, Parser
+from liquid_ros.cli import guarded, Parser, progress
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
 
@@ -77,16 +77,6 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     print(f'liquid_ros: {source_path} -> {output}: {tally}; {smoother} on {backend.label}, '
           f'{rate:.0f} messages/s', file=sys.stderr)
     return tally
-
-
-def progress(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
-    """Yield the items, with a bar on a terminal where it takes more than a second."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return iter(items)
-    return iter(tqdm(items, total=total, unit=' messages', delay=1.0, leave=False,
-                     disable=not sys.stderr.isatty()))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -6,7 +6,7 @@
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Literal, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Literal, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -112,6 +112,17 @@ def open_bag(path: Path, patterns: Sequence[str] = ()) -> Iterator[BagSource]:
         reader.close()
 
 
+def raw_messages(path: Path, topic: str) -> List[Tuple[int, bytes]]:
+    """Return a topic's messages as they stand in the bag: (recorded at in ns, CDR)."""
+    with open_bag(path, [topic]) as source:
+        messages: List[Tuple[int, bytes]] = []
+        source.tap = lambda connection, log_ns, raw: (
+            messages.append((log_ns, bytes(raw))) if connection.topic == topic else None)
+        for _ in source.samples():
+            pass
+    return messages
+
+
 def storage_of(path: Path) -> str:
     """Return the suffix, .mcap or .db3, of a bag's storage; .mcap for what is no bag yet."""
     if path.is_dir():
@@ -156,12 +167,12 @@ def write_bag(path: Path, suffix: str, source: Any) -> Iterator[Sink]:
     with new_bag(path, suffix) as writer:
         if isinstance(source, BagSource):
             _copy_into(writer, source)
-            outputs = {c.topic: (c.msgtype, _declare(
+            outputs = {c.topic: (c.msgtype, declare(
                 writer, c.topic + SUFFIX, c.msgtype, c.ext.offered_qos_profiles))
                 for c in source.chosen}
         else:
             name, msgtype = TEXT_TOPICS[source.width]
-            outputs = {'': (msgtype, _declare(writer, name + SUFFIX, msgtype))}
+            outputs = {'': (msgtype, declare(writer, name + SUFFIX, msgtype))}
 
         def write(sample: Sample, row: np.ndarray) -> None:
             msgtype, connection = outputs[sample.key]
@@ -182,7 +193,8 @@ def encode(sample: Sample, row: np.ndarray, msgtype: str) -> bytes:
     return bytes(store().serialize_cdr(message, msgtype))
 
 
-def _declare(writer: Any, topic: str, msgtype: str, qos: Sequence[Any] = ()) -> Any:
+def declare(writer: Any, topic: str, msgtype: str, qos: Sequence[Any] = ()) -> Any:
+    """Return the writer's connection for a topic of a supported type."""
     return writer.add_connection(topic, msgtype, typestore=store(), offered_qos_profiles=qos)
 
 
