@@ -114,7 +114,8 @@ class KalmanGated(Kalman):
 
     Position and rotation are gated each for itself, over their three axes together.
     reject_probability: how often a message that fits the model is rejected, in (0, 1); the
-    gate is that tail of the chi-square distribution with three degrees of freedom.
+    gate is that tail of the chi-square distribution with three degrees of freedom. It holds
+    while nothing is rejected: a good message that is left out makes the next one less likely.
     patience: the message that is the patience-th rejected in a row is where the filter starts
     anew. A rejected message has weight 0, one that starts the filter anew has weight 1.
     """
