@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-How close does the untuned smoother come to the Kalman filter that knows q and R?
+Compare the untuned smoother with the Kalman filter that knows q and R.
 
-Constant velocity with white acceleration and white noise: there that filter is the optimum. A row
-a decade of the tracking index, rates from 1 to 1000 Hz; then NEES / n over all simulated motions
-and sensors. The last line is JSON.
+Constant velocity with white acceleration and white noise: there that filter is the optimum.
+A row a decade of the tracking index, rates from 1 to 1000 Hz; then NEES / n over all simulated
+motions and sensors. The last line is JSON.
 """
 
 import argparse

@@ -4,10 +4,10 @@
 """Smoothers by name, with their weights: one .safetensors that carries its configuration."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Dict, Optional
 import hashlib
 import json
+from pathlib import Path
+from typing import Dict, Optional
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import Smoother, SMOOTHERS
 from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, OUTPUTS
+from liquid_ros.smoothers.probes import PROBES
 
 SHIPPED = str(Path(__file__).with_name('weights') / 'liquid.safetensors')
 
@@ -66,7 +67,7 @@ def shapes_of(config: LiquidConfig) -> Dict[str, tuple]:
     hidden = config.hidden
     return {'weight_in': (hidden, FEATURES), 'weight_rec': (hidden, hidden), 'alpha': (hidden,),
             'weight_out': (OUTPUTS, hidden + FEATURES), 'bias_out': (OUTPUTS,),
-            'lower': (OUTPUTS,), 'upper': (OUTPUTS,)}
+            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (3, PROBES)}
 
 
 def save_liquid(path: str, config: LiquidConfig, weights: Dict[str, np.ndarray],

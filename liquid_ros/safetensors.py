@@ -9,11 +9,11 @@ no package that rosdep does not know; tests compare both directions with the saf
 Source: the format's specification, safetensors 0.4.
 """
 
-from pathlib import Path
-from typing import Dict, Tuple
 import json
 import os
+from pathlib import Path
 import tempfile
+from typing import Dict, Tuple
 
 import numpy as np
 

@@ -10,6 +10,7 @@ Shapes: B streams, A axes in groups of three (position, rotation), M probes, H u
 """
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Dict, Tuple
 
 from liquid_ros.arrays import Array, cast, namespace
@@ -17,7 +18,7 @@ from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import cell
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.motion import Covariance, Process, propagate, transition
-from liquid_ros.smoothers.probes import PROBES, Probes, probe
+from liquid_ros.smoothers.probes import probe, PROBES, Probes
 
 OUTPUTS = 7  # R, q_v, q_a, friction, fade, gate, inflation
 LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0)
@@ -83,7 +84,8 @@ class Liquid:
         mean_dt = xp.where(first, dt_s, mean_dt + share * (
             xp.minimum(dt_s, 5.0 * mean_dt) - mean_dt))
         pace = dt_s / mean_dt
-        probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, dt_s, pace, count)
+        probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, dt_s, pace, count,
+                       w['probes'])
         log_scale = xp.log(probes.slow)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
@@ -157,7 +159,7 @@ class Liquid:
         nis = 3.0 * surprise[..., ::3]
         return following, Estimate(filtered, p[0], velocity, nis, weight[..., ::3])
 
-    def _count_rejects(self, xp: object, state: State, surprise: Array, gate: Array,
+    def _count_rejects(self, xp: ModuleType, state: State, surprise: Array, gate: Array,
                        moved: Array, innovation: Array) -> Tuple[Array, Array]:
         """Return the counters (B, G, 2) and where (B, A) the stream is to be re-acquired."""
         rejected = (surprise > gate)[..., ::3]
@@ -174,7 +176,7 @@ class Liquid:
         return counters, _repeat(xp, xp.where(again, zero + 1.0, zero)) > 0.5
 
 
-def _process(xp: object, said: Array, first: Array, scale: Array, mean_dt: Array) -> Process:
+def _process(xp: ModuleType, said: Array, first: Array, scale: Array, mean_dt: Array) -> Process:
     """Return the process of last time; at the second message a guess at the stream's scale."""
     one = xp.ones_like(scale)
     square = scale * scale
@@ -183,7 +185,7 @@ def _process(xp: object, said: Array, first: Array, scale: Array, mean_dt: Array
     return Process(*(xp.where(first, guess, said[..., i]) for i, guess in enumerate(guesses)))
 
 
-def _covariance(xp: object, packed: Array, first: Array, scale: Array, mean_dt: Array
+def _covariance(xp: ModuleType, packed: Array, first: Array, scale: Array, mean_dt: Array
                 ) -> Covariance:
     zero = xp.zeros_like(scale)
     square = scale * scale
@@ -192,7 +194,7 @@ def _covariance(xp: object, packed: Array, first: Array, scale: Array, mean_dt: 
     return tuple(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
 
 
-def _inflate(xp: object, p: Covariance, factor: Array, again: Array, innovation: Array,
+def _inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovation: Array,
              dt: Array) -> Covariance:
     """
     Return P (1 + factor), or, where the stream is re-acquired, a P as wide as the miss.
@@ -207,7 +209,7 @@ def _inflate(xp: object, p: Covariance, factor: Array, again: Array, innovation:
             xp.where(again, zero, p23), p33)
 
 
-def _condition(xp: object, p: Covariance, gains: Tuple[Array, Array, Array]) -> Covariance:
+def _condition(xp: ModuleType, p: Covariance, gains: Tuple[Array, Array, Array]) -> Covariance:
     """Return P - K H P; with this K it equals Joseph's form."""
     k1, k2, k3 = gains
     p11, p12, p13, p22, p23, p33 = p
@@ -216,19 +218,19 @@ def _condition(xp: object, p: Covariance, gains: Tuple[Array, Array, Array]) -> 
             xp.maximum(p22 - k2 * p12, zero), p23 - k2 * p13, xp.maximum(p33 - k3 * p13, zero))
 
 
-def _group_mean(xp: object, values: Array) -> Array:
+def _group_mean(xp: ModuleType, values: Array) -> Array:
     """Return the mean over each group of three axes, repeated to (B, A, F)."""
     batch, axes, size = values.shape
     mean = values.reshape(batch, axes // 3, 3, size).mean(2)
     return xp.stack([mean, mean, mean], 2).reshape(batch, axes, size)
 
 
-def _repeat(xp: object, groups: Array) -> Array:
+def _repeat(xp: ModuleType, groups: Array) -> Array:
     """Return (B, A) from one value a group (B, G)."""
     return xp.stack([groups, groups, groups], -1).reshape(groups.shape[0], -1)
 
 
-def _soft_clip(xp: object, x: Array, lower: Array, upper: Array) -> Array:
+def _soft_clip(xp: ModuleType, x: Array, lower: Array, upper: Array) -> Array:
     """Return x bent into (lower, upper): the gradient never dies."""
     middle, reach = 0.5 * (upper + lower), 0.5 * (upper - lower)
     return middle + reach * xp.tanh((x - middle) / reach)

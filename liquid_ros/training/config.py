@@ -1,26 +1,70 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a training run is made of."""
+"""What a training run is made of; config/train.yaml holds the settings of the shipped weights."""
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Dict, Tuple
+
+from liquid_ros.errors import ParameterError
+
+
+def setting(default: Any, low: float, high: float, text: str) -> Any:
+    """Return a dataclass field with its range and description."""
+    return field(default=default, metadata={'low': low, 'high': high, 'text': text})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a training run; config/train.yaml holds those of the shipped weights."""
+    """Settings of a training run."""
 
-    seed: int = 1
-    hidden: int = 32
-    iterations: int = 6000
-    batch: int = 192
-    axes: int = 3
-    shares: int = 4
-    stretch: int = 48
-    stretches: Tuple[int, ...] = (2, 5, 12, 24)
-    learning_rate: float = 4e-3
-    accel_weight: float = 0.15
-    likelihood_weight: float = 0.1
-    clip_norm: float = 1.0
-    compile: bool = True
+    seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
+    hidden: int = setting(32, 2, 1024, 'hidden units, an even number')
+    iterations: int = setting(12000, 1, 10**9, 'steps of the optimiser')
+    batch: int = setting(192, 1, 10**6, 'streams advanced side by side')
+    axes: int = setting(3, 3, 6, '3: one group of axes; 6: two that share outliers')
+    shares: int = setting(4, 1, 1000, 'parts of the batch that begin anew at different times')
+    stretch: int = setting(48, 4, 10**5, 'messages gradients flow back through')
+    stretches: Tuple[int, ...] = setting((2, 5, 12, 24), 1, 10**4,
+                                         'lengths of a stream, in stretches, drawn evenly')
+    learning_rate: float = setting(4e-3, 1e-9, 1.0, 'at its highest')
+    accel_weight: float = setting(0.05, 0.0, 100.0, 'of the acceleration error in the loss')
+    likelihood_weight: float = setting(0.1, 0.0, 100.0, 'of the negative log-likelihood')
+    clip_norm: float = setting(1.0, 1e-9, 1e9, 'largest norm of a gradient')
+    threads: int = setting(1, 1, 1024, 'CPU threads; one is the fastest at this size')
+    compile: bool = setting(True, 0, 1, 'fuse the step with torch.compile (needs a C++ compiler)')
+
+    def __post_init__(self) -> None:
+        """Check every setting once; ParameterError names it and its range."""
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            low, high = entry.metadata['low'], entry.metadata['high']
+            kind = type(entry.default)
+            if kind is float and type(value) is int:
+                value = float(value)
+                object.__setattr__(self, entry.name, value)
+            if kind is tuple and isinstance(value, list):
+                value = tuple(value)
+                object.__setattr__(self, entry.name, value)
+            parts = value if kind is tuple and isinstance(value, tuple) else (value,)
+            wanted = int if kind is tuple else kind
+            if not parts or not all(type(p) is wanted and low <= p <= high for p in parts):
+                raise ParameterError(f'got {entry.name}: {value!r}, expected '
+                                     f'{wanted.__name__} in [{low:g}, {high:g}]')
+        if self.hidden % 2 or self.axes % 3 or self.batch % self.shares:
+            raise ParameterError(
+                f'got hidden {self.hidden}, axes {self.axes}, batch {self.batch}, shares '
+                f'{self.shares}; expected hidden even, axes 3 or 6, batch a multiple of shares')
+
+    @classmethod
+    def from_dict(cls, given: Dict[str, Any]) -> 'TrainConfig':
+        """Return the configuration; ParameterError names an unknown setting."""
+        known = [entry.name for entry in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise ParameterError(f'got setting {name!r}, expected one of {", ".join(known)}')
+        return cls(**given)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return plain numbers and lists, as YAML and JSON hold them."""
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self).items()}

@@ -4,14 +4,18 @@
 """The loop that fits the liquid cell: truncated backpropagation over long simulated streams."""
 
 import math
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from pathlib import Path
+from typing import Any, Dict, Tuple
 
 import numpy as np
 import torch
 
+from liquid_ros.checkpoint import save_liquid
+from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
+from liquid_ros.smoothers.probes import probe_tables
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.synthetic import simulate
+from liquid_ros.training.feed import Chunk, Feed
 
 BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0)  # a usual Kalman filter, before training
 
@@ -37,48 +41,8 @@ class Cell(torch.nn.Module):
         alpha = torch.nn.functional.softplus(self.alpha_raw)
         return {'weight_in': self.weight_in, 'weight_rec': self.weight_rec * alpha,
                 'alpha': alpha, 'weight_out': self.weight_out, 'bias_out': self.bias_out,
-                'lower': alpha.new_tensor(LOWER), 'upper': alpha.new_tensor(UPPER)}
-
-
-class Chunk(NamedTuple):
-    """Messages of one stretch: dt_s (N, T), truth and measured (N, T, A) float64, fresh rows."""
-
-    dt_s: torch.Tensor
-    truth: torch.Tensor
-    measured: torch.Tensor
-    fresh: torch.Tensor
-
-
-class Feed:
-    """Simulated streams in stretches; shares of the batch begin anew at different times."""
-
-    def __init__(self, config: TrainConfig, seed: int) -> None:
-        """Begin every share."""
-        self.config = config
-        self.rng = np.random.default_rng(seed)
-        self.parts: List[Any] = [None] * config.shares
-        self.left = [0] * config.shares
-
-    def __iter__(self) -> Iterator[Chunk]:
-        """Yield stretches for ever."""
-        c = self.config
-        while True:
-            pieces = []
-            for i in range(c.shares):
-                fresh = self.left[i] == 0
-                if fresh:
-                    self.left[i] = int(self.rng.choice(c.stretches))
-                    self.parts[i] = simulate(self.rng, c.batch // c.shares,
-                                             self.left[i] * c.stretch + 1, c.axes)
-                part = self.parts[i]
-                at = part.dt_s.shape[1] - self.left[i] * c.stretch
-                cut = slice(at - 1, at + c.stretch)
-                self.left[i] -= 1
-                pieces.append((part.dt_s[:, cut], part.truth[:, cut], part.measured[:, cut],
-                               np.full(len(part.dt_s), fresh)))
-            dt, truth, measured, fresh = (np.concatenate(x) for x in zip(*pieces))
-            yield Chunk(torch.from_numpy(dt).float(), torch.from_numpy(truth),
-                        torch.from_numpy(measured), torch.from_numpy(fresh))
+                'lower': alpha.new_tensor(LOWER), 'upper': alpha.new_tensor(UPPER),
+                'probes': torch.from_numpy(probe_tables()).float()}
 
 
 def advance(smoother: Liquid, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
@@ -137,7 +101,7 @@ class Trainer:
                                           betas=(0.9, 0.98))
         self.iteration = 0
         self.figures: Dict[str, float] = {}
-        self._feed = iter(Feed(config, config.seed))
+        self._feed = Feed(config)
         self._state: Dict[str, torch.Tensor] = {}
         self._memory = torch.zeros(config.batch)
         self._step = torch.compile(self._plain, dynamic=False) if config.compile else self._plain
@@ -157,7 +121,7 @@ class Trainer:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate()
-        chunk = next(self._feed)
+        chunk = self._feed.next()
         self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
         smoother = Liquid(self.shape, self.cell.weights())
         state, errors, variances = advance(smoother, self._step, self._state, chunk)
@@ -185,3 +149,42 @@ class Trainer:
         cell = Cell(self.config.hidden)
         cell.load_state_dict(self.average)
         return {n: w.detach().numpy() for n, w in cell.weights().items()}
+
+    def parameters(self) -> int:
+        """Return how many numbers are trained."""
+        return sum(p.numel() for p in self.cell.parameters())
+
+    def export(self, path: str) -> None:
+        """Write the averaged weights as the smoother reads them."""
+        save_liquid(path, self.shape, self.weights(), {
+            'training': self.config.to_dict(), 'iterations': self.iteration,
+            'figures': {name: round(value, 4) for name, value in self.figures.items()}})
+
+    def save(self, path: str) -> None:
+        """Write all that an uninterrupted run would have in memory, all or nothing."""
+        state = {'config': self.config.to_dict(), 'iteration': self.iteration,
+                 'cell': self.cell.state_dict(), 'average': self.average,
+                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
+                 'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
+        torch.save(state, path + '.part')
+        Path(path + '.part').replace(path)
+
+    def load(self, path: str) -> None:
+        """
+        Go on from what save() wrote; the file must be one's own, it is a pickle.
+
+        Errors: CheckpointError where it cannot be read or belongs to another configuration.
+        """
+        try:
+            saved = torch.load(path, weights_only=False)
+        except Exception as error:  # torch.load raises whatever the pickle does
+            raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
+        if saved['config'] != self.config.to_dict():
+            raise CheckpointError(f'{path!r} belongs to a run with other settings; '
+                                  'use those, or begin anew without --resume')
+        self.cell.load_state_dict(saved['cell'])
+        self.optimiser.load_state_dict(saved['optimiser'])
+        self._feed.restore(saved['feed'])
+        self.iteration, self.average = saved['iteration'], saved['average']
+        self.figures, self._state = saved['figures'], saved['state']
+        self._memory = saved['memory']

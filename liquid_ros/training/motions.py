@@ -34,6 +34,11 @@ def sometimes(rng: np.random.Generator, share: float, *shape: int) -> np.ndarray
     return rng.random(shape) < share
 
 
+def often(rng: np.random.Generator, low: float, high: float, n: int, steps: int) -> np.ndarray:
+    """Return (n, steps) bool: events, each stream at its own rate a message."""
+    return rng.random((n, steps)) < log_uniform(rng, low, high, n, 1)
+
+
 def level_per_axis(rng: np.random.Generator, low: float, high: float, clock: Clock) -> np.ndarray:
     """Return (N, A): one level a stream, now and then another one on an axis."""
     n = len(clock.dt_s)
@@ -92,7 +97,7 @@ def switching_acceleration(rng: np.random.Generator, clock: Clock) -> np.ndarray
     n, steps = clock.dt_s.shape
     index = level_per_axis(rng, 1e-3, MAX_INDEX, clock)
     q = index**2 / clock.dt0_s**3
-    changes = np.cumsum(sometimes(rng, 0.01, n, steps), axis=1)
+    changes = np.cumsum(often(rng, 0.003, 0.05, n, steps), axis=1)
     levels = log_uniform(rng, 1e-5, 1e2, n, changes.max() + 1)
     parts = _still(rng, clock)
     parts['white_accel'] = q[:, None] * np.take_along_axis(levels, changes, 1)[..., None]
@@ -109,7 +114,7 @@ def singer(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     index = level_per_axis(rng, 1e-4, MAX_INDEX, clock)
     q = index**2 / clock.dt0_s**3 / memory**2  # white jerk that gives this white acceleration
     parts = _still(rng, clock)
-    changes = np.cumsum(sometimes(rng, 0.004, n, steps) & sometimes(rng, 0.5, n, 1), axis=1)
+    changes = np.cumsum(often(rng, 0.001, 0.03, n, steps) & sometimes(rng, 0.5, n, 1), axis=1)
     levels = np.where(changes == 0, 1.0, np.take_along_axis(
         log_uniform(rng, 1e-4, 1e1, n, changes.max() + 1), changes, 1))
     parts['white_jerk'] = q[:, None] * levels[..., None]
@@ -156,12 +161,12 @@ def _strokes(rng: np.random.Generator, clock: Clock, duration: np.ndarray) -> np
 def turns(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     """Return a vehicle's way: speed and rate of turn that change now and then."""
     n, count = clock.dt_s.shape
-    changes = np.cumsum(sometimes(rng, 0.006, n, count), axis=1)
+    changes = np.cumsum(often(rng, 0.003, 0.1, n, count), axis=1)
     most = changes.max() + 1
     rate = (rng.standard_normal((n, most)) * sometimes(rng, 0.5, n, most)
-            / (log_uniform(rng, 10.0, 300.0, n, 1) * clock.dt0_s))
+            / (log_uniform(rng, 4.0, 300.0, n, 1) * clock.dt0_s))
     speed = rng.uniform(0.0, 1.0, (n, most)) * sometimes(rng, 0.85, n, most)
-    memory = np.exp(-clock.dt_s / (log_uniform(rng, 3.0, 60.0, n, 1) * clock.dt0_s))
+    memory = np.exp(-clock.dt_s / (log_uniform(rng, 0.5, 60.0, n, 1) * clock.dt0_s))
     rate, speed = (np.take_along_axis(x, changes, 1) for x in (rate, speed))
     for k in range(1, count):  # first-order lag: a wheel does not turn at once
         for x in (rate, speed):

@@ -48,7 +48,8 @@ def noise(rng: np.random.Generator, truth: np.ndarray, kind: np.ndarray) -> np.n
     freedom = rng.uniform(2.5, 6.0, (n, 1, 1))
     heavy = white / np.sqrt(rng.chisquare(np.broadcast_to(freedom, (n, steps, 1))) / freedom)
     error = np.where(chosen['coloured'], coloured, white)
-    error = np.where(chosen['mixed'], np.sqrt(share) * coloured + np.sqrt(1 - share) * white, error)
+    both = np.sqrt(share) * coloured + np.sqrt(1.0 - share) * white
+    error = np.where(chosen['mixed'], both, error)
     error = np.where(chosen['heavy'], heavy, error)
     # a marker seen from the wrong side: a second place, held for a while
     away = (rng.standard_normal((n, 1, axes)) * log_uniform(rng, 4.0, 100.0, n, 1, 1)
