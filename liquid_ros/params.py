@@ -4,10 +4,10 @@
 """The node's parameters: one source for descriptors, checks, YAML and the README's table."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 import difflib
 import math
 import textwrap
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from liquid_ros.errors import ParameterError
 

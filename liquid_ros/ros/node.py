@@ -197,24 +197,29 @@ def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, without the place in the source it names."""
-    lines = str(error).strip().splitlines() or ['']
+    """Return an error's message in one line, without the place in the source that rcl names."""
+    lines = [line.strip() for line in str(error).strip().splitlines()] or ['']
     message = lines[0].split(', at ./')[0].split(', at /')[0]
+    if message.endswith(':'):  # what a name must not be; the name comes below it
+        message = ' '.join([message, *lines[1:2]])
     # Some of rclpy's errors hold no more than the offending words.
     return message if ' ' in message else f'{type(error).__name__} {message}'
 
 
-def make_executor(context: Any = None) -> Any:
+def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
     """
-    Return the executor: events where rclpy has it, else single-threaded.
+    Return the executor: events where rclpy has it and time is real, else single-threaded.
 
     The one of events takes half the CPU time a message; its spin() hangs, spin_once() does not.
+    Under load it fires a timer on /clock many times over.
     """
-    try:
-        from rclpy.experimental.events_executor import EventsExecutor
-    except ImportError:
-        return SingleThreadedExecutor(context=context)
-    return EventsExecutor(context=context)
+    if not simulated_time:
+        try:
+            from rclpy.experimental.events_executor import EventsExecutor
+            return EventsExecutor(context=context)
+        except ImportError:
+            pass
+    return SingleThreadedExecutor(context=context)
 
 
 def main(args: Optional[List[str]] = None) -> int:
@@ -253,7 +258,8 @@ def start(args: Optional[List[str]]) -> Optional[SmootherNode]:
 
 def spin(node: SmootherNode) -> None:
     """Run the node's callbacks until the context is shut down."""
-    executor = make_executor()
+    executor = make_executor(
+        simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
     executor.add_node(node)
     try:
         while rclpy.ok():

@@ -1,0 +1,171 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The node as its own process: start, stop, mistakes on the command line, bags."""
+
+import signal
+import subprocess
+import sys
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message, serialize_message
+from ros_graph import lossless, ROOT, rows_of, run, SMOOTHER, stamped, START_NS, stop, walk
+from std_srvs.srv import Trigger
+
+ACTIVE = ('-p', 'autostart:=true', '-p', 'device:=cpu', '-p', f'smoother:={SMOOTHER}')
+
+
+def options(values):
+    """Return -p arguments."""
+    return [word for n, v in values.items() for word in ('-p', f'{n}:={v}')]
+
+
+def prime(graph, publisher, received, reset, row):
+    """Send until an output comes, then forget it: both ends are matched, the stream is new."""
+    stamps_ns = iter(range(0, 10**12, 10**6))
+
+    def poke():
+        publisher.publish(stamped('pose', next(stamps_ns), row))
+        return received
+
+    graph.matched(publisher)
+    graph.until(poke, 'a first output')
+    sent = next(stamps_ns) // 10**6
+    graph.until(lambda: len(received) == sent, 'the rest of them')
+    assert graph.call(Trigger, reset, Trigger.Request()).success
+    del received[:]
+
+
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('state', ['active', 'unconfigured'])
+def test_a_signal_ends_it_with_code_0_and_no_traceback(graph, sent, state):
+    """Nothing but log lines, and never an error."""
+    process = graph.process(*(ACTIVE if state == 'active' else ()))
+    topic = '/pose/smoothed' if state == 'active' else '/smoother/transition_event'
+    graph.matched(topic=topic)
+    status, output = stop(process, sent)
+    assert status == 0, output
+    assert 'Traceback' not in output and 'ERROR' not in output
+
+
+def test_a_signal_amid_messages_ends_it_with_code_0(graph):
+    """While messages flow, too."""
+    process = graph.process(*ACTIVE)
+    publisher = graph.speak('pose', '/pose')
+    received = graph.listen('pose', '/pose/smoothed')
+    graph.matched(publisher)
+    stamps, rows = walk('pose', 400)
+
+    def flow():
+        publisher.publish(stamped('pose', stamps.pop(), rows[0]))
+        return len(received) > 20
+
+    stamps.reverse()
+    graph.until(flow, 'output')
+    graph.send(publisher, 'pose', stamps[::-1], rows)
+    status, output = stop(process, signal.SIGTERM)
+    assert status == 0 and 'Traceback' not in output, output
+
+
+@pytest.mark.parametrize('arguments, told', [
+    (['-p', 'gap_reset_s:=soon'], "gap_reset_s: got 'soon', expected a number > 0.0"),
+    (['-p', 'gap_reset_s:=0'], 'gap_reset_s: got 0, expected a number > 0.0'),
+    (['-p', 'device:=tpu'], "device: got 'tpu', expected one of auto, cuda, cpu"),
+    (['-p', 'use_sim_time:=3'], 'use_sim_time'),
+    (['--params-file', '/nowhere.yaml'], '/nowhere.yaml'),
+    (['--wat'], '--wat'),
+    (['-r', '__node:=not-a-name'], 'not-a-name'),
+    ([*ACTIVE, '-p', 'input_topic:=two words'], 'two words'),
+    ([*ACTIVE, '-p', 'smoother:=emma'], "got smoother 'emma', expected one of"),
+    ([*ACTIVE, '-p', 'smoother:=liquid', '-p', 'checkpoint:=/nowhere'], '/nowhere')])
+def test_a_mistake_is_told_in_a_line_and_the_status_is_1(arguments, told):
+    """Never a traceback."""
+    status, output = run(*arguments)
+    assert status == 1, output
+    assert told in output and 'Traceback' not in output
+    own = [line for line in output.splitlines() if line and '[rcl]' not in line]
+    assert len(own) == 1, output
+
+
+def test_yaml_that_does_not_parse_is_told(tmp_path):
+    """One line, status 1."""
+    path = tmp_path / 'broken.yaml'
+    path.write_text('/**:\n  ros__parameters:\n  gap_reset_s: [1\n')
+    status, output = run('--params-file', str(path))
+    assert status == 1 and str(path) in output and 'Traceback' not in output
+
+
+def test_two_instances_in_namespaces_do_not_disturb_each_other(graph):
+    """One YAML file, two namespaces, two recordings; each equals its own."""
+    names, both = ('left', 'right'), {}
+    for seed, name in enumerate(names):
+        topic = f'/{name}/pose'
+        graph.process(*ACTIVE, *options(lossless(topic)), '-r', f'__ns:=/{name}')
+        received = graph.listen('pose', f'{topic}/smoothed')
+        publisher = graph.speak('pose', topic)
+        both[name] = (publisher, received, *walk('pose', 100, seed=seed))
+    for name, (publisher, received, _, rows) in both.items():
+        prime(graph, publisher, received, f'/{name}/smoother/reset', rows[0])
+    for publisher, _, stamps, rows in both.values():
+        graph.send(publisher, 'pose', stamps, rows)
+    for name, (_, received, stamps, rows) in both.items():
+        graph.until(lambda r=received: len(r) >= 100, f'the output of {name}')
+        got_stamps, got_rows = rows_of('pose', received)
+        assert got_stamps == stamps
+        assert np.abs(got_rows[:, :3] - rows[:, :3]).max() < 3.0  # its own walk, not the other's
+    reports = graph.listen(DiagnosticArray, '/diagnostics')
+    want = {f'/{name}/smoother: /{name}/pose' for name in names}
+    graph.until(lambda: {s.name for a in reports for s in a.status} == want, 'both reports')
+
+
+def test_a_replayed_bag_equals_what_smooth_makes_of_it(graph, tmp_path):
+    """Node process over DDS and `python -m liquid_ros smooth`: the same bytes on the CPU."""
+    pytest.importorskip('rosbags')
+    pytest.importorskip('liquid_ros.cli.smooth')
+    stamps, rows = walk('pose', 250, seed=7)
+    stamps[60] = stamps[59]
+    stamps[100] = stamps[98]
+    rows[120, 1] = np.nan
+    rows[130, 3:] = 0.0
+    stamps[150:] = [s + 9 * 10**9 for s in stamps[150:]]
+    stamps[200:] = [s - 12 * 10**9 for s in stamps[200:]]
+    sent = [serialize_message(stamped('pose', s, row)) for s, row in zip(stamps, rows)]
+    write_bag(tmp_path / 'in', '/pose', sent)
+    subprocess.run([sys.executable, '-m', 'liquid_ros', 'smooth', str(tmp_path / 'in'), '-o',
+                    str(tmp_path / 'out'), '--device', 'cpu', '--smoother', SMOOTHER],
+                   cwd=ROOT, check=True, capture_output=True)
+    offline = read_bag(tmp_path / 'out', '/pose/smoothed')
+    assert len(offline) == 246
+
+    graph.process(*ACTIVE, *options(lossless('/pose')))
+    received = graph.listen('pose', '/pose/smoothed')
+    publisher = graph.speak('pose', '/pose')
+    prime(graph, publisher, received, '/smoother/reset', rows[0])
+    for message in read_bag(tmp_path / 'in', '/pose'):
+        publisher.publish(message)
+    graph.until(lambda: len(received) >= len(offline), 'the output')
+    assert [serialize_message(message) for message in received] == offline
+    assert rows_of('pose', received)[0] == [
+        rows_of('pose', [deserialize_message(raw, PoseStamped)])[0][0] for raw in offline]
+
+
+def write_bag(path, topic, messages):
+    """Write serialised poses, 10 ms apart."""
+    from rosbags.rosbag2 import Writer
+    from rosbags.typesys import get_typestore, Stores
+    with Writer(path, version=9) as writer:
+        connection = writer.add_connection(
+            topic, 'geometry_msgs/msg/PoseStamped', typestore=get_typestore(Stores.ROS2_HUMBLE))
+        for i, raw in enumerate(messages):
+            writer.write(connection, START_NS + i * 10_000_000, raw)
+
+
+def read_bag(path, topic):
+    """Return a topic's serialised messages in recorded order."""
+    from rosbags.rosbag2 import Reader
+    with Reader(path) as reader:
+        chosen = [c for c in reader.connections if c.topic == topic]
+        return [bytes(raw) for _, _, raw in reader.messages(chosen)]
