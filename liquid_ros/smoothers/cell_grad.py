@@ -1,0 +1,105 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The liquid cell for torch with its gradients in closed form: no graph inside a step.
+
+With g = dL/dh', phi = tanh(x W^T + h U^T), z = alpha dt, E = exp(-z), p = (1 - E) / z:
+
+    Euler         s = g dt (1 - phi^2)      g_h = g (1 - dt alpha) + s U
+                  g_alpha = -dt g h         g_dt = sum_H g (phi - alpha h)
+    exponential   s = g dt p (1 - phi^2)    g_h = g E + s U
+                  g_alpha = g (-dt E h + dt^2 p' phi)   g_dt = sum_H g E (phi - alpha h)
+    both          g_x = s W,  g_W = s^T x,  g_U = s^T h,  p' = (E - p) / z
+
+Shapes: x (B, I), h (B, H), W (H, I), U (H, H), alpha (H,) or (B, H), dt (B, 1).
+"""
+
+from typing import Any, Tuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+SMALL = 1e-3  # below it p and p' are series: (1 - exp(-z)) / z loses digits before they do
+
+
+def share(z: Tensor) -> Tensor:
+    """Return p = (1 - exp(-z)) / z for z >= 0."""
+    safe = torch.where(z < SMALL, torch.ones_like(z), z)
+    series = 1.0 - z / 2.0 + z**2 / 6.0 - z**3 / 24.0 + z**4 / 120.0
+    return torch.where(z < SMALL, series, -torch.expm1(-safe) / safe)
+
+
+def share_slope(z: Tensor) -> Tensor:
+    """Return dp/dz."""
+    safe = torch.where(z < 30 * SMALL, torch.ones_like(z), z)
+    series = -0.5 + z / 3.0 - z**2 / 8.0 + z**3 / 30.0 - z**4 / 144.0 + z**5 / 840.0
+    exact = (torch.exp(-safe) + torch.expm1(-safe) / safe) / safe
+    return torch.where(z < 30 * SMALL, series, exact)
+
+
+def _inputs(ctx: Any, s: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return what s = dL/d(x W^T + h U^T) makes of g_x, the rest of g_h, g_W and g_U."""
+    x, h, weight_in, weight_rec = ctx.saved_tensors[:4]
+    return s @ weight_in, s @ weight_rec, s.T @ x, s.T @ h
+
+
+class EulerCell(Function):
+    """h' = h + dt (phi - alpha h)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight_in: Tensor, weight_rec: Tensor,
+                alpha: Tensor, dt: Tensor) -> Tensor:
+        """Return h' and keep phi."""
+        phi = torch.tanh(x @ weight_in.T + h @ weight_rec.T)
+        ctx.save_for_backward(x, h, weight_in, weight_rec, alpha, dt, phi)
+        return h + dt * (phi - alpha * h)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Tuple[Tensor, ...]:
+        """Return the gradients of x, h, W, U, alpha, dt."""
+        h, alpha, dt, phi = (ctx.saved_tensors[i] for i in (1, 4, 5, 6))
+        g_x, g_h, g_in, g_rec = _inputs(ctx, g * dt * (1.0 - phi * phi))
+        g_alpha = (-dt * g * h).sum_to_size(alpha.shape)
+        g_dt = (g * (phi - alpha * h)).sum(1, keepdim=True)
+        return g_x, g * (1.0 - dt * alpha) + g_h, g_in, g_rec, g_alpha, g_dt
+
+
+class ExponentialCell(Function):
+    """h' = E h + dt p phi."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, h: Tensor, weight_in: Tensor, weight_rec: Tensor,
+                alpha: Tensor, dt: Tensor) -> Tensor:
+        """Return h' and keep phi."""
+        phi = torch.tanh(x @ weight_in.T + h @ weight_rec.T)
+        ctx.save_for_backward(x, h, weight_in, weight_rec, alpha, dt, phi)
+        z = alpha * dt
+        return torch.exp(-z) * h + dt * share(z) * phi
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Tuple[Tensor, ...]:
+        """Return the gradients of x, h, W, U, alpha, dt."""
+        h, alpha, dt, phi = (ctx.saved_tensors[i] for i in (1, 4, 5, 6))
+        z = alpha * dt
+        decay = torch.exp(-z)
+        g_x, g_h, g_in, g_rec = _inputs(ctx, g * dt * share(z) * (1.0 - phi * phi))
+        g_alpha = (g * (dt * dt * share_slope(z) * phi - dt * decay * h)).sum_to_size(alpha.shape)
+        g_dt = (g * decay * (phi - alpha * h)).sum(1, keepdim=True)
+        return g_x, g * decay + g_h, g_in, g_rec, g_alpha, g_dt
+
+
+def euler(x: Tensor, h: Tensor, weight_in: Tensor, weight_rec: Tensor, alpha: Tensor,
+          dt: Tensor) -> Tensor:
+    """Return cell.euler with closed-form gradients."""
+    return EulerCell.apply(x, h, weight_in, weight_rec, alpha, dt)
+
+
+def exponential(x: Tensor, h: Tensor, weight_in: Tensor, weight_rec: Tensor, alpha: Tensor,
+                dt: Tensor) -> Tensor:
+    """Return cell.exponential with closed-form gradients."""
+    return ExponentialCell.apply(x, h, weight_in, weight_rec, alpha, dt)
