@@ -167,15 +167,15 @@ def compare(scenario: 'Scenario', rows: 'np.ndarray', smooth: 'np.ndarray', smoo
 
 
 def table_text(table: Dict[str, 'Figures']) -> str:
-    """Return the table; its first row is raw, to which the ratios refer."""
-    turned = next(iter(table.values())).rotation_deg is not None
-    head = ['', 'RMSE (mm)', 'accel. error (m/s^2)', 'lag (ms)'] + ['rotation (deg)'] * turned
-    lines = [head]
+    """Return the table as text; no column for rotations where there are none."""
+    lines = [['', 'RMSE (mm)', 'accel. error (m/s^2)', 'lag (ms)', 'rotation (deg)']]
     for name, figures in table.items():
-        line = [name, f'{figures.rmse * 1e3:.2f}', f'{figures.accel_error:.3f}',
-                f'{figures.lag.delay_s * 1e3:.0f}']
-        lines.append(line + [f'{figures.rotation_deg:.3f}'] * turned)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+        turn = '' if figures.rotation_deg is None else f'{figures.rotation_deg:.3f}'
+        lines.append([name, f'{figures.rmse * 1e3:.2f}', f'{figures.accel_error:.3f}',
+                      f'{figures.lag.delay_s * 1e3:.0f}', turn])
+    if not lines[-1][-1]:
+        lines = [line[:-1] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*lines)]
     text = ['  '.join([line[0].ljust(widths[0]), *(
         cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]) for line in lines]
     return '\n'.join([text[0], '-' * len(text[0]), *text[1:]])

@@ -20,6 +20,7 @@ SKIP_ROWS = 10  # and at least so many messages
 
 # An output may lag by half a second, or lead by a tenth where a filter predicts.
 LAG_GRID_S = np.linspace(-0.1, 0.5, 101)
+LAG_FINE_S = np.linspace(-0.006, 0.006, 13)  # then to the millisecond
 
 
 class Lag(NamedTuple):
@@ -65,15 +66,16 @@ def jerk(times_s: np.ndarray, positions: np.ndarray) -> float:
 
 
 def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray) -> Lag:
-    """Return the delay that minimises the RMSE of p(t) against g(t - delay)."""
+    """Return the delay, to 1 ms, that minimises the RMSE of p(t) against g(t - delay)."""
     best = Lag(0.0, np.inf)
-    for delay_s in LAG_GRID_S.tolist():
-        past = times_s - delay_s
-        known = (past >= times_s[0]) & (past <= times_s[-1])
-        if known.any():
-            error = rmse(positions[known], _resample(times_s, truth, past[known]))
-            if error < best.rmse:
-                best = Lag(delay_s, error)
+    for offsets_s in (LAG_GRID_S, LAG_FINE_S):
+        delays_s = offsets_s if offsets_s is LAG_GRID_S else best.delay_s + offsets_s
+        for delay_s in np.round(delays_s, 3).tolist():
+            past = times_s - delay_s
+            known = (past >= times_s[0]) & (past <= times_s[-1])
+            if known.any():
+                error = rmse(positions[known], _resample(times_s, truth, past[known]))
+                best = min(best, Lag(delay_s, error), key=lambda one: one.rmse)
     return best
 
 

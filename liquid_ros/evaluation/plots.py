@@ -66,7 +66,7 @@ def _zoom(panel: Any, times_s: np.ndarray, raw: np.ndarray, smooth: np.ndarray,
     panel.plot(t, raw[inside, axis], '.-', ms=3.5, mew=0, lw=0.4, color=RAW)
     panel.plot(t, truth[inside, axis], color=TRUTH, lw=0.7, ls=(0, (4, 2)), zorder=3)
     panel.plot(t, smooth[inside, axis], color=SMOOTH)
-    panel.set_ylim(*_limits(truth[inside, axis], raw[inside, axis]))
+    panel.set_ylim(*_limits(truth[inside, axis], raw[inside, axis], 0.03))
     panel.margins(x=0)
     panel.set(ylabel=f'{LETTERS[axis]} (m)', title=f'{LETTERS[axis]} over {ZOOM_S:g} seconds')
 
@@ -90,10 +90,10 @@ def _widest(truth: np.ndarray, axes: Sequence[int]) -> Tuple[int, int]:
     return order[0], order[1]
 
 
-def _limits(truth: np.ndarray, raw: np.ndarray) -> Tuple[float, float]:
-    """Return limits that hold the truth and nearly all of the input, not its wildest outlier."""
-    low = min(truth.min(), np.quantile(raw, 0.005))
-    high = max(truth.max(), np.quantile(raw, 0.995))
+def _limits(truth: np.ndarray, raw: np.ndarray, tail: float = 0.005) -> Tuple[float, float]:
+    """Return limits that hold the truth and the input, but not the tails with its outliers."""
+    low = min(truth.min(), np.quantile(raw, tail))
+    high = max(truth.max(), np.quantile(raw, 1.0 - tail))
     margin = 0.06 * max(high - low, 1e-9)
     return low - margin, high + margin
 

@@ -6,6 +6,7 @@
 import json
 from pathlib import Path
 from typing import List, NamedTuple, Tuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -96,7 +97,8 @@ def from_npz(path: Path, seconds: float = float('inf')) -> Scenario:
             times, rows, truth = (np.asarray(data[key], dtype=float) for key in ('t', 'z', 'gt'))
             meta = json.loads(str(data['meta'])) if 'meta' in data.files else {}
             axes = tuple(int(axis) for axis in meta.get('good_axes') or (0, 1, 2))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError,
+            BadZipFile) as error:
         raise InputError(f'{path}: is no .npz with the arrays t, z and gt: {error}') from error
     if times.ndim != 1 or rows.shape not in ((len(times), 3), (len(times), 7)) \
             or truth.shape != rows.shape or not np.isfinite(times).all():
