@@ -6,7 +6,8 @@
 from dataclasses import replace
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from problems import recording, run, spin, white_acceleration
 import pytest

@@ -5,13 +5,21 @@
 
 import math
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from problems import quats, turn_between
 import pytest
 
 from liquid_ros.manifold import (
-    minus, plus, quat_conjugate, quat_exp, quat_log, quat_multiply, quat_normalise)
+    minus,
+    plus,
+    quat_conjugate,
+    quat_exp,
+    quat_log,
+    quat_multiply,
+    quat_normalise,
+)
 
 ANGLES = [0.0, 1e-320, 1e-160, 1e-12, 1e-9, 1e-6, 0.99e-4, 1e-4, 1.01e-4, 1.99e-4, 2.01e-4, 1e-3,
           0.1, 1.0, 2.0, 3.0, math.pi - 1e-6, math.pi - 1e-9, math.pi - 1e-12, math.pi]

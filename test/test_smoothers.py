@@ -3,7 +3,8 @@
 
 """Properties of every smoother in the registry, on the estimates it gives."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 from problems import line, make, quats, recording, run, spin, turn_between, UTM_M
 import pytest

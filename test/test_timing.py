@@ -5,11 +5,20 @@
 
 import decimal
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
 
 from liquid_ros.timing import (
-    ACCEPTED, Arrival, arrive, NS_PER_S, ns_to_seconds_text, RESTARTS, seconds_to_ns, TimePolicy)
+    ACCEPTED,
+    Arrival,
+    arrive,
+    NS_PER_S,
+    ns_to_seconds_text,
+    RESTARTS,
+    seconds_to_ns,
+    TimePolicy,
+)
 
 POLICY = TimePolicy(gap_reset_ns=5 * NS_PER_S, jump_reset_ns=NS_PER_S)
 EPOCH_NS = 1_700_000_000_123_456_789
