@@ -39,7 +39,7 @@ def linear_gaussian(rng, streams, steps, low, high):
 def known_kalman(dt, measured, q):
     """Return (N, T, 3): the filter with the true q and R = 1, from an unknown velocity."""
     p, v = measured[:, 0], np.zeros_like(measured[:, 0])
-    p11, p12, p22 = np.ones_like(q), np.zeros_like(q), 100.0 * q * dt.mean(1, keepdims=True) + 1e-9
+    p11, p12, p22 = np.ones_like(q), np.zeros_like(q), 10.0 / dt.mean(1, keepdims=True)**2
     out = [p]
     for k in range(1, dt.shape[1]):
         d = dt[:, k:k + 1]

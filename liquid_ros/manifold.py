@@ -1,7 +1,7 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""R3 and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
+"""R^n and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
 
 from liquid_ros.arrays import Array, namespace
 
@@ -63,20 +63,21 @@ def minus(rows_a: Array, rows_b: Array) -> Array:
     Return the tangent (..., A) that takes rows_b to rows_a.
 
     Position: a - b in the fixed frame. Rotation: log(b^-1 a) in the body frame of b.
+    Rows of a width other than 7 are flat: a - b.
     """
+    if rows_a.shape[-1] != 7:
+        return rows_a - rows_b
     xp = namespace(rows_a)
     position = rows_a[..., :3] - rows_b[..., :3]
-    if rows_a.shape[-1] == 3:
-        return position
     turn = quat_log(quat_multiply(quat_conjugate(rows_b[..., 3:]), rows_a[..., 3:]))
     return xp.concatenate([position, turn], -1)
 
 
 def plus(rows: Array, tangent: Array) -> Array:
     """Return rows (..., 3 | 7) moved by a tangent (..., A): p + d, q exp(r), normalised."""
+    if rows.shape[-1] != 7:
+        return rows + tangent
     xp = namespace(rows)
     position = rows[..., :3] + tangent[..., :3]
-    if rows.shape[-1] == 3:
-        return position
     turned = quat_multiply(rows[..., 3:], quat_exp(tangent[..., 3:]))
     return xp.concatenate([position, quat_normalise(turned)], -1)

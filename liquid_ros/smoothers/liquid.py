@@ -4,8 +4,9 @@
 """
 The liquid-gain smoother: a Kalman filter an axis whose noise levels a liquid cell sets.
 
-Everything the cell sees and says is dimensionless, so the result is equivariant to
-translation and scale, and the gain stays in (0, 1), whatever the weights are.
+Everything the cell sees and says is dimensionless, its time is dt over the stream's mean dt: the
+result is equivariant to translation, to scale and to the clock's rate, and the gain stays in
+(0, 1), whatever the weights are.
 Shapes: B streams, A axes in groups of three (position, rotation), M probes, H units.
 """
 
@@ -23,7 +24,7 @@ from liquid_ros.smoothers.probes import probe, PROBES, Probes
 OUTPUTS = 7  # R, q_v, q_a, friction, fade, gate, inflation
 LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0)
-FEATURES = 2 * (2 * PROBES - 1 + 5) + 6
+FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
@@ -34,7 +35,7 @@ AGREE = 0.25  # two rejected messages agree when they are this close, in squared
 class LiquidConfig:
     """Shape of the cell and the constants that are not learned."""
 
-    hidden: int = 32
+    hidden: int = 48
     reacquire_after: int = 5  # rejected messages in a row that agree with one another
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
 
@@ -110,19 +111,18 @@ class Liquid:
             xp.log(probes.fast) - log_scale,
             xp.stack([xp.abs(seen), seen * e1, seen * e2, 0.3 * xp.log(p[0] / spread),
                       xp.log(noise / (scale * scale))], -1)], -1)
-        streak = state['rejects'][..., 0]
+        level = log_scale[..., :1]
         clues = xp.stack([
-            0.0 * dt_s + 1.0, 0.2 * xp.log(dt_s), xp.log(pace),
-            1.0 / (1.0 + 0.1 * count), 1.0 / (1.0 + 0.01 * count)], -1)  # (B, 1, 5)
+            0.0 * pace + 1.0, xp.log(pace), 1.0 / (1.0 + 0.1 * count),
+            1.0 / (1.0 + 0.01 * count)], -1)  # (B, 1, 4)
         features = xp.concatenate([
-            own, _group_mean(xp, own), clues + 0.0 * own[..., :5],
-            0.2 * _repeat(xp, streak)[..., None]], -1)
-        # -- the cell, one half of its units on seconds, the other on messages
-        half = self.config.hidden // 2
-        ones = xp.ones_like(state['hidden'][..., :half])
+            own, _group_mean(xp, own), level - _group_mean(xp, level), clues + 0.0 * own[..., :4],
+            xp.abs(seen).mean(1)[:, None, None] + 0.0 * level,
+            0.2 * _repeat(xp, state['rejects'][..., 0])[..., None]], -1)
+        # -- the cell, in the stream's own time: dt over its mean
         hidden = cell.exponential(
             features, state['hidden'], w['weight_in'], w['weight_rec'], w['alpha'],
-            xp.concatenate([dt_s[..., None] * ones, pace[..., None] * ones], -1))
+            pace[..., None])
         said = (xp.concatenate([w['alpha'] * hidden, features], -1) @ w['weight_out'].T
                 + w['bias_out'])
         said = _soft_clip(xp, said, w['lower'], w['upper'])

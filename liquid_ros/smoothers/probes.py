@@ -20,7 +20,7 @@ from liquid_ros.arrays import Array, namespace
 THETAS = (0.05, 0.4, 0.65, 0.8, 0.89, 0.94, 0.97, 0.985)
 PROBES = len(THETAS)
 FAST = tuple(min(max(1.0 - theta, 0.04), 0.25) for theta in THETAS)  # shares of a new size
-SLOW = tuple(min(max(0.2 * (1.0 - theta), 0.004), 0.02) for theta in THETAS)
+SLOW = tuple(min(max(0.1 * (1.0 - theta), 0.003), 0.01) for theta in THETAS)
 CLIP = 5.0  # a size counts at most as so many usual ones
 PEAK_DECAY = 2e-4  # a message
 FLOOR = 1e-9  # m or rad: the size of an innovation where nothing has ever moved

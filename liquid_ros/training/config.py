@@ -19,10 +19,10 @@ class TrainConfig:
     """Settings of a training run."""
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
-    hidden: int = setting(32, 2, 1024, 'hidden units, an even number')
+    hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(12000, 1, 10**9, 'steps of the optimiser')
-    batch: int = setting(192, 1, 10**6, 'streams advanced side by side')
-    axes: int = setting(3, 3, 6, '3: one group of axes; 6: two that share outliers')
+    batch: int = setting(128, 1, 10**6, 'streams advanced side by side')
+    axes: int = setting(6, 3, 6, '3: one group of axes; 6: two that share outliers')
     shares: int = setting(4, 1, 1000, 'parts of the batch that begin anew at different times')
     stretch: int = setting(48, 4, 10**5, 'messages gradients flow back through')
     stretches: Tuple[int, ...] = setting((2, 5, 12, 24), 1, 10**4,
@@ -51,10 +51,10 @@ class TrainConfig:
             if not parts or not all(type(p) is wanted and low <= p <= high for p in parts):
                 raise ParameterError(f'got {entry.name}: {value!r}, expected '
                                      f'{wanted.__name__} in [{low:g}, {high:g}]')
-        if self.hidden % 2 or self.axes % 3 or self.batch % self.shares:
+        if self.axes % 3 or self.batch % self.shares:
             raise ParameterError(
-                f'got hidden {self.hidden}, axes {self.axes}, batch {self.batch}, shares '
-                f'{self.shares}; expected hidden even, axes 3 or 6, batch a multiple of shares')
+                f'got axes {self.axes}, batch {self.batch}, shares {self.shares}; '
+                'expected axes 3 or 6, batch a multiple of shares')
 
     @classmethod
     def from_dict(cls, given: Dict[str, Any]) -> 'TrainConfig':

@@ -24,10 +24,9 @@ class Cell(torch.nn.Module):
     """The trainable weights of the smoother, in coordinates that train well."""
 
     def __init__(self, hidden: int) -> None:
-        """Spread the time constants: half in seconds, half in messages."""
+        """Spread the time constants from a tenth of a message, a static unit, to a hundred."""
         super().__init__()
-        half = hidden // 2
-        tau = torch.cat([torch.logspace(-2.5, 1, half), torch.logspace(-0.5, 2.5, hidden - half)])
+        tau = torch.logspace(-1.0, 2.0, hidden)
         rate = (1.0 / tau).double()
         self.alpha_raw = torch.nn.Parameter(
             torch.where(rate > 20, rate, torch.log(torch.expm1(rate))).float())

@@ -63,8 +63,9 @@ def noise(rng: np.random.Generator, truth: np.ndarray, kind: np.ndarray) -> np.n
     levels[:, 0] = 1.0
     level = level * np.take_along_axis(levels, changes, 1)[..., None]
     measured = truth + level * error
-    grain = log_uniform(rng, 1.0, 10.0, n, 1, 1)
-    rough = grain * np.round((truth + 0.3 * error) / grain)
+    # noise of a fraction of a grain still makes the last digit flicker
+    grain = log_uniform(rng, 0.5, 4.0, n, 1, 1)
+    rough = grain * np.round((truth + 0.7 * error) / grain)
     return np.where(chosen['quantised'], rough, measured)
 
 
