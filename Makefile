@@ -38,7 +38,7 @@ SOURCES := $(shell find liquid_ros launch config rviz resource -type f -not -nam
 RUN_FILES := requirements/build.txt requirements/run.txt
 ifeq ($(MODE),wheels)
 RUN_FILES += requirements/numpy.txt requirements/ros-$(WHEELS).txt
-PREFIXES := $(CURDIR)/$(VENV)
+PREFIXES := $(abspath $(VENV))
 TORCH := -r requirements/torch.txt
 # What a ROS 2 or a workspace sourced earlier would mix in.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH RMW_IMPLEMENTATION
@@ -64,7 +64,7 @@ TORCH_STAMP := $(if $(strip $(TORCH)),$(VENV)/.torch-$(shell \
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID := $(shell echo $$(($$$$ % 102)))
 
-ENTER = source $(INSTALL)/setup.bash && export PATH="$(CURDIR)/$(VENV)/bin:$$PATH" &&
+ENTER = source $(INSTALL)/setup.bash && export PATH="$(abspath $(VENV))/bin:$$PATH" &&
 say = @printf '== %s\n'
 
 help:  ## this list
@@ -125,7 +125,7 @@ $(TORCH_STAMP): requirements/torch.txt $(RUN_STAMP)
 $(BUILD_STAMP): $(RUN_STAMP) $(SOURCES)
 	$(say) 'build: colcon, into $(INSTALL)/'
 	@rm -rf $(BUILD)/liquid_ros $(INSTALL)/liquid_ros
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" AMENT_PREFIX_PATH='$(PREFIXES)' \
+	@PATH="$(abspath $(VENV))/bin:$$PATH" AMENT_PREFIX_PATH='$(PREFIXES)' \
 	    PYTHONWARNINGS=ignore PYTHONDONTWRITEBYTECODE= colcon --log-base $(BASE)log build --paths . --packages-select liquid_ros \
 	    --build-base $(BUILD) --install-base $(INSTALL) \
 	    --event-handlers console_start_end-
