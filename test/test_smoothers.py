@@ -238,3 +238,16 @@ def test_a_straight_motion_is_followed(name):
                           1)[:, None]
     estimate = run(make(name), rows, np.full((400, 1, 1), 0.02))
     assert np.abs(minus(estimate.rows, rows)[200:]).max() < 0.15
+
+
+@pytest.mark.parametrize('name', [name for name in SMOOTHERS if name != 'liquid'])
+@pytest.mark.parametrize('library', ['numpy', 'torch'])
+def test_float32_stays_float32(name, library):
+    xp = pytest.importorskip(library, reason='runs on this library')
+    rows, dt_s = (xp.asarray(array, dtype=xp.float32) for array in draw(16))
+    state, _ = make(name).init(rows[0])
+    state, estimate = make(name).step(state, rows[1], dt_s[1])
+    assert {part.dtype for part in (*state.values(), *estimate)} == {rows.dtype}
+    exact = run(make(name), *draw(16)).rows
+    rounded = np.asarray(run(make(name), rows, dt_s).rows, dtype=np.float64)
+    assert np.abs(minus(rounded, exact)).max() < 1e-4
