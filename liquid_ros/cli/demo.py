@@ -83,6 +83,8 @@ def demo(scenario: 'Scenario', folder: Path, *, rate: float = 1.0, device: str =
     lost = len(expected) - len(received)
     tell('messages', f'{len(messages)} sent, {len(messages) - len(expected)} to be dropped by '
          f'their stamp or value, {len(received)} received, {lost} lost -> {paths.smoothed}')
+    if lost:
+        tell('', 'the input is best effort: on a busy machine a lower --rate loses nothing')
     rows, smooth = matched(scenario, paths.smoothed, expected)
     table = compare(scenario, rows, smooth, smoother)
     print(f'\n{table_text(table)}\n')
@@ -120,9 +122,10 @@ def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, r
         command = process.module_command()
         tell('node', 'smoother_node is not installed here (colcon build makes it); '
              'python -m liquid_ros.ros.node runs instead')
-    tell('node', f'{command[-1]}')
-    bar = progress(messages, len(messages))
-    steps = iter(bar)
+    tell('node', command[-1])
+    tell('replay', f'{(messages[-1][0] - messages[0][0]) / 1e9 / rate:.1f} s over DDS, '
+         f'{rate:g} times the original speed')
+    steps = progress(messages, len(messages))
     played = replay_dds.play(messages, kind, command, parameters, log, expected=expected,
                              rate=rate, advance=lambda: next(steps, None))
     next(steps, None)
