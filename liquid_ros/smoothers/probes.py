@@ -11,7 +11,7 @@ it, under motion the longer memory lags behind. They never touch the smoother's 
 """
 
 from types import ModuleType
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,10 @@ THETAS = (0.05, 0.4, 0.65, 0.8, 0.89, 0.94, 0.97, 0.985)
 PROBES = len(THETAS)
 FAST = tuple(min(max(1.0 - theta, 0.04), 0.25) for theta in THETAS)  # shares of a new size
 SLOW = tuple(min(max(0.1 * (1.0 - theta), 0.003), 0.01) for theta in THETAS)
-CLIP = 5.0  # a size counts at most as so many usual ones
+CLIP = 5.0  # an innovation counts at most as so many usual ones
+NEAR = 0.01  # of the usual innovation: filters closer than this count as so far apart
 PEAK_DECAY = 2e-4  # a message
-FLOOR = 1e-9  # m or rad: the size of an innovation where nothing has ever moved
+FLOOR = 1e-12  # m or rad: the size of an innovation where nothing has ever moved
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
 
 
@@ -31,8 +32,9 @@ class Probes(NamedTuple):
     """
     Per axis and probe (B, A, M): offset from the last measurement, velocity, running sizes.
 
-    Size 0 is that of the shortest memory's innovation; size m > 0 that of the distance between
-    filters m - 1 and m. fast and slow are its running means; peak (B, A, 1) bounds the slow one.
+    Size 0 is that of the shortest memory's innovation, size m > 0 the distance between filters
+    m - 1 and m. fast and slow are running means, the first one's of clipped sizes, the others'
+    geometric; peak (B, A, 1) bounds size 0 from below.
     """
 
     offset: Array
@@ -66,36 +68,38 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
                        xp.clip((4.0 * count + 2.0) / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
     beta = xp.maximum((1.0 - keep)**2,
                       xp.clip(6.0 / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
+    unknown = probes.slow[..., :1] < 2.0 * FLOOR  # nothing has moved yet
     bound = CLIP * xp.maximum(probes.slow[..., :1], probes.fast[..., :1])
-    bound = xp.where(probes.slow[..., :1] < 2.0 * FLOOR, xp.abs(innovation), bound)
+    bound = xp.where(unknown, xp.abs(innovation), bound)
     trusted = xp.minimum(xp.maximum(innovation, -bound), bound)
     # measured - filtered = innovation - alpha trusted
     offset = alpha * trusted - innovation
-    size = xp.abs(xp.concatenate([innovation[..., :1], offset[..., :-1] - offset[..., 1:]], -1))
-    fast, slow = _sizes(xp, probes, size, count, tables)
-    usual = slow[..., :1]
-    peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), usual)
-    slow = xp.concatenate([xp.maximum(usual, RESTING * peak), slow[..., 1:]], -1)
-    return Probes(offset, probes.velocity + beta * trusted / dt_s, fast,
-                  slow, peak)
+    size = xp.abs(innovation[..., :1])
+    start = xp.where(unknown, _group_mean(xp, size), size)
+    fast0 = xp.where(unknown, start, probes.fast[..., :1])
+    slow0 = xp.where(unknown, start, probes.slow[..., :1])
+    share_fast = xp.maximum(1.0 / count, tables[1])
+    share_slow = xp.maximum(1.0 / count, tables[2])
+    fast0 = fast0 + share_fast[..., :1] * (
+        xp.minimum(start, CLIP * xp.maximum(slow0, fast0)) - fast0)
+    slow0 = slow0 + share_slow[..., :1] * (xp.minimum(start, CLIP * slow0) - slow0)
+    peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0)
+    slow0 = xp.clip(xp.maximum(slow0, RESTING * peak), FLOOR, None)
+    apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
+    fast, slow = (
+        xp.exp(xp.where(unknown, apart, log + share * (apart - log)))
+        for log, share in (
+            (xp.log(xp.clip(probes.fast[..., 1:], FLOOR, None)), share_fast[..., 1:]),
+            (xp.log(xp.clip(probes.slow[..., 1:], FLOOR, None)), share_slow[..., 1:])))
+    return Probes(offset, probes.velocity + beta * trusted / dt_s,
+                  xp.concatenate([xp.clip(fast0, FLOOR, None), fast], -1),
+                  xp.concatenate([slow0, slow], -1), peak)
 
 
-def _sizes(xp: ModuleType, probes: Probes, size: Array, count: Array, tables: Array
-           ) -> Tuple[Array, Array]:
-    """Return the running means of the sizes, robust to single large ones."""
-    batch, axes, number = size.shape
-    groups = size.reshape(batch, axes // 3, 3, number).mean(2)
-    start = xp.stack([groups] * 3, 2).reshape(batch, axes, number)
-    # of the order of the innovation: a distance is at first zero to rounding
-    start = xp.maximum(start, 0.02 * start[..., :1])
-    unknown = probes.slow < 2.0 * FLOOR  # nothing has moved yet: take the first size as it is
-    slow = xp.where(unknown, start, probes.slow)
-    fast = xp.where(unknown, start, probes.fast)
-    counted = xp.minimum(size, CLIP * xp.maximum(slow, fast))
-    fast = fast + xp.clip(1.0 / count, tables[1], 1.0 + 0.0 * tables[1]) * (counted - fast)
-    counted = xp.minimum(size, CLIP * slow)
-    slow = slow + xp.clip(1.0 / count, tables[2], 1.0 + 0.0 * tables[2]) * (counted - slow)
-    return xp.clip(fast, FLOOR, None), xp.clip(slow, FLOOR, None)
+def _group_mean(xp: ModuleType, values: Array) -> Array:
+    """Return the mean over each group of three axes, repeated to (B, A, 1)."""
+    mean = values.reshape(len(values), -1, 3).mean(2)
+    return xp.stack([mean, mean, mean], 2).reshape(values.shape)
 
 
 def probe_tables() -> np.ndarray:

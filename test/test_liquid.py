@@ -1,0 +1,188 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What holds of the liquid smoother whatever its weights, and what its own weights must do."""
+
+import dataclasses
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from liquid_ros.checkpoint import build
+from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
+from liquid_ros.smoothers.motion import Process, propagate, transition
+from liquid_ros.smoothers.probes import probe_tables
+
+SHIPPED = build('liquid')
+
+
+def wild(seed, size):
+    """Return a smoother with weights nobody trained."""
+    rng = np.random.default_rng(seed)
+    shapes = {'weight_in': (16, FEATURES), 'weight_rec': (16, 16),
+              'weight_out': (OUTPUTS, 16 + FEATURES), 'bias_out': (OUTPUTS,)}
+    weights = {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
+    return Liquid(LiquidConfig(hidden=16), {
+        **weights, 'alpha': np.exp(rng.standard_normal(16)), 'lower': np.array(LOWER),
+        'upper': np.array(UPPER), 'probes': probe_tables()})
+
+
+def run(smoother, rows, dt_s):
+    """Return rows, variances and weights after every message; rows (T, w), dt_s (T,)."""
+    state, estimate = smoother.init(rows[:1])
+    out = [estimate]
+    for row, dt in zip(rows[1:], dt_s[1:]):
+        state, estimate = smoother.step(state, row[None], np.array([[dt]]))
+        out.append(estimate)
+    return (np.concatenate([e.rows for e in out]), np.concatenate([e.variance for e in out]),
+            np.concatenate([e.weight for e in out]))
+
+
+def line(count=400, noise=0.01, seed=0, speed=0.5, rate=50.0):
+    """Return a noisy straight line (T, 3), its truth and dt (T,)."""
+    rng = np.random.default_rng(seed)
+    dt = np.full(count, 1.0 / rate)
+    truth = np.cumsum(dt)[:, None] * np.array([speed, -0.3 * speed, 0.0])
+    return truth + noise * rng.standard_normal(truth.shape), truth, dt
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.01, 30.0))
+def test_any_weights_keep_the_gain_between_nought_and_one(seed, size):
+    smoother = wild(seed, size)
+    rows, _, dt = line(60, seed=seed)
+    rows[20] += 5.0
+    rows[40:] += 2.0
+    state, _ = smoother.init(rows[:1])
+    for row, step in zip(rows[1:], dt[1:]):
+        before = state
+        state, estimate = smoother.step(state, row[None], np.array([[step]]))
+        moved = transition(Process(*(np.where(
+            state['clock'][:, :1] < 1.5, 1.0, before['process'][..., i]) for i in range(4))),
+            np.array([[step]]))
+        if state['clock'][0, 0] > 1.5:
+            predicted = before['rows'] + moved.pv * before['motion'][..., 0] \
+                + moved.pa * before['motion'][..., 1]
+            part, whole = estimate.rows - predicted, row - predicted
+            assert (part * whole >= -1e-12).all() and (abs(part) <= abs(whole) + 1e-12).all()
+        assert np.isfinite(estimate.rows).all() and (estimate.variance > 0).all()
+
+
+def test_a_covariance_stays_one_over_any_interval():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        root = rng.standard_normal((3, 3)) * 10.0**rng.uniform(-3, 3, (3, 1))
+        full = root @ root.T
+        p = tuple(np.array([full[i, j]]) for i, j in
+                  ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
+        process = Process(*(np.array([10.0**rng.uniform(-6, 3)]) for _ in range(4)))
+        dt = np.array([10.0**rng.uniform(-6, 3)])
+        n = [float(x[0]) for x in propagate(p, transition(process, dt), process, dt)]
+        matrix = np.array([[n[0], n[1], n[2]], [n[1], n[3], n[4]], [n[2], n[4], n[5]]])
+        scale = np.sqrt(np.diag(matrix))
+        assert (np.linalg.eigvalsh(matrix / np.outer(scale, scale)) > -1e-9).all()
+
+
+def test_the_process_noise_is_that_of_the_integral_it_stands_for():
+    # f = l = 0: the closed forms of white acceleration and of white jerk
+    zero = tuple(np.zeros(1) for _ in range(6))
+    d = np.array([0.7])
+    process = Process(*(np.array([x]) for x in (2.0, 3.0, 1e-9, 1e-9)))
+    got = propagate(zero, transition(process, d), process, d)
+    want = (2 * d**3 / 3 + 3 * d**5 / 20, 2 * d**2 / 2 + 3 * d**4 / 8, 3 * d**3 / 6,
+            2 * d + 3 * d**3 / 3, 3 * d**2 / 2, 3 * d)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_the_clock_s_rate_does_not_matter():
+    rows, _, dt = line()
+    fast, _, _ = run(SHIPPED, rows, dt)
+    slow, _, _ = run(SHIPPED, rows, 64.0 * dt)
+    np.testing.assert_allclose(slow, fast, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('scale', [1e-4, 1e4])
+def test_scale_equivariance(scale):
+    rows, _, dt = line()
+    here, variance, _ = run(SHIPPED, rows, dt)
+    there, variance_there, _ = run(SHIPPED, scale * rows, dt)
+    np.testing.assert_allclose(there, scale * here, rtol=0, atol=1e-7 * scale)
+    np.testing.assert_allclose(variance_there[1:], scale**2 * variance[1:], rtol=1e-5)
+
+
+def test_a_millimetre_at_utm_coordinates_is_a_millimetre():
+    rows, _, dt = line(noise=1e-3)
+    far = np.array([5e5, 5e6, 100.0])
+    here, _, _ = run(SHIPPED, rows, dt)
+    there, _, _ = run(SHIPPED, rows + far, dt)
+    assert np.abs(there - far - here).max() < 1e-6
+
+
+def test_a_single_gross_outlier_hardly_shows():
+    rows, truth, dt = line()
+    clean, _, _ = run(SHIPPED, rows, dt)
+    rows[300] += 3.0
+    hit, _, weight = run(SHIPPED, rows, dt)
+    assert np.abs(hit - clean)[300:].max() < 0.02  # two sigma of the noise, 3 m away
+    assert weight[300, 0] < 1e-3
+
+
+def test_a_burst_is_not_followed_where_its_messages_disagree():
+    rows, truth, dt = line()
+    rng = np.random.default_rng(5)
+    rows[300:308] += 3.0 * rng.standard_normal((8, 3))
+    hit, _, _ = run(SHIPPED, rows, dt)
+    assert np.abs(hit - truth)[300:].max() < 0.1
+
+
+def test_a_new_place_is_taken_after_k_agreeing_messages():
+    rows, truth, dt = line()
+    rows[300:] += 3.0
+    hit, _, _ = run(SHIPPED, rows, dt)
+    k = SHIPPED.config.reacquire_after
+    assert np.abs(hit - truth)[300 + k:].min() > 2.5
+    assert np.abs(hit - truth - 3.0)[300 + 2 * k:].max() < 0.1
+
+
+def test_noise_that_grows_a_hundredfold_does_not_lock_the_stream_out():
+    rows, truth, dt = line(900)
+    rng = np.random.default_rng(7)
+    rows[300:] += rng.standard_normal((600, 3))
+    out, _, _ = run(SHIPPED, rows, dt)
+    error = np.sqrt(((out - truth)[400:]**2).sum(1).mean())
+    assert error < 0.7 * np.sqrt(3.0)  # smoother than the raw stream again, and on the line
+
+
+def test_rotation_outliers_do_not_move_the_position():
+    rows, _, dt = line()
+    poses = np.concatenate([rows, np.tile([0.0, 0.0, 0.0, 1.0], (len(rows), 1))], 1)
+    rng = np.random.default_rng(1)
+    poses[:, 3:6] += 0.005 * rng.standard_normal((len(rows), 3))
+    poses[:, 3:] /= np.linalg.norm(poses[:, 3:], axis=1, keepdims=True)
+    clean, _, _ = run(SHIPPED, poses, dt)
+    poses[300, 3:] = [1.0, 0.0, 0.0, 0.0]  # upside down for one message
+    hit, _, weight = run(SHIPPED, poses, dt)
+    assert np.abs(hit - clean)[300:, :3].max() < 0.02
+    assert weight[300, 1] < 1e-3
+    assert 2 * np.degrees(np.arccos(np.clip(np.abs((hit[300:, 3:] * clean[300:, 3:]).sum(1)),
+                                            0, 1))).max() < 3.0
+
+
+def test_smoother_than_the_input_and_nearer_to_the_truth():
+    rows, truth, dt = line(1000, noise=0.01)
+    out, variance, _ = run(SHIPPED, rows, dt)
+    part = slice(50, None)
+
+    def rms(x):
+        return np.sqrt((x**2).mean())
+    assert rms((out - truth)[part]) < 0.5 * rms((rows - truth)[part])
+    assert rms(np.diff(out - truth, 2, axis=0)[part]) < 0.1 * rms(np.diff(rows, 2, axis=0)[part])
+    nees = ((out - truth)[part]**2 / variance[part]).mean()
+    assert 0.2 < nees < 5.0
+
+
+def test_configuration_is_a_value():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SHIPPED.config.hidden = 3

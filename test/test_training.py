@@ -1,0 +1,129 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Simulated streams are what they say; a run learns, stops, goes on and repeats itself."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from liquid_ros import safetensors
+from liquid_ros.errors import CheckpointError, ParameterError
+from liquid_ros.training.config import TrainConfig
+from liquid_ros.training.motions import Clock, MOTIONS, white_acceleration
+from liquid_ros.training.sensors import first_order, KINDS, noise
+from liquid_ros.training.synthetic import simulate
+
+SMALL = {'hidden': 6, 'batch': 8, 'shares': 2, 'stretch': 12, 'stretches': (1, 3),
+         'iterations': 12, 'compile': False}
+
+
+@pytest.mark.parametrize('motion', MOTIONS)
+def test_every_motion_is_finite_and_seeded(motion):
+    one, two = (simulate(np.random.default_rng(3), 20, 200, 6, motion=motion) for _ in range(2))
+    for a, b in zip(one, two):
+        np.testing.assert_array_equal(a, b)
+    assert np.isfinite(one.truth).all() and np.isfinite(one.measured).all()
+    assert (one.dt_s > 0).all() and one.truth.shape == (20, 200, 6)
+
+
+def test_white_acceleration_has_the_stated_density():
+    rng = np.random.default_rng(0)
+    dt = np.full((400, 2), 0.1)
+    index = []
+    for _ in range(20):
+        truth = white_acceleration(rng, Clock(dt, np.cumsum(dt, 1), dt[:, :1], 3))
+        index.append(truth)
+    assert np.isfinite(np.concatenate(index)).all()
+
+
+@pytest.mark.parametrize('kind', ['white', 'coloured', 'mixed'])
+def test_noise_is_of_unit_size(kind):
+    rng = np.random.default_rng(1)
+    truth = np.zeros((600, 200, 3))
+    error = noise(rng, truth, np.full(600, list(KINDS).index(kind)))
+    assert 0.9 < np.median(np.sqrt((error**2).mean((1, 2)))) < 1.1
+
+
+def test_first_order_noise_has_the_stated_memory():
+    rng = np.random.default_rng(2)
+    memory = np.full((50, 1, 1), 0.8)
+    x = first_order(rng, rng.standard_normal((50, 4000, 1)), memory)
+    assert abs((x[:, 1:] * x[:, :-1]).mean() / (x**2).mean() - 0.8) < 0.01
+
+
+def test_every_sensor_shows_up_and_outliers_are_rare():
+    batch = simulate(np.random.default_rng(0), 400, 300)
+    assert set(batch.sensor) == set(range(len(KINDS)))
+    assert set(batch.motion) == set(range(len(MOTIONS)))
+    gross = (np.abs(batch.measured - batch.truth) > 30).mean()
+    assert 0.0005 < gross < 0.05
+
+
+@pytest.mark.parametrize('wrong', [{'hidden': 0}, {'batch': 7, 'shares': 2}, {'axes': 4},
+                                   {'learning_rate': 'fast'}, {'stretches': []}, {'sed': 1},
+                                   {'compile': 1}, {'seed': 1.5}])
+def test_a_wrong_setting_is_named(wrong):
+    with pytest.raises(ParameterError, match=next(iter(wrong))) as caught:
+        TrainConfig.from_dict(wrong)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    config = TrainConfig(**SMALL)
+    whole, part = Trainer(config), Trainer(config)
+    for _ in range(12):
+        whole.advance()
+    for _ in range(5):
+        part.advance()
+    part.save(str(tmp_path / 'x.pt'))
+    rest = Trainer(config)
+    rest.load(str(tmp_path / 'x.pt'))
+    for _ in range(7):
+        rest.advance()
+    for name, array in whole.weights().items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+    other = Trainer(TrainConfig(**{**SMALL, 'seed': 2}))
+    with pytest.raises(CheckpointError, match='other settings'):
+        other.load(str(tmp_path / 'x.pt'))
+
+
+def test_a_short_run_learns():
+    torch = pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.smoothers.liquid import Liquid
+    from liquid_ros.training.fit import Trainer
+    torch.set_num_threads(1)
+    trainer = Trainer(TrainConfig(**{**SMALL, 'batch': 64, 'hidden': 8, 'stretch': 24,
+                                     'iterations': 40, 'learning_rate': 1e-2}))
+    batch = simulate(np.random.default_rng(99), 200, 150, motion='white_acceleration',
+                     sensor='white')
+
+    def log_mse():
+        smoother = Liquid(trainer.shape, {
+            n: w.astype(np.float64) for n, w in trainer.weights().items()})
+        state, _ = smoother.init(batch.measured[:, 0])
+        square = 0.0
+        for k in range(1, 150):
+            state, estimate = smoother.step(state, batch.measured[:, k], batch.dt_s[:, k:k + 1])
+            square = square + ((estimate.rows - batch.truth[:, k])**2).mean(1)
+        return np.log(square / 149).mean()
+    before = log_mse()
+    for _ in range(40):
+        trainer.advance()
+    assert log_mse() < before - 0.05
+
+
+def test_the_command_writes_weights_that_load(tmp_path):
+    pytest.importorskip('torch', reason='training needs torch')
+    out = tmp_path / 'w.safetensors'
+    settings = [f'{n}={list(v) if isinstance(v, tuple) else v}' for n, v in SMALL.items()]
+    command = [sys.executable, '-m', 'liquid_ros', 'train', '-o', str(out), '--set']
+    done = subprocess.run(command + settings, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert safetensors.load(str(out))[0]['alpha'].shape == (6,)
+    done = subprocess.run(command + ['hiden=3'], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and 'hiden' in done.stderr and 'Traceback' not in done.stderr
