@@ -111,16 +111,10 @@ def progress(total: int, done: int) -> Any:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run the command; 0 done, 1 a user's mistake, 130 interrupted."""
+    """Run the command and return its exit status."""
     a = parser().parse_args(argv)
-    try:
-        train(read_config(a.config, a.set), Path(a.output), a.resume, max(1, a.every))
-    except LiquidError as error:
-        print(f'liquid_ros: error: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return guarded(lambda: train(read_config(a.config, a.set), Path(a.output), a.resume,
+                                 max(1, a.every)))
 
 
 if __name__ == '__main__':
