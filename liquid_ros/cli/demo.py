@@ -83,8 +83,6 @@ def demo(scenario: 'Scenario', folder: Path, *, rate: float = 1.0, device: str =
     lost = len(expected) - len(received)
     tell('messages', f'{len(messages)} sent, {len(messages) - len(expected)} to be dropped by '
          f'their stamp or value, {len(received)} received, {lost} lost -> {paths.smoothed}')
-    if lost:
-        tell('', 'the input is best effort: on a busy machine a lower --rate loses nothing')
     rows, smooth = matched(scenario, paths.smoothed, expected)
     table = compare(scenario, rows, smooth, smoother)
     print(f'\n{table_text(table)}\n')

@@ -61,7 +61,7 @@ def play(messages: Sequence[Message], kind: str, command: Sequence[str],
     namespace = f'/demo_{os.getpid()}'
     arguments = ['--ros-args', '-r', f'__ns:={namespace}', '-p', 'input_topic:=measured',
                  '-p', 'output_topic:=answered', '-p', f'input_type:={kind}']
-    for parameter in parameters:
+    for parameter in [*parameters, *_lossless(namespace)]:
         arguments += ['-p', parameter]
     with NodeProcess(command, arguments, log) as process, _peer(namespace, process) as peer:
         peer.open(kind)
@@ -72,6 +72,13 @@ def play(messages: Sequence[Message], kind: str, command: Sequence[str],
         peer.send(messages, rate, advance)
         peer.collect(expected)
         return Played(peer.received, start_s)
+
+
+def _lossless(namespace: str) -> List[str]:
+    """Return overrides of the node's QoS: what it takes by default may lose messages."""
+    return [f'qos_overrides.{namespace}/{end}.{key}:={value}'
+            for end in ('measured.subscription', 'answered.publisher')
+            for key, value in (('reliability', 'reliable'), ('depth', QOS.depth))]
 
 
 @contextmanager
