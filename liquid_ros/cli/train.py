@@ -9,12 +9,13 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-from liquid_ros.errors import InputError, LiquidError
+from liquid_ros.cli import guarded, Parser
+from liquid_ros.errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog='liquid_ros train',
         description="Fit the smoother's weights on simulated motions and sensors (needs torch).")
     p.add_argument('--config', help='YAML file of settings (config/train.yaml: the shipped ones)')
