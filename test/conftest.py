@@ -12,12 +12,13 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
-collect_ignore_glob = [] if HAS_ROS else ['test_node*.py']
+collect_ignore_glob = [] if HAS_ROS else ['test_node*.py', 'test_launch.py']
 
 
 def pytest_report_header():
     """Say which tests a machine without ROS leaves out."""
-    return None if HAS_ROS else 'liquid_ros: rclpy is not installed, test_node*.py are left out'
+    left_out = ', '.join(collect_ignore_glob)
+    return f'liquid_ros: rclpy is not installed, left out: {left_out}' if left_out else None
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 
-from geometry_msgs.msg import PointStamped, PoseStamped
 import numpy as np
 import rclpy
 from rclpy.context import Context
@@ -162,7 +161,8 @@ class Graph:
             self.until(lambda: publisher.get_subscription_count() >= count,
                        f'a subscription to {publisher.topic_name}')
         if topic is not None:
-            self.until(lambda: self.peer.count_publishers(topic) >= count, f'a publisher of {topic}')
+            self.until(lambda: self.peer.count_publishers(topic) >= count,
+                       f'a publisher of {topic}')
 
     def connect(self, node, kind, topic='/pose'):
         """Wait for both ends of a smoother in this process; return (publisher, received)."""
@@ -195,7 +195,7 @@ class Graph:
             publisher.publish(stamped(kind, stamp_ns, row, frame))
 
 
-def run(*ros_args, timeout_s=20.0, send=None):
+def run(*ros_args, timeout_s=20.0):
     """Run the node's process to its end; return (status, output)."""
     done = subprocess.run(
         [sys.executable, '-m', 'liquid_ros.ros.node', '--ros-args', *ros_args], cwd=ROOT,

@@ -7,8 +7,12 @@ import dataclasses
 
 import pytest
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import (DescribeParameters, GetParameters, SetParameters,
-                                SetParametersAtomically)
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.parameter import Parameter
 from ros_graph import lossless, ROOT, START_NS, walk
 

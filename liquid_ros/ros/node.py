@@ -3,10 +3,10 @@
 
 """The lifecycle node: load in configure, flow in active, reset in deactivate."""
 
-from typing import Any, List, Optional
 import dataclasses
 import sys
 import traceback
+from typing import Any, List, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
