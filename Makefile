@@ -44,6 +44,9 @@ TORCH := -r requirements/torch.txt
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH RMW_IMPLEMENTATION
 ifdef ROS_DISTRO
 unexport LD_LIBRARY_PATH
+ifeq ($(WHEELS),kilted)
+$(info note: ROS 2 $(ROS_DISTRO) is sourced, but $(PYTHON) cannot import its rclpy: using wheels)
+endif
 endif
 unexport ROS_DISTRO
 else
