@@ -3,9 +3,9 @@
 
 """One spelling for NumPy and torch: a step is written once against the array's own module."""
 
+import sys
 from types import ModuleType
 from typing import Any
-import sys
 
 import numpy as np
 

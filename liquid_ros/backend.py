@@ -3,9 +3,9 @@
 
 """Where the arrays live: NumPy on the CPU, or torch on a device; torch is imported late."""
 
-from typing import Any, Dict, Optional, Protocol
 import ctypes
 import importlib.util
+from typing import Any, Dict, Optional, Protocol
 
 import numpy as np
 

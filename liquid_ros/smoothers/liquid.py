@@ -21,9 +21,9 @@ from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.motion import Covariance, Process, propagate, transition
 from liquid_ros.smoothers.probes import probe, PROBES, Probes
 
-OUTPUTS = 7  # R, q_v, q_a, friction, fade, gate, inflation
-LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0)
-UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0)
+OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
+LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
+UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
@@ -44,8 +44,8 @@ class Liquid:
     """
     The default smoother.
 
-    weights: weight_in (H, F), weight_rec (H, H), alpha (H,), weight_out (7, H + F),
-    bias_out (7,), all on the same namespace and device as the rows.
+    weights: weight_in (H, F), weight_rec (H, H), alpha (H,), weight_out (8, H + F),
+    bias_out (8,), all on the same namespace and device as the rows.
     """
 
     def __init__(self, config: LiquidConfig, weights: Dict[str, Array]) -> None:
@@ -157,7 +157,9 @@ class Liquid:
             **probes._asdict(),
         }
         nis = 3.0 * surprise[..., ::3]
-        return following, Estimate(filtered, p[0], velocity, nis, weight[..., ::3])
+        # errors that last are not in P: how large they are is learned from the likelihood
+        variance = p[0] * xp.exp(said[..., 7])
+        return following, Estimate(filtered, variance, velocity, nis, weight[..., ::3])
 
     def _count_rejects(self, xp: ModuleType, state: State, surprise: Array, gate: Array,
                        moved: Array, innovation: Array) -> Tuple[Array, Array]:

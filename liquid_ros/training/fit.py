@@ -17,7 +17,7 @@ from liquid_ros.smoothers.probes import probe_tables
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
 
-BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0)  # a usual Kalman filter, before training
+BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0)  # a usual Kalman filter, before training
 
 
 class Cell(torch.nn.Module):

@@ -89,6 +89,9 @@ def outliers(rng: np.random.Generator, n: int, steps: int, axes: int
     single = rng.random((n, steps)) < log_uniform(rng, 0.002, 0.12, n, 1)
     burst = runs(rng, n, steps, 0.01, 8.0)
     at = np.where(sometimes(rng, 0.4, n, 1), burst, single)
+    # a tracker that has only just found its target
+    settling = np.arange(steps) < log_uniform(rng, 2.0, 60.0, n, 1) * sometimes(rng, 0.25, n, 1)
+    at = at | (settling & (rng.random((n, steps)) < rng.uniform(0.1, 0.6, (n, 1))))
     size = log_uniform(rng, 4.0, 1000.0, n, 1, 1) * log_uniform(rng, 0.3, 3.0, n, steps, 1)
     fresh = rng.standard_normal((n, steps, axes))
     held = rng.standard_normal((n, 1, axes)) * np.ones((1, steps, 1))
