@@ -12,10 +12,11 @@ from typing import Dict, Optional
 import numpy as np
 
 from liquid_ros import safetensors
+from liquid_ros.arrays import group_average
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import Smoother, SMOOTHERS
-from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, OUTPUTS
+from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, MAX_AXES, OUTPUTS
 from liquid_ros.smoothers.probes import PROBES
 
 SHIPPED = str(Path(__file__).with_name('weights') / 'liquid.safetensors')
@@ -58,8 +59,8 @@ def load_liquid(path: str, backend: Backend) -> Liquid:
             raise CheckpointError(f'{path!r}: {name} is not finite')
     if (arrays['alpha'] <= 0).any():
         raise CheckpointError(f'{path!r}: got alpha <= 0, expected rates above zero')
-    return Liquid(config, {name: backend.asarray(arrays[name].astype(np.float64))
-                           for name in shapes})
+    weights = {name: backend.asarray(arrays[name].astype(np.float64)) for name in shapes}
+    return Liquid(config, {**weights, 'group': backend.asarray(group_average(MAX_AXES))})
 
 
 def shapes_of(config: LiquidConfig) -> Dict[str, tuple]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
 from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
 from liquid_ros.smoothers.motion import Process, propagate, transition
@@ -26,7 +27,8 @@ def wild(seed, size):
     weights = {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
     return Liquid(LiquidConfig(hidden=16), {
         **weights, 'alpha': np.exp(rng.standard_normal(16)), 'lower': np.array(LOWER),
-        'upper': np.array(UPPER), 'probes': probe_tables()})
+        'upper': np.array(UPPER), 'probes': probe_tables(),
+        'group': group_average(6)})
 
 
 def run(smoother, rows, dt_s):

@@ -3,6 +3,7 @@
 
 """Simulated streams are what they say; a run learns, stops, goes on and repeats itself."""
 
+from pathlib import Path
 import subprocess
 import sys
 
@@ -127,3 +128,9 @@ def test_the_command_writes_weights_that_load(tmp_path):
     assert safetensors.load(str(out))[0]['alpha'].shape == (6,)
     done = subprocess.run(command + ['hiden=3'], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and 'hiden' in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_the_shipped_recipe_is_the_default_one():
+    yaml = pytest.importorskip('yaml', reason='PyYAML')
+    text = (Path(__file__).parents[1] / 'config' / 'train.yaml').read_text()
+    assert TrainConfig.from_dict(yaml.safe_load(text)) == TrainConfig()

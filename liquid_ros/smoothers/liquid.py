@@ -12,15 +12,16 @@ Shapes: B streams, A axes in groups of three (position, rotation), M probes, H u
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Dict, Tuple
+from typing import Dict, NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, cast, namespace
+from liquid_ros.arrays import Array, cast, clip, namespace, stack
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import cell
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.motion import Covariance, Process, propagate, transition
 from liquid_ros.smoothers.probes import probe, PROBES, Probes
 
+MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
 LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
@@ -40,12 +41,40 @@ class LiquidConfig:
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
 
 
+class Clock(NamedTuple):
+    """The stream's own time, each (B, 1): first is True at the second message."""
+
+    count: Array
+    first: Array
+    mean_dt: Array
+    dt_s: Array
+    pace: Array
+
+
+class Unit(NamedTuple):
+    """What the cell's words are in: the square of the size of second differences, mean dt."""
+
+    square: Array
+    dt: Array
+
+
+class Prior(NamedTuple):
+    """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
+
+    rows: Array
+    velocity: Array
+    acceleration: Array
+    covariance: Covariance
+    noise: Array
+
+
 class Liquid:
     """
     The default smoother.
 
     weights: weight_in (H, F), weight_rec (H, H), alpha (H,), weight_out (8, H + F),
-    bias_out (8,), all on the same namespace and device as the rows.
+    bias_out (8,), and the constants lower, upper (8,), probes (3, M), group (6, 6); all on the
+    namespace and device of the rows.
     """
 
     def __init__(self, config: LiquidConfig, weights: Dict[str, Array]) -> None:
@@ -55,145 +84,167 @@ class Liquid:
 
     def init(self, rows: Array) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
-        xp = namespace(rows)
         zero = cast(0.0 * minus(rows, rows), self.weights['alpha'])
-        hidden = xp.stack([zero] * self.config.hidden, -1)
+        hidden = stack(*[zero] * self.config.hidden)
         groups = zero[:, ::3]
         unknown = zero + UNKNOWN_VARIANCE
         state = {
             'rows': rows, 'measured': rows, 'hidden': hidden,
-            'motion': xp.stack([zero, zero], -1),
-            'covariance': xp.stack([unknown, zero, zero, zero, zero, zero], -1),
-            'process': xp.stack([zero] * 5, -1),
-            'past': xp.stack([zero, zero], -1),
+            'motion': stack(zero, zero),
+            'covariance': stack(unknown, zero, zero, zero, zero, zero),
+            'process': stack(*[zero] * 5),
+            'past': stack(zero, zero),
             'clock': zero[:, :2],
-            'rejects': xp.stack([groups, groups], -1),
+            'rejects': stack(zero, zero),
             **Probes.zeros(zero)._asdict(),
         }
         return state, Estimate(rows, unknown, zero, groups + 3.0, groups + 1.0)
 
     def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
-        xp = namespace(rows)
-        w = self.weights
-        dt_s = cast(dt_s, w['alpha'])
+        xp, w = namespace(rows), self.weights
         moved = cast(minus(rows, state['measured']), w['alpha'])  # float64 up to here
-        count = state['clock'][:, :1] + 1.0
-        first = count < 1.5  # the second message: only now is there a scale
-        mean_dt = state['clock'][:, 1:]
-        share = xp.clip(1.0 / count, 0.02, 1.0)
-        mean_dt = xp.where(first, dt_s, mean_dt + share * (
-            xp.minimum(dt_s, 5.0 * mean_dt) - mean_dt))
-        pace = dt_s / mean_dt
-        probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, dt_s, pace, count,
-                       w['probes'])
-        log_scale = xp.log(probes.slow)
+        average = w['group'][:moved.shape[1], :moved.shape[1]]
+        clock = tick(xp, state['clock'], cast(dt_s, w['alpha']))
+        probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, clock.dt_s, clock.pace,
+                       clock.count, w['probes'], average)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
-        # -- predict with what the cell said last time
-        process = _process(xp, state['process'], first, scale, mean_dt)
-        noise = xp.where(first, scale * scale, state['process'][..., 4])
-        moves = transition(process, dt_s)
-        p = propagate(_covariance(xp, state['covariance'], first, scale, mean_dt),
-                      moves, process, dt_s)
-        velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
-        predicted = plus(state['rows'], moves.pv * velocity + moves.pa * acceleration)
-        velocity = moves.vv * velocity + moves.va * acceleration
-        acceleration = moves.aa * acceleration
-        innovation = cast(minus(rows, predicted), w['alpha'])
-        # -- what the cell sees: (B, A, F)
-        spread = p[0] + noise
-        normal = xp.clip(innovation / xp.sqrt(spread), -FAR, FAR)
+        unit = Unit(scale * scale, clock.mean_dt)
+        prior = self._predict(xp, state, clock, unit)
+        innovation = cast(minus(rows, prior.rows), w['alpha'])
+        spread = prior.covariance[0] + prior.noise
+        normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
-        e1, e2 = state['past'][..., 0], state['past'][..., 1]
-        own = xp.concatenate([
-            log_scale[..., 1:] - log_scale[..., :1],
-            xp.log(probes.fast) - log_scale,
-            xp.stack([xp.abs(seen), seen * e1, seen * e2, 0.3 * xp.log(p[0] / spread),
-                      xp.log(noise / (scale * scale))], -1)], -1)
-        level = log_scale[..., :1]
-        clues = xp.stack([
-            0.0 * pace + 1.0, xp.log(pace), 1.0 / (1.0 + 0.1 * count),
-            1.0 / (1.0 + 0.01 * count)], -1)  # (B, 1, 4)
-        features = xp.concatenate([
-            own, _group_mean(xp, own), level - _group_mean(xp, level), clues + 0.0 * own[..., :4],
-            xp.abs(seen).mean(1)[:, None, None] + 0.0 * level,
-            0.2 * _repeat(xp, state['rejects'][..., 0])[..., None]], -1)
-        # -- the cell, in the stream's own time: dt over its mean
-        hidden = cell.exponential(
-            features, state['hidden'], w['weight_in'], w['weight_rec'], w['alpha'],
-            pace[..., None])
-        said = (xp.concatenate([w['alpha'] * hidden, features], -1) @ w['weight_out'].T
-                + w['bias_out'])
-        said = _soft_clip(xp, said, w['lower'], w['upper'])
+        hidden, said = self._ask(
+            xp, state, clock.pace,
+            _features(xp, state, clock, probes, average, seen, prior.covariance[0] / spread,
+                      prior.noise / unit.square))
+        process, noise = _measures(xp, said, unit)
         # -- how far to believe this message: one weight a group
-        square = scale * scale
-        noise = square * xp.exp(said[..., 0])
-        surprise = _group_mean(xp, (innovation * innovation / (p[0] + noise))[..., None])[..., 0]
-        gate = xp.exp(_group_mean(xp, said[..., 5:6])[..., 0])
-        ratio = xp.clip(surprise / gate, 0.0, FAR)
-        weight = 1.0 / (1.0 + ratio * ratio)
-        rejects, again = self._count_rejects(xp, state, surprise, gate, moved, innovation)
-        weight = xp.where(again, xp.ones_like(weight), weight)
-        p = _inflate(xp, p, xp.exp(said[..., 6]), again, innovation, pace * mean_dt)
+        surprise = (innovation * innovation / (prior.covariance[0] + noise)) @ average
+        gate = xp.exp(said[..., 5] @ average)
+        near = (moved * moved) @ average < AGREE * ((innovation * innovation) @ average)
+        rejects, again = self._count_rejects(xp, state['rejects'], surprise > gate, near)
+        ratio = clip(surprise / gate, 0.0, FAR)
+        weight = xp.where(again, xp.ones_like(ratio), 1.0 / (1.0 + ratio * ratio))
         # -- update
-        total = p[0] + noise / xp.clip(weight, 1e-8, 1.0)
+        p = _inflate(xp, prior.covariance, xp.exp(said[..., 6]), again, innovation, clock.dt_s)
+        total = p[0] + noise / clip(weight, 1e-8, 1.0)
         gains = p[0] / total, p[1] / total, p[2] / total
-        filtered = plus(predicted, gains[0] * innovation)
-        velocity = velocity + gains[1] * innovation
-        acceleration = acceleration + gains[2] * innovation
+        filtered = plus(prior.rows, gains[0] * innovation)
+        velocity = prior.velocity + gains[1] * innovation
         p = _condition(xp, p, gains)
-        process = Process(square / mean_dt**3 * xp.exp(said[..., 1]),
-                          square / mean_dt**5 * xp.exp(said[..., 2]),
-                          xp.exp(said[..., 3]) / mean_dt, xp.exp(said[..., 4]) / mean_dt)
         following = {
             'rows': filtered, 'measured': rows, 'hidden': hidden,
-            'motion': xp.stack([velocity, acceleration], -1),
-            'covariance': xp.stack(list(p), -1),
-            'process': xp.stack([*process, noise], -1),
-            'past': xp.stack([seen, e1], -1),
-            'clock': xp.concatenate([count, mean_dt], -1),
+            'motion': stack(velocity, prior.acceleration + gains[2] * innovation),
+            'covariance': stack(*p),
+            'process': stack(*process, noise),
+            'past': stack(seen, state['past'][..., 0]),
+            'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': rejects,
             **probes._asdict(),
         }
-        nis = 3.0 * surprise[..., ::3]
         # errors that last are not in P: how large they are is learned from the likelihood
         variance = p[0] * xp.exp(said[..., 7])
-        return following, Estimate(filtered, variance, velocity, nis, weight[..., ::3])
+        return following, Estimate(filtered, variance, velocity, 3.0 * surprise[..., ::3],
+                                   weight[..., ::3])
 
-    def _count_rejects(self, xp: ModuleType, state: State, surprise: Array, gate: Array,
-                       moved: Array, innovation: Array) -> Tuple[Array, Array]:
-        """Return the counters (B, G, 2) and where (B, A) the stream is to be re-acquired."""
-        rejected = (surprise > gate)[..., ::3]
-        apart = _group_mean(xp, (moved * moved)[..., None])[..., ::3, 0]
-        away = _group_mean(xp, (innovation * innovation)[..., None])[..., ::3, 0]
-        row, agreeing = state['rejects'][..., 0], state['rejects'][..., 1]
+    def _predict(self, xp: ModuleType, state: State, clock: Clock, unit: Unit) -> Prior:
+        """Return what is expected of the message, by what the cell said last time."""
+        known = state['process']
+        process = _process(xp, known, clock.first, unit)
+        noise = xp.where(clock.first, unit.square, known[..., 4])
+        moves = transition(process, clock.dt_s)
+        p = propagate(_covariance(xp, state['covariance'], clock.first, unit), moves, process,
+                      clock.dt_s)
+        velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
+        return Prior(plus(state['rows'], moves.pv * velocity + moves.pa * acceleration),
+                     moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
+                     p, noise)
+
+    def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
+             ) -> Tuple[Array, Array]:
+        """Return the hidden state (B, A, H) and what the cell says (B, A, 8), within bounds."""
+        w = self.weights
+        # in the stream's own time: dt over its mean
+        hidden = cell.exponential(features, state['hidden'], w['weight_in'], w['weight_rec'],
+                                  w['alpha'], pace[..., None])
+        said = (xp.concatenate([w['alpha'] * hidden, features], -1) @ w['weight_out'].T
+                + w['bias_out'])
+        # bent into (lower, upper): the gradient never dies
+        middle, reach = 0.5 * (w['upper'] + w['lower']), 0.5 * (w['upper'] - w['lower'])
+        return hidden, middle + reach * xp.tanh((said - middle) / reach)
+
+    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, near: Array
+                       ) -> Tuple[Array, Array]:
+        """
+        Return the counters (B, A, 2) and where (B, A) the stream is to be re-acquired.
+
+        before: rejected messages in a row, and those that agree with one another.
+        rejected, near to the message before: (B, A) bool, the same on a group's axes.
+        """
+        row, agreeing = before[..., 0], before[..., 1]
         zero = xp.zeros_like(row)
-        near = (apart < AGREE * away) & (row > 0.5)
+        agreeing = xp.where(rejected, xp.where(near & (row > 0.5), agreeing + 1.0, zero + 1.0),
+                            zero)
         row = xp.where(rejected, row + 1.0, zero)
-        agreeing = xp.where(rejected, xp.where(near, agreeing + 1.0, zero + 1.0), zero)
         again = ((agreeing > self.config.reacquire_after - 0.5)
                  | (row > self.config.give_up_after - 0.5))
-        counters = xp.stack([xp.where(again, zero, row), xp.where(again, zero, agreeing)], -1)
-        return counters, _repeat(xp, xp.where(again, zero + 1.0, zero)) > 0.5
+        return stack(xp.where(again, zero, row), xp.where(again, zero, agreeing)), again
 
 
-def _process(xp: ModuleType, said: Array, first: Array, scale: Array, mean_dt: Array) -> Process:
+def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
+    """Return the clock at this message; before (B, 2): messages so far and their mean dt."""
+    count = before[:, :1] + 1.0
+    first = count < 1.5
+    mean_dt = before[:, 1:]
+    share = clip(1.0 / count, 0.02, 1.0)
+    mean_dt = xp.where(first, dt_s, mean_dt + share * (
+        xp.minimum(dt_s, 5.0 * mean_dt) - mean_dt))
+    return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
+
+
+def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, average: Array,
+              seen: Array, gain: Array, noise: Array) -> Array:
+    """Return what the cell sees, all of it dimensionless, (B, A, F)."""
+    past, count = state['past'], clock.count
+    log_scale = xp.log(probes.slow)
+    level = log_scale[..., :1]
+    own = xp.concatenate([
+        log_scale[..., 1:] - level, xp.log(probes.fast) - log_scale,
+        stack(xp.abs(seen), seen * past[..., 0], seen * past[..., 1], 0.3 * xp.log(gain),
+              xp.log(noise))], -1)
+    clues = stack(0.0 * count + 1.0, xp.log(clock.pace), 1.0 / (1.0 + 0.1 * count),
+                  1.0 / (1.0 + 0.01 * count))  # (B, 1, 4)
+    return xp.concatenate([
+        own, average @ own, level - average @ level, clues + 0.0 * own[..., :4],
+        xp.abs(seen).mean(1)[:, None, None] + 0.0 * level, 0.2 * state['rejects'][..., :1]], -1)
+
+
+def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
+    """Return the process and R (B, A) that the cell's words mean in the stream's units."""
+    square, dt = unit
+    said = xp.exp(said[..., :5])
+    return (Process(square / dt**3 * said[..., 1], square / dt**5 * said[..., 2],
+                    said[..., 3] / dt, said[..., 4] / dt), square * said[..., 0])
+
+
+def _process(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Process:
     """Return the process of last time; at the second message a guess at the stream's scale."""
-    one = xp.ones_like(scale)
-    square = scale * scale
-    guesses = (0.01 * square / mean_dt**3, 1e-6 * square / mean_dt**5, 1e-3 * one / mean_dt,
-               0.05 * one / mean_dt)
-    return Process(*(xp.where(first, guess, said[..., i]) for i, guess in enumerate(guesses)))
+    square, dt = unit
+    one = xp.ones_like(square)
+    guesses = (0.01 * square / dt**3, 1e-6 * square / dt**5, 1e-3 * one / dt, 0.05 * one / dt)
+    return Process(*(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses)))
 
 
-def _covariance(xp: ModuleType, packed: Array, first: Array, scale: Array, mean_dt: Array
-                ) -> Covariance:
-    zero = xp.zeros_like(scale)
-    square = scale * scale
-    guesses = (square, zero, zero, 4.0 * square / mean_dt**2, zero,
-               0.01 * square / mean_dt**4)
-    return tuple(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
+def _covariance(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Covariance:
+    square, dt = unit
+    zero = xp.zeros_like(square)
+    guesses = (square, zero, zero, 4.0 * square / dt**2, zero, 0.01 * square / dt**4)
+    p11, p12, p13, p22, p23, p33 = (
+        xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
+    return p11, p12, p13, p22, p23, p33
 
 
 def _inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovation: Array,
@@ -218,21 +269,3 @@ def _condition(xp: ModuleType, p: Covariance, gains: Tuple[Array, Array, Array])
     zero = xp.zeros_like(p11)
     return ((1.0 - k1) * p11, (1.0 - k1) * p12, (1.0 - k1) * p13,
             xp.maximum(p22 - k2 * p12, zero), p23 - k2 * p13, xp.maximum(p33 - k3 * p13, zero))
-
-
-def _group_mean(xp: ModuleType, values: Array) -> Array:
-    """Return the mean over each group of three axes, repeated to (B, A, F)."""
-    batch, axes, size = values.shape
-    mean = values.reshape(batch, axes // 3, 3, size).mean(2)
-    return xp.stack([mean, mean, mean], 2).reshape(batch, axes, size)
-
-
-def _repeat(xp: ModuleType, groups: Array) -> Array:
-    """Return (B, A) from one value a group (B, G)."""
-    return xp.stack([groups, groups, groups], -1).reshape(groups.shape[0], -1)
-
-
-def _soft_clip(xp: ModuleType, x: Array, lower: Array, upper: Array) -> Array:
-    """Return x bent into (lower, upper): the gradient never dies."""
-    middle, reach = 0.5 * (upper + lower), 0.5 * (upper - lower)
-    return middle + reach * xp.tanh((x - middle) / reach)

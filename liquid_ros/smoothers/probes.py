@@ -10,12 +10,11 @@ shortest one's innovation, tells motion from noise: under white noise it is a kn
 it, under motion the longer memory lags behind. They never touch the smoother's estimate.
 """
 
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
-from liquid_ros.arrays import Array, namespace
+from liquid_ros.arrays import Array, clip, namespace
 
 THETAS = (0.05, 0.4, 0.65, 0.8, 0.89, 0.94, 0.97, 0.985)
 PROBES = len(THETAS)
@@ -25,6 +24,7 @@ CLIP = 5.0  # an innovation counts at most as so many usual ones
 NEAR = 0.01  # of the usual innovation: filters closer than this count as so far apart
 PEAK_DECAY = 2e-4  # a message
 FLOOR = 1e-12  # m or rad: the size of an innovation where nothing has ever moved
+HUGE = 1e30
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
 
 
@@ -51,12 +51,12 @@ class Probes(NamedTuple):
 
 
 def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
-          tables: Array) -> Probes:
+          tables: Array, average: Array) -> Probes:
     """
     Return the probes after one more measurement.
 
     moved: (B, A) measurement minus the last one. dt_s, pace = dt / mean dt, count: (B, 1).
-    tables: (3, M): log theta, FAST and SLOW on the namespace of the rest.
+    tables: (3, M): log theta, FAST and SLOW. average: (A, A), the mean over groups of axes.
     """
     xp = namespace(moved)
     dt_s, pace, count = dt_s[..., None], pace[..., None], count[..., None]
@@ -65,9 +65,9 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
     keep = xp.exp(pace * tables[0])
     # a fading memory that has seen few messages is an expanding one
     alpha = xp.maximum(1.0 - keep * keep,
-                       xp.clip((4.0 * count + 2.0) / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
+                       clip((4.0 * count + 2.0) / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
     beta = xp.maximum((1.0 - keep)**2,
-                      xp.clip(6.0 / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
+                      clip(6.0 / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
     unknown = probes.slow[..., :1] < 2.0 * FLOOR  # nothing has moved yet
     bound = CLIP * xp.maximum(probes.slow[..., :1], probes.fast[..., :1])
     bound = xp.where(unknown, xp.abs(innovation), bound)
@@ -75,7 +75,7 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
     # measured - filtered = innovation - alpha trusted
     offset = alpha * trusted - innovation
     size = xp.abs(innovation[..., :1])
-    start = xp.where(unknown, _group_mean(xp, size), size)
+    start = xp.where(unknown, average @ size, size)
     fast0 = xp.where(unknown, start, probes.fast[..., :1])
     slow0 = xp.where(unknown, start, probes.slow[..., :1])
     share_fast = xp.maximum(1.0 / count, tables[1])
@@ -84,22 +84,16 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
         xp.minimum(start, CLIP * xp.maximum(slow0, fast0)) - fast0)
     slow0 = slow0 + share_slow[..., :1] * (xp.minimum(start, CLIP * slow0) - slow0)
     peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0)
-    slow0 = xp.clip(xp.maximum(slow0, RESTING * peak), FLOOR, None)
+    slow0 = clip(xp.maximum(slow0, RESTING * peak), FLOOR, HUGE)
     apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
     fast, slow = (
         xp.exp(xp.where(unknown, apart, log + share * (apart - log)))
         for log, share in (
-            (xp.log(xp.clip(probes.fast[..., 1:], FLOOR, None)), share_fast[..., 1:]),
-            (xp.log(xp.clip(probes.slow[..., 1:], FLOOR, None)), share_slow[..., 1:])))
+            (xp.log(clip(probes.fast[..., 1:], FLOOR, HUGE)), share_fast[..., 1:]),
+            (xp.log(clip(probes.slow[..., 1:], FLOOR, HUGE)), share_slow[..., 1:])))
     return Probes(offset, probes.velocity + beta * trusted / dt_s,
-                  xp.concatenate([xp.clip(fast0, FLOOR, None), fast], -1),
+                  xp.concatenate([clip(fast0, FLOOR, HUGE), fast], -1),
                   xp.concatenate([slow0, slow], -1), peak)
-
-
-def _group_mean(xp: ModuleType, values: Array) -> Array:
-    """Return the mean over each group of three axes, repeated to (B, A, 1)."""
-    mean = values.reshape(len(values), -1, 3).mean(2)
-    return xp.stack([mean, mean, mean], 2).reshape(values.shape)
 
 
 def probe_tables() -> np.ndarray:

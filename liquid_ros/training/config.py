@@ -28,8 +28,8 @@ class TrainConfig:
     stretches: Tuple[int, ...] = setting((2, 5, 12, 24), 1, 10**4,
                                          'lengths of a stream, in stretches, drawn evenly')
     learning_rate: float = setting(4e-3, 1e-9, 1.0, 'at its highest')
-    accel_weight: float = setting(0.05, 0.0, 100.0, 'of the acceleration error in the loss')
-    likelihood_weight: float = setting(0.1, 0.0, 100.0, 'of the negative log-likelihood')
+    accel_weight: float = setting(0.08, 0.0, 100.0, 'of the acceleration error in the loss')
+    likelihood_weight: float = setting(0.15, 0.0, 100.0, 'of the negative log-likelihood')
     clip_norm: float = setting(1.0, 1e-9, 1e9, 'largest norm of a gradient')
     threads: int = setting(1, 1, 1024, 'CPU threads; one is the fastest at this size')
     compile: bool = setting(True, 0, 1, 'fuse the step with torch.compile (needs a C++ compiler)')

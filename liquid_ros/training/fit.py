@@ -10,9 +10,11 @@ from typing import Any, Dict, Tuple
 import numpy as np
 import torch
 
+from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import save_liquid
 from liquid_ros.errors import CheckpointError
-from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
+from liquid_ros.smoothers import liquid
+from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, OUTPUTS
 from liquid_ros.smoothers.probes import probe_tables
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
@@ -40,8 +42,9 @@ class Cell(torch.nn.Module):
         alpha = torch.nn.functional.softplus(self.alpha_raw)
         return {'weight_in': self.weight_in, 'weight_rec': self.weight_rec * alpha,
                 'alpha': alpha, 'weight_out': self.weight_out, 'bias_out': self.bias_out,
-                'lower': alpha.new_tensor(LOWER), 'upper': alpha.new_tensor(UPPER),
-                'probes': torch.from_numpy(probe_tables()).float()}
+                'lower': alpha.new_tensor(liquid.LOWER), 'upper': alpha.new_tensor(liquid.UPPER),
+                'probes': torch.from_numpy(probe_tables()).float(),
+                'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
 
 
 def advance(smoother: Liquid, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
