@@ -3,7 +3,6 @@
 
 """Start the smoother and bring it to active; `ros2 launch liquid_ros smoother.launch.py -s`."""
 
-# ruff: noqa: I001  (it takes ROS's package launch for this folder)
 
 from pathlib import Path
 

@@ -50,7 +50,7 @@ def line(count=400, noise=0.01, seed=0, speed=0.5, rate=50.0):
     return truth + noise * rng.standard_normal(truth.shape), truth, dt
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.01, 30.0))
 def test_any_weights_keep_the_gain_between_nought_and_one(seed, size):
     smoother = wild(seed, size)

@@ -27,6 +27,7 @@ LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
+SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
 AGREE = 0.25  # two rejected messages agree when they are this close, in squared distance
@@ -129,7 +130,9 @@ class Liquid:
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where(again, xp.ones_like(ratio), 1.0 / (1.0 + ratio * ratio))
         # -- update
-        p = _inflate(xp, prior.covariance, xp.exp(said[..., 6]), again, innovation, clock.dt_s)
+        # not where the prediction counts for nothing already: P would grow without end
+        wider = xp.where(spread > SURE * prior.noise, 0.0 * gate, xp.exp(said[..., 6]))
+        p = _inflate(xp, prior.covariance, wider, again, innovation, clock.dt_s)
         total = p[0] + noise / clip(weight, 1e-8, 1.0)
         gains = p[0] / total, p[1] / total, p[2] / total
         filtered = plus(prior.rows, gains[0] * innovation)
@@ -156,8 +159,9 @@ class Liquid:
         process = _process(xp, known, clock.first, unit)
         noise = xp.where(clock.first, unit.square, known[..., 4])
         moves = transition(process, clock.dt_s)
-        p = propagate(_covariance(xp, state['covariance'], clock.first, unit), moves, process,
-                      clock.dt_s)
+        p11, *rest = propagate(_covariance(xp, state['covariance'], clock.first, unit), moves,
+                               process, clock.dt_s)
+        p = (xp.maximum(p11, noise / SURE**3), *rest)  # rounding must not make it negative
         velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
         return Prior(plus(state['rows'], moves.pv * velocity + moves.pa * acceleration),
                      moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
