@@ -3,7 +3,6 @@
 
 """Start the smoother and bring it to active; `ros2 launch liquid_ros smoother.launch.py -s`."""
 
-
 from pathlib import Path
 
 from launch import LaunchDescription

@@ -85,3 +85,8 @@ def test_expected_says_range_and_unit():
     assert SPECS['device'].expected() == 'one of auto, cuda, cpu'
     assert SPECS['require_device'].expected() == 'true or false'
     assert SPECS['checkpoint'].expected() == 'a text'
+
+
+def test_the_readme_s_table_is_the_dataclass():
+    readme = (Path(__file__).parents[1] / 'README.md').read_text(encoding='utf-8')
+    assert markdown_table() in readme
