@@ -16,6 +16,7 @@ from liquid_ros.arrays import group_average
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import Smoother, SMOOTHERS
+from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, MAX_AXES, OUTPUTS
 from liquid_ros.smoothers.probes import PROBES
 
@@ -57,7 +58,7 @@ def load_liquid(path: str, backend: Backend) -> Liquid:
             raise CheckpointError(f'{path!r}: got {got} for {name}, expected {shape}')
         if not np.isfinite(arrays[name]).all():
             raise CheckpointError(f'{path!r}: {name} is not finite')
-    if (arrays['alpha'] <= 0).any():
+    if 'alpha' in shapes and (arrays['alpha'] <= 0).any():
         raise CheckpointError(f'{path!r}: got alpha <= 0, expected rates above zero')
     weights = {name: backend.asarray(arrays[name].astype(np.float64)) for name in shapes}
     return Liquid(config, {**weights, 'group': backend.asarray(group_average(MAX_AXES))})
@@ -66,7 +67,7 @@ def load_liquid(path: str, backend: Backend) -> Liquid:
 def shapes_of(config: LiquidConfig) -> Dict[str, tuple]:
     """Return the shape of every weight."""
     hidden = config.hidden
-    return {'weight_in': (hidden, FEATURES), 'weight_rec': (hidden, hidden), 'alpha': (hidden,),
+    return {**CELLS[config.cell].shapes(hidden, FEATURES),
             'weight_out': (OUTPUTS, hidden + FEATURES), 'bias_out': (OUTPUTS,),
             'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (3, PROBES)}
 

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from liquid_ros import safetensors
+from liquid_ros.backend import NumpyBackend, TorchBackend
+from liquid_ros.checkpoint import load_liquid
 from liquid_ros.errors import CheckpointError, ParameterError
+from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.motions import Clock, MOTIONS, white_acceleration
 from liquid_ros.training.sensors import first_order, KINDS, noise
@@ -134,3 +137,46 @@ def test_the_shipped_recipe_is_the_default_one():
     yaml = pytest.importorskip('yaml', reason='PyYAML')
     text = (Path(__file__).parents[1] / 'config' / 'train.yaml').read_text()
     assert TrainConfig.from_dict(yaml.safe_load(text)) == TrainConfig()
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, tmp_path):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    trainer = Trainer(TrainConfig(**{**SMALL, 'cell': cell}))
+    for _ in range(3):
+        trainer.advance()
+    path = str(tmp_path / 'w.safetensors')
+    trainer.export(path)
+    batch = simulate(np.random.default_rng(4), 5, 60, 6)
+    answers = []
+    for backend in (NumpyBackend(), TorchBackend('cpu')):
+        smoother = load_liquid(path, backend)
+        state, _ = smoother.init(backend.asarray(batch.measured[:, 0]))
+        for k in range(1, 60):
+            state, estimate = smoother.step(state, backend.asarray(batch.measured[:, k]),
+                                            backend.asarray(batch.dt_s[:, k:k + 1]))
+        answers.append(backend.to_numpy(estimate.rows))
+    np.testing.assert_allclose(*answers, rtol=1e-9, atol=1e-9)
+    assert np.isfinite(answers[0]).all()
+
+
+@pytest.mark.parametrize('states', [1, 2])
+def test_fewer_states_leave_no_acceleration_and_no_velocity(states):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.smoothers.liquid import Liquid
+    from liquid_ros.training.fit import Trainer
+    trainer = Trainer(TrainConfig(**{**SMALL, 'states': states}))
+    smoother = Liquid(trainer.shape, {
+        n: w.astype(np.float64) for n, w in trainer.weights().items()})
+    state, _ = smoother.init(np.zeros((1, 3)))
+    for k in range(1, 80):
+        row = np.full((1, 3), 0.1 * k)
+        before = state
+        state, estimate = smoother.step(state, row, np.full((1, 1), 0.1))
+    if states == 1:  # nothing is carried on: the estimate lies between the last one and the row
+        assert (estimate.rows <= row).all() and (before['rows'] < row).all()
+        assert (row - estimate.rows > 1e-6).all()
+    else:  # a steady speed is followed within half a step
+        assert np.abs(estimate.rows - row).max() < 0.04
+    assert np.abs(state['motion'][..., 1]).max() < 0.05

@@ -16,8 +16,8 @@ from typing import Dict, NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
 from liquid_ros.manifold import minus, plus
-from liquid_ros.smoothers import cell
 from liquid_ros.smoothers.base import Estimate, State
+from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.motion import Covariance, Process, propagate, transition
 from liquid_ros.smoothers.probes import probe, PROBES, Probes
 
@@ -37,6 +37,7 @@ AGREE = 0.25  # two rejected messages agree when they are this close, in squared
 class LiquidConfig:
     """Shape of the cell and the constants that are not learned."""
 
+    cell: str = 'liquid'  # a name of CELLS
     hidden: int = 48
     reacquire_after: int = 5  # rejected messages in a row that agree with one another
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
@@ -73,9 +74,8 @@ class Liquid:
     """
     The default smoother.
 
-    weights: weight_in (H, F), weight_rec (H, H), alpha (H,), weight_out (8, H + F),
-    bias_out (8,), and the constants lower, upper (8,), probes (3, M), group (6, 6); all on the
-    namespace and device of the rows.
+    weights: the cell's, weight_out (8, H + F), bias_out (8,), and the constants lower, upper
+    (8,), probes (3, M), group (6, 6); all on the namespace and device of the rows.
     """
 
     def __init__(self, config: LiquidConfig, weights: Dict[str, Array]) -> None:
@@ -85,7 +85,7 @@ class Liquid:
 
     def init(self, rows: Array) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
-        zero = cast(0.0 * minus(rows, rows), self.weights['alpha'])
+        zero = cast(0.0 * minus(rows, rows), self.weights['bias_out'])
         hidden = stack(*[zero] * self.config.hidden)
         groups = zero[:, ::3]
         unknown = zero + UNKNOWN_VARIANCE
@@ -104,16 +104,16 @@ class Liquid:
     def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
         xp, w = namespace(rows), self.weights
-        moved = cast(minus(rows, state['measured']), w['alpha'])  # float64 up to here
+        moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
         average = w['group'][:moved.shape[1], :moved.shape[1]]
-        clock = tick(xp, state['clock'], cast(dt_s, w['alpha']))
+        clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, clock.dt_s, clock.pace,
                        clock.count, w['probes'], average)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
         unit = Unit(scale * scale, clock.mean_dt)
         prior = self._predict(xp, state, clock, unit)
-        innovation = cast(minus(rows, prior.rows), w['alpha'])
+        innovation = cast(minus(rows, prior.rows), w['bias_out'])
         spread = prior.covariance[0] + prior.noise
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
@@ -172,10 +172,9 @@ class Liquid:
         """Return the hidden state (B, A, H) and what the cell says (B, A, 8), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
-        hidden = cell.exponential(features, state['hidden'], w['weight_in'], w['weight_rec'],
-                                  w['alpha'], pace[..., None])
-        said = (xp.concatenate([w['alpha'] * hidden, features], -1) @ w['weight_out'].T
-                + w['bias_out'])
+        hidden, read = CELLS[self.config.cell].step(w, features, state['hidden'],
+                                                    pace[..., None])
+        said = xp.concatenate([read, features], -1) @ w['weight_out'].T + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         middle, reach = 0.5 * (w['upper'] + w['lower']), 0.5 * (w['upper'] - w['lower'])
         return hidden, middle + reach * xp.tanh((said - middle) / reach)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Dict, Tuple
 
 from liquid_ros.errors import ParameterError
+from liquid_ros.smoothers.cells import CELLS
 
 
 def setting(default: Any, low: float, high: float, text: str) -> Any:
@@ -19,6 +20,8 @@ class TrainConfig:
     """Settings of a training run."""
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
+    cell: str = setting('liquid', 0, 0, 'a name of smoothers/cells.py')
+    states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
     hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(12000, 1, 10**9, 'steps of the optimiser')
     batch: int = setting(128, 1, 10**6, 'streams advanced side by side')
@@ -40,6 +43,11 @@ class TrainConfig:
             value = getattr(self, entry.name)
             low, high = entry.metadata['low'], entry.metadata['high']
             kind = type(entry.default)
+            if kind is str:
+                if value not in CELLS:
+                    raise ParameterError(f'got {entry.name}: {value!r}, expected one of '
+                                         f'{", ".join(CELLS)}')
+                continue
             if kind is float and type(value) is int:
                 value = float(value)
                 object.__setattr__(self, entry.name, value)

@@ -1,0 +1,138 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Train each variant of the smoother with one budget and compare them on simulated streams.
+
+RMSE and acceleration error are geometric means over held-out streams of the ratio to the best of
+60 constant-velocity Kalman filters, chosen for each stream with the truth in hand. Prints a
+Markdown table; the last line is JSON. Rows already trained in --folder are not trained again.
+"""
+
+import argparse
+from dataclasses import replace
+import json
+from pathlib import Path
+import time
+
+import numpy as np
+
+from liquid_ros.checkpoint import build
+from liquid_ros.smoothers import SMOOTHERS
+from liquid_ros.training.config import TrainConfig
+from liquid_ros.training.synthetic import simulate
+
+ROWS = {
+    'liquid cell, exponential (default)': {},
+    'liquid cell, Euler': {'cell': 'liquid_euler'},
+    'liquid cell, input-dependent alpha': {'cell': 'liquid_input'},
+    'GRU, no dt': {'cell': 'gru', 'hidden': 27},
+    'no recurrence': {'cell': 'static'},
+    'hidden 8': {'hidden': 8},
+    'hidden 16': {'hidden': 16},
+    'hidden 32': {'hidden': 32},
+    'hidden 64': {'hidden': 64},
+    'two states: position, velocity': {'states': 2},
+    'one state: position': {'states': 1},
+}
+SKIP = 10
+
+
+def fit(config, path):
+    """Train and return the number of trained weights and the seconds it took."""
+    import torch
+
+    from liquid_ros.training.fit import Trainer
+    torch.set_num_threads(config.threads)
+    trainer = Trainer(config)
+    begun = time.monotonic()
+    while trainer.iteration < config.iterations:
+        trainer.advance()
+    trainer.export(str(path))
+    path.with_suffix('.json').write_text(json.dumps(
+        {'parameters': trainer.parameters(), 'seconds': time.monotonic() - begun}))
+
+
+def run(smoother, batch):
+    """Return the estimates (N, T, A)."""
+    state, estimate = smoother.init(batch.measured[:, 0])
+    out = [estimate.rows]
+    for k in range(1, batch.dt_s.shape[1]):
+        state, estimate = smoother.step(state, batch.measured[:, k], batch.dt_s[:, k:k + 1])
+        out.append(estimate.rows)
+    return np.stack(out, 1)
+
+
+def errors(rows, truth):
+    """Return RMSE and second-difference RMSE (N,)."""
+    error = (rows - truth)[:, SKIP:]
+    return (np.sqrt((error**2).mean((1, 2))),
+            np.sqrt((np.diff(error, 2, axis=1)**2).mean((1, 2))))
+
+
+def hindsight(batch):
+    """Return the errors (N,) of the best Kalman filter of each stream."""
+    best, bends = None, None
+    dt = np.median(batch.dt_s, 1, keepdims=True)
+    for index in np.geomspace(1e-5, 30.0, 60):
+        density = index / dt**1.5
+        rows = run(SMOOTHERS['kalman'](
+            sigma_m=np.ones_like(dt), accel_density=density,
+            speed_sigma_m_s=np.sqrt(10.0) / dt), batch)
+        rmse, bend = errors(rows, batch.truth)
+        better = np.ones(len(rmse), bool) if best is None else rmse < best
+        best = np.where(better, rmse, best if best is not None else 0.0)
+        bends = np.where(better, bend, bends if bends is not None else 0.0)
+    return best, bends
+
+
+def step_us(smoother):
+    """Return the median time of a step of one pose in microseconds."""
+    pose = np.array([[0.0, 0, 0, 0, 0, 0, 1]])
+    state, _ = smoother.init(pose)
+    times = []
+    for k in range(600):
+        begun = time.perf_counter()
+        state, _ = smoother.step(state, pose + [[0.01 * (k % 3), 0, 0, 0, 0, 0, 0]],
+                                 np.array([[0.01]]))
+        times.append(time.perf_counter() - begun)
+    return 1e6 * float(np.median(times))
+
+
+def main():
+    """Train what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--iterations', type=int, default=2000)
+    parser.add_argument('--folder', default='runs/ablation')
+    parser.add_argument('--streams', type=int, default=300)
+    parser.add_argument('--steps', type=int, default=800)
+    a = parser.parse_args()
+    folder = Path(a.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    batch = simulate(np.random.default_rng(77), a.streams, a.steps)
+    rmse, bend = hindsight(batch)
+    table = {}
+    print(f'{a.iterations} iterations each\n\n'
+          '| variant | parameters | RMSE ratio | acceleration ratio | step, us |\n'
+          '|---|---|---|---|---|')
+    for name, changes in ROWS.items():
+        path = folder / (name.replace(' ', '_').replace(',', '').replace(':', '')
+                         + '.safetensors')
+        config = replace(TrainConfig(iterations=a.iterations), **changes)
+        if not path.with_suffix('.json').exists():
+            fit(config, path)
+        smoother = build('liquid', str(path))
+        ours, ours_bend = errors(run(smoother, batch), batch.truth)
+        told = json.loads(path.with_suffix('.json').read_text())
+        table[name] = {
+            'parameters': told['parameters'], 'step_us': step_us(smoother),
+            'rmse_ratio': float(np.exp(np.log(ours / rmse).mean())),
+            'accel_ratio': float(np.exp(np.log((ours_bend + 1e-9) / (bend + 1e-9)).mean()))}
+        row = table[name]
+        print(f'| {name} | {row["parameters"]} | {row["rmse_ratio"]:.3f} '
+              f'| {row["accel_ratio"]:.3f} | {row["step_us"]:.0f} |', flush=True)
+    print(json.dumps(table))
+
+
+if __name__ == '__main__':
+    main()
