@@ -18,12 +18,12 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Header
 
-from liquid_ros.checkpoint import build
-from liquid_ros.errors import LiquidError
+from liquid_ros.params import Params
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.node import make_executor, SmootherNode
 
 ROOT = Path(__file__).resolve().parents[1]
+SMOOTHER = Params().smoother
 DEADLINE_S = 15.0
 START_NS = 1_700_000_000_123_456_789
 DEEP = QoSProfile(depth=5000)
@@ -33,18 +33,6 @@ LOSSLESS = {
     f'qos_overrides.{{0}}.{end}.{key}': value
     for end in ('subscription', 'publisher')
     for key, value in (('reliability', 'reliable'), ('depth', 5000))}
-
-
-def usable_smoother():
-    """Return the default smoother where its weights are there, else one that needs none."""
-    try:
-        build('liquid')
-    except LiquidError:
-        return 'ema'
-    return 'liquid'
-
-
-SMOOTHER = usable_smoother()
 
 
 def lossless(topic, output=''):

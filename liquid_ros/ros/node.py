@@ -224,16 +224,25 @@ def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
 
 def main(args: Optional[List[str]] = None) -> int:
     """Run the node until it is told to stop; return 1 where it cannot start."""
+    try:
+        rclpy.init(args=args)
+    except USER_ERRORS as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        return 0
     node = None
     try:
-        node = start(args)
-        if node is None:
-            return 1
+        node = SmootherNode()
+        if node.params.autostart and not node.bring_up():
+            return int(rclpy.ok())
         spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except Exception:
-        if rclpy.ok():  # else a callback met the end of the context: that is how a signal ends it
+    except Exception as error:
+        # Once a signal has ended the context any call may raise: then that is the end, no error.
+        if rclpy.ok():
+            if node is None and isinstance(error, USER_ERRORS):
+                return complain(error)
             raise
     finally:
         if node is not None:
@@ -242,18 +251,10 @@ def main(args: Optional[List[str]] = None) -> int:
     return 0
 
 
-def start(args: Optional[List[str]]) -> Optional[SmootherNode]:
-    """Return the node, active where it is to start by itself; None where that failed, said why."""
-    try:
-        rclpy.init(args=args)
-        node = SmootherNode()
-    except USER_ERRORS as error:
-        print(f'smoother_node: {one_line(error)}', file=sys.stderr)
-        return None
-    if node.params.autostart and not node.bring_up():
-        node.destroy_node()
-        return None
-    return node
+def complain(error: BaseException) -> int:
+    """Say in a line why the node cannot start; return the exit status."""
+    print(f'smoother_node: {one_line(error)}', file=sys.stderr)
+    return 1
 
 
 def spin(node: SmootherNode) -> None:
