@@ -170,13 +170,13 @@ def test_fewer_states_leave_no_acceleration_and_no_velocity(states):
     smoother = Liquid(trainer.shape, {
         n: w.astype(np.float64) for n, w in trainer.weights().items()})
     state, _ = smoother.init(np.zeros((1, 3)))
+    rng = np.random.default_rng(0)
     for k in range(1, 80):
-        row = np.full((1, 3), 0.1 * k)
+        row = 0.1 * k + 0.01 * rng.standard_normal((1, 3))
         before = state
         state, estimate = smoother.step(state, row, np.full((1, 1), 0.1))
     if states == 1:  # nothing is carried on: the estimate lies between the last one and the row
-        assert (estimate.rows <= row).all() and (before['rows'] < row).all()
-        assert (row - estimate.rows > 1e-6).all()
+        assert (estimate.rows < row).all() and (estimate.rows > before['rows']).all()
     else:  # a steady speed is followed within half a step
         assert np.abs(estimate.rows - row).max() < 0.04
     assert np.abs(state['motion'][..., 1]).max() < 0.05

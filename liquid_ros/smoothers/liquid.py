@@ -27,6 +27,7 @@ LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
+ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
@@ -105,12 +106,13 @@ class Liquid:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
         xp, w = namespace(rows), self.weights
         moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
-        average = w['group'][:moved.shape[1], :moved.shape[1]]
+        group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, clock.dt_s, clock.pace,
-                       clock.count, w['probes'], average)
+                       clock.count, w['probes'], group)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
+        average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
         prior = self._predict(xp, state, clock, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
@@ -123,9 +125,9 @@ class Liquid:
                       prior.noise / unit.square))
         process, noise = _measures(xp, said, unit)
         # -- how far to believe this message: one weight a group
-        surprise = (innovation * innovation / (prior.covariance[0] + noise)) @ average
-        gate = xp.exp(said[..., 5] @ average)
-        near = (moved * moved) @ average < AGREE * ((innovation * innovation) @ average)
+        surprise = mean(average, innovation * innovation / (prior.covariance[0] + noise))
+        gate = xp.exp(mean(average, said[..., 5]))
+        near = mean(average, moved * moved) < AGREE * mean(average, innovation * innovation)
         rejects, again = self._count_rejects(xp, state['rejects'], surprise > gate, near)
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where(again, xp.ones_like(ratio), 1.0 / (1.0 + ratio * ratio))
@@ -133,11 +135,12 @@ class Liquid:
         # not where the prediction counts for nothing already: P would grow without end
         wider = xp.where(spread > SURE * prior.noise, 0.0 * gate, xp.exp(said[..., 6]))
         p = _inflate(xp, prior.covariance, wider, again, innovation, clock.dt_s)
-        total = p[0] + noise / clip(weight, 1e-8, 1.0)
-        gains = p[0] / total, p[1] / total, p[2] / total
+        # the weight divides S, not R: after a gap P is wide, and R would hardly matter
+        total = p[0] + noise
+        gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
         filtered = plus(prior.rows, gains[0] * innovation)
         velocity = prior.velocity + gains[1] * innovation
-        p = _condition(xp, p, gains)
+        p = _condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
         following = {
             'rows': filtered, 'measured': rows, 'hidden': hidden,
             'motion': stack(velocity, prior.acceleration + gains[2] * innovation),
@@ -208,6 +211,21 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
 
 
+def _alive(xp: ModuleType, scale: Array, group: Array) -> Array:
+    """
+    Return the (B, A, A) means over the axes of each group that move at all.
+
+    A planar robot's z and a vehicle's roll never do; they must not dilute the others.
+    """
+    alive = xp.where(scale > ALIVE * (scale @ group), xp.ones_like(scale), 0.0 * scale)
+    return group * (alive / (alive @ group))[:, None, :]
+
+
+def mean(average: Array, values: Array) -> Array:
+    """Return (B, A): of the values (B, A), each group's mean over its moving axes."""
+    return (average @ values[..., None])[..., 0]
+
+
 def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, average: Array,
               seen: Array, gain: Array, noise: Array) -> Array:
     """Return what the cell sees, all of it dimensionless, (B, A, F)."""
@@ -222,7 +240,8 @@ def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, averag
                   1.0 / (1.0 + 0.01 * count))  # (B, 1, 4)
     return xp.concatenate([
         own, average @ own, level - average @ level, clues + 0.0 * own[..., :4],
-        xp.abs(seen).mean(1)[:, None, None] + 0.0 * level, 0.2 * state['rejects'][..., :1]], -1)
+        mean(average, xp.abs(seen)).mean(1)[:, None, None] + 0.0 * level,
+        0.2 * state['rejects'][..., :1]], -1)
 
 
 def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
@@ -265,10 +284,11 @@ def _inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovat
             xp.where(again, zero, p23), p33)
 
 
-def _condition(xp: ModuleType, p: Covariance, gains: Tuple[Array, Array, Array]) -> Covariance:
-    """Return P - K H P; with this K it equals Joseph's form."""
-    k1, k2, k3 = gains
+def _condition(xp: ModuleType, p: Covariance, keep: Array, gains: Tuple[Array, Array, Array]
+               ) -> Covariance:
+    """Return P - K H P, which with this K is Joseph's form; keep is 1 - K1, never negative."""
+    _, k2, k3 = gains
     p11, p12, p13, p22, p23, p33 = p
     zero = xp.zeros_like(p11)
-    return ((1.0 - k1) * p11, (1.0 - k1) * p12, (1.0 - k1) * p13,
+    return (keep * p11, keep * p12, keep * p13,
             xp.maximum(p22 - k2 * p12, zero), p23 - k2 * p13, xp.maximum(p33 - k3 * p13, zero))

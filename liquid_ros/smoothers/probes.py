@@ -25,6 +25,7 @@ NEAR = 0.01  # of the usual innovation: filters closer than this count as so far
 PEAK_DECAY = 2e-4  # a message
 FLOOR = 1e-12  # m or rad: the size of an innovation where nothing has ever moved
 HUGE = 1e30
+IDLE = 3e-4  # of its group's mean: an axis that does not move has at least this size
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
 
 
@@ -75,7 +76,8 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
     # measured - filtered = innovation - alpha trusted
     offset = alpha * trusted - innovation
     size = xp.abs(innovation[..., :1])
-    start = xp.where(unknown, average @ size, size)
+    # an axis that has not moved says nothing of its size yet
+    start = xp.where(unknown & (size > 0.0), average @ size, size)
     fast0 = xp.where(unknown, start, probes.fast[..., :1])
     slow0 = xp.where(unknown, start, probes.slow[..., :1])
     share_fast = xp.maximum(1.0 / count, tables[1])
@@ -84,7 +86,8 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
         xp.minimum(start, CLIP * xp.maximum(slow0, fast0)) - fast0)
     slow0 = slow0 + share_slow[..., :1] * (xp.minimum(start, CLIP * slow0) - slow0)
     peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0)
-    slow0 = clip(xp.maximum(slow0, RESTING * peak), FLOOR, HUGE)
+    slow0 = xp.maximum(slow0, xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
+    slow0 = clip(slow0, FLOOR, HUGE)
     apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
     fast, slow = (
         xp.exp(xp.where(unknown, apart, log + share * (apart - log)))

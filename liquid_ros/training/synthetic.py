@@ -51,4 +51,13 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     gross, where = outliers(rng, streams, steps, axes)
     if sensor is None:
         measured = np.where(where, truth + gross, measured)
-    return Batch(times.dt_s, truth, measured, kinds, sensors)
+    dead = idle(rng, streams, axes)[:, None]
+    return Batch(times.dt_s, np.where(dead, 0.0, truth), np.where(dead, 0.0, measured), kinds,
+                 sensors)
+
+
+def idle(rng: np.random.Generator, streams: int, axes: int) -> np.ndarray:
+    """Return (N, A) bool: axes that never move, as a planar robot's z, its roll and pitch."""
+    kind = rng.choice(3, (streams, axes // 3), p=(0.76, 0.14, 0.1))
+    table = np.array([[False, False, False], [False, False, True], [True, True, False]])
+    return table[kind].reshape(streams, axes)
