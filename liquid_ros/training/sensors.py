@@ -10,7 +10,7 @@ import numpy as np
 from liquid_ros.training.motions import Clock, log_uniform, sometimes
 
 # Shares of the sensors' kinds of noise; an outlier or a changing level may come on top.
-KINDS = {'white': 0.44, 'coloured': 0.2, 'mixed': 0.12, 'heavy': 0.08, 'quantised': 0.08,
+KINDS = {'white': 0.4, 'coloured': 0.21, 'mixed': 0.15, 'heavy': 0.08, 'quantised': 0.08,
          'flips': 0.08}
 
 
@@ -79,19 +79,24 @@ def runs(rng: np.random.Generator, n: int, steps: int, rate: float, length: floa
     return on
 
 
-def outliers(rng: np.random.Generator, n: int, steps: int, axes: int
-             ) -> Tuple[np.ndarray, np.ndarray]:
+def outliers(rng: np.random.Generator, times: Clock) -> Tuple[np.ndarray, np.ndarray]:
     """
     Return gross errors (N, T, A) and where they stand (N, T, A), singly or in bursts.
 
     A burst's errors are drawn anew each message, or stay with one wrong place.
     """
+    (n, steps), axes = times.dt_s.shape, times.axes
     single = rng.random((n, steps)) < log_uniform(rng, 0.002, 0.12, n, 1)
     burst = runs(rng, n, steps, 0.01, 8.0)
     at = np.where(sometimes(rng, 0.4, n, 1), burst, single)
     # a tracker that has only just found its target
     settling = np.arange(steps) < log_uniform(rng, 2.0, 60.0, n, 1) * sometimes(rng, 0.25, n, 1)
     at = at | (settling & (rng.random((n, steps)) < rng.uniform(0.1, 0.6, (n, 1))))
+    # what hides the target also spoils it: messages around a gap are suspect
+    late = times.dt_s > 3.0 * times.dt0_s
+    late[:, :-1] |= late[:, 1:]
+    late &= sometimes(rng, 0.4, n, 1)
+    at = at | (late & (rng.random((n, steps)) < rng.uniform(0.03, 0.5, (n, 1))))
     size = log_uniform(rng, 4.0, 1000.0, n, 1, 1) * log_uniform(rng, 0.3, 3.0, n, steps, 1)
     fresh = rng.standard_normal((n, steps, axes))
     held = rng.standard_normal((n, 1, axes)) * np.ones((1, steps, 1))

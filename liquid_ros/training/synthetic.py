@@ -48,7 +48,7 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     if sensor is not None:
         sensors[:] = list(KINDS).index(sensor)
     measured = noise(rng, truth, sensors)
-    gross, where = outliers(rng, streams, steps, axes)
+    gross, where = outliers(rng, times)
     if sensor is None:
         measured = np.where(where, truth + gross, measured)
     dead = idle(rng, streams, axes)[:, None]
