@@ -16,10 +16,11 @@ from typing import Dict, NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
 from liquid_ros.manifold import minus, plus
+from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.cells import CELLS
-from liquid_ros.smoothers.motion import Covariance, Process, propagate, transition
-from liquid_ros.smoothers.probes import probe, PROBES, Probes
+from liquid_ros.smoothers.motion import Covariance, Process
+from liquid_ros.smoothers.probes import never_moved, probe, PROBES, Probes
 
 MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
@@ -27,8 +28,10 @@ LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
+SLACK = 0.01  # of the way since the last message
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
+WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
 AGREE = 0.25  # two rejected messages agree when they are this close, in squared distance
@@ -108,8 +111,8 @@ class Liquid:
         moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
-        probes = probe(Probes(*(state[n] for n in Probes._fields)), moved, clock.dt_s, clock.pace,
-                       clock.count, w['probes'], group)
+        before = Probes(*(state[n] for n in Probes._fields))
+        probes = probe(before, moved, clock.dt_s, clock.pace, clock.count, w['probes'], group)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
         average = _alive(xp, scale, group)
@@ -125,22 +128,27 @@ class Liquid:
                       prior.noise / unit.square))
         process, noise = _measures(xp, said, unit)
         # -- how far to believe this message: one weight a group
-        surprise = mean(average, innovation * innovation / (prior.covariance[0] + noise))
+        square = innovation * innovation
+        # no motion is known better than to a hundredth of its way: a stream without noise
+        # has a spread of almost nothing, and every bend would be an outlier
+        slack = mean(average, (SLACK * prior.velocity * clock.dt_s)**2)
+        surprise = mean(average, square / (prior.covariance[0] + noise + slack))
         gate = xp.exp(mean(average, said[..., 5]))
-        near = mean(average, moved * moved) < AGREE * mean(average, innovation * innovation)
+        near = mean(average, moved * moved) < AGREE * mean(average, square)
         rejects, again = self._count_rejects(xp, state['rejects'], surprise > gate, near)
+        again = again | (never_moved(before) & ~never_moved(probes))
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where(again, xp.ones_like(ratio), 1.0 / (1.0 + ratio * ratio))
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
         wider = xp.where(spread > SURE * prior.noise, 0.0 * gate, xp.exp(said[..., 6]))
-        p = _inflate(xp, prior.covariance, wider, again, innovation, clock.dt_s)
+        p = motion.inflate(xp, prior.covariance, wider, again, innovation, clock.dt_s)
         # the weight divides S, not R: after a gap P is wide, and R would hardly matter
         total = p[0] + noise
         gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
         filtered = plus(prior.rows, gains[0] * innovation)
         velocity = prior.velocity + gains[1] * innovation
-        p = _condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
+        p = motion.condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
         following = {
             'rows': filtered, 'measured': rows, 'hidden': hidden,
             'motion': stack(velocity, prior.acceleration + gains[2] * innovation),
@@ -161,9 +169,9 @@ class Liquid:
         known = state['process']
         process = _process(xp, known, clock.first, unit)
         noise = xp.where(clock.first, unit.square, known[..., 4])
-        moves = transition(process, clock.dt_s)
-        p11, *rest = propagate(_covariance(xp, state['covariance'], clock.first, unit), moves,
-                               process, clock.dt_s)
+        moves = motion.transition(process, clock.dt_s)
+        p11, *rest = motion.propagate(
+            _covariance(xp, state['covariance'], clock.first, unit), moves, process, clock.dt_s)
         p = (xp.maximum(p11, noise / SURE**3), *rest)  # rounding must not make it negative
         velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
         return Prior(plus(state['rows'], moves.pv * velocity + moves.pa * acceleration),
@@ -233,13 +241,14 @@ def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, averag
     log_scale = xp.log(probes.slow)
     level = log_scale[..., :1]
     own = xp.concatenate([
-        log_scale[..., 1:] - level, xp.log(probes.fast) - log_scale,
+        clip(log_scale[..., 1:] - level, -WIDE, WIDE),
+        clip(xp.log(probes.fast) - log_scale, -WIDE, WIDE),
         stack(xp.abs(seen), seen * past[..., 0], seen * past[..., 1], 0.3 * xp.log(gain),
-              xp.log(noise))], -1)
+              clip(xp.log(noise), -2.0 * WIDE, 2.0 * WIDE))], -1)
     clues = stack(0.0 * count + 1.0, xp.log(clock.pace), 1.0 / (1.0 + 0.1 * count),
                   1.0 / (1.0 + 0.01 * count))  # (B, 1, 4)
     return xp.concatenate([
-        own, average @ own, level - average @ level, clues + 0.0 * own[..., :4],
+        own, average @ own, clip(level - average @ level, -WIDE, WIDE), clues + 0.0 * own[..., :4],
         mean(average, xp.abs(seen)).mean(1)[:, None, None] + 0.0 * level,
         0.2 * state['rejects'][..., :1]], -1)
 
@@ -267,28 +276,3 @@ def _covariance(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Cova
     p11, p12, p13, p22, p23, p33 = (
         xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
     return p11, p12, p13, p22, p23, p33
-
-
-def _inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovation: Array,
-             dt: Array) -> Covariance:
-    """
-    Return P (1 + factor), or, where the stream is re-acquired, a P as wide as the miss.
-
-    The factor is the fading memory of the strong tracking filter.
-    """
-    p11, p12, p13, p22, p23, p33 = (entry * (1.0 + factor) for entry in p)
-    zero = xp.zeros_like(p11)
-    miss = 100.0 * innovation * innovation
-    return (xp.where(again, p11 + miss, p11), xp.where(again, zero, p12),
-            xp.where(again, zero, p13), xp.where(again, p22 + 1e-3 * miss / dt**2, p22),
-            xp.where(again, zero, p23), p33)
-
-
-def _condition(xp: ModuleType, p: Covariance, keep: Array, gains: Tuple[Array, Array, Array]
-               ) -> Covariance:
-    """Return P - K H P, which with this K is Joseph's form; keep is 1 - K1, never negative."""
-    _, k2, k3 = gains
-    p11, p12, p13, p22, p23, p33 = p
-    zero = xp.zeros_like(p11)
-    return (keep * p11, keep * p12, keep * p13,
-            xp.maximum(p22 - k2 * p12, zero), p23 - k2 * p13, xp.maximum(p33 - k3 * p13, zero))

@@ -10,6 +10,7 @@ A covariance is six arrays, the upper triangle P11 P12 P13 P22 P23 P33 of (p, v,
 f, l: 1/s. q_v: m^2/s^3. q_a: m^2/s^5. Singer, IEEE T-AES 6(4), 1970, is f = q_v = 0.
 """
 
+from types import ModuleType
 from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, namespace
@@ -79,3 +80,28 @@ def propagate(p: Covariance, t: Transition, process: Process, dt: Array) -> Cova
             n22 + 0.5 * q * (1.0 + t.vv) + j * d * d / 3.0,
             n23 + 0.5 * j * d,
             n33 + j)
+
+
+def inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovation: Array,
+             dt: Array) -> Covariance:
+    """
+    Return P (1 + factor), or, where the stream is re-acquired, a P as wide as the miss.
+
+    The factor is the fading memory of the strong tracking filter.
+    """
+    p11, p12, p13, p22, p23, p33 = (entry * (1.0 + factor) for entry in p)
+    zero = xp.zeros_like(p11)
+    miss = 100.0 * innovation * innovation
+    return (xp.where(again, p11 + miss, p11), xp.where(again, zero, p12),
+            xp.where(again, zero, p13), xp.where(again, p22 + 1e-3 * miss / dt**2, p22),
+            xp.where(again, zero, p23), p33)
+
+
+def condition(xp: ModuleType, p: Covariance, keep: Array, gains: Tuple[Array, Array, Array]
+               ) -> Covariance:
+    """Return P - K H P, which with this K is Joseph's form; keep is 1 - K1, never negative."""
+    _, k2, k3 = gains
+    p11, p12, p13, p22, p23, p33 = p
+    zero = xp.zeros_like(p11)
+    return (keep * p11, keep * p12, keep * p13,
+            xp.maximum(p22 - k2 * p12, zero), p23 - k2 * p13, xp.maximum(p33 - k3 * p13, zero))

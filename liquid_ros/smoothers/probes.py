@@ -25,8 +25,15 @@ NEAR = 0.01  # of the usual innovation: filters closer than this count as so far
 PEAK_DECAY = 2e-4  # a message
 FLOOR = 1e-12  # m or rad: the size of an innovation where nothing has ever moved
 HUGE = 1e30
+MIDDLE = 2  # the filter whose velocity tells how far a message's way is
+WAY = 1e-3  # of that way: no sensor is believed to resolve less
 IDLE = 3e-4  # of its group's mean: an axis that does not move has at least this size
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
+
+
+def never_moved(probes: 'Probes') -> Array:
+    """Return (B, A) bool: True where every measurement so far was the same."""
+    return probes.slow[..., 0] < 2.0 * FLOOR
 
 
 class Probes(NamedTuple):
@@ -69,7 +76,7 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
                        clip((4.0 * count + 2.0) / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
     beta = xp.maximum((1.0 - keep)**2,
                       clip(6.0 / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
-    unknown = probes.slow[..., :1] < 2.0 * FLOOR  # nothing has moved yet
+    unknown = never_moved(probes)[..., None]
     bound = CLIP * xp.maximum(probes.slow[..., :1], probes.fast[..., :1])
     bound = xp.where(unknown, xp.abs(innovation), bound)
     trusted = xp.minimum(xp.maximum(innovation, -bound), bound)
@@ -86,7 +93,9 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
         xp.minimum(start, CLIP * xp.maximum(slow0, fast0)) - fast0)
     slow0 = slow0 + share_slow[..., :1] * (xp.minimum(start, CLIP * slow0) - slow0)
     peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0)
-    slow0 = xp.maximum(slow0, xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
+    way = average @ xp.abs(probes.velocity[..., MIDDLE:MIDDLE + 1] * dt_s)
+    slow0 = xp.maximum(xp.maximum(slow0, WAY * way),
+                       xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
     slow0 = clip(slow0, FLOOR, HUGE)
     apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
     fast, slow = (

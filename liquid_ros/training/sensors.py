@@ -57,6 +57,9 @@ def noise(rng: np.random.Generator, truth: np.ndarray, kind: np.ndarray) -> np.n
     error = error + np.where(chosen['flips'], away * runs(rng, n, steps, 0.02, 12.0)[..., None], 0)
     # anisotropic, and a level that changes
     level = np.where(sometimes(rng, 0.2, n, 1, axes), log_uniform(rng, 0.2, 5.0, n, 1, axes), 1.0)
+    # a simulator's ground truth, or nearly
+    level = level * np.where(sometimes(rng, 0.08, n, 1, 1), log_uniform(rng, 1e-5, 0.3, n, 1, 1),
+                             1.0)
     restless = sometimes(rng, 0.2, n, 1)
     changes = np.cumsum(sometimes(rng, 0.008, n, steps) & restless, axis=1)
     levels = log_uniform(rng, 0.2, 5.0, n, changes.max() + 1)
