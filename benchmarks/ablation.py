@@ -20,7 +20,7 @@ import numpy as np
 from liquid_ros.checkpoint import build
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.synthetic import simulate
+from liquid_ros.training.synthetic import in_metres, simulate
 
 ROWS = {
     'liquid cell, exponential (default)': {},
@@ -34,6 +34,8 @@ ROWS = {
     'hidden 64': {'hidden': 64},
     'two states: position, velocity': {'states': 2},
     'one state: position': {'states': 1},
+    'plain readout of coordinates': {'smoother': 'liquid_direct', 'hidden': 32, 'axes': 3,
+                                     'batch': 256, 'learning_rate': 1e-2},
 }
 SKIP = 10
 
@@ -121,8 +123,10 @@ def main():
         config = replace(TrainConfig(iterations=a.iterations), **changes)
         if not path.with_suffix('.json').exists():
             fit(config, path)
-        smoother = build('liquid', str(path))
-        ours, ours_bend = errors(run(smoother, batch), batch.truth)
+        smoother = build(config.smoother, str(path))
+        seen = in_metres(batch) if config.smoother == 'liquid_direct' else batch
+        unit_m = seen.measured[:, 0, 0] / batch.measured[:, 0, 0]
+        ours, ours_bend = (x / unit_m for x in errors(run(smoother, seen), seen.truth))
         told = json.loads(path.with_suffix('.json').read_text())
         table[name] = {
             'parameters': told['parameters'], 'step_us': step_us(smoother),

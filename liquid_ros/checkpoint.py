@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 import hashlib
 import json
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import numpy as np
 
@@ -16,11 +16,38 @@ from liquid_ros.arrays import group_average
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import Smoother, SMOOTHERS
-from liquid_ros.smoothers.cells import CELLS
-from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, MAX_AXES, OUTPUTS
+from liquid_ros.smoothers.cells import CELLS, Shapes
+from liquid_ros.smoothers.direct import DirectConfig
+from liquid_ros.smoothers.liquid import FEATURES, LiquidConfig, MAX_AXES, OUTPUTS
 from liquid_ros.smoothers.probes import PROBES
 
-SHIPPED = str(Path(__file__).with_name('weights') / 'liquid.safetensors')
+WEIGHTS = Path(__file__).with_name('weights')
+SHIPPED = str(WEIGHTS / 'liquid.safetensors')
+
+
+class Learned(NamedTuple):
+    """A smoother with weights: its configuration, their shapes and what is not learned."""
+
+    config: Callable[..., Any]
+    shapes: Callable[[Any], Shapes]
+    constants: Callable[[], Dict[str, np.ndarray]]
+
+
+def _liquid_shapes(config: LiquidConfig) -> Shapes:
+    return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
+            'weight_out': (OUTPUTS, config.hidden + FEATURES), 'bias_out': (OUTPUTS,),
+            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (3, PROBES)}
+
+
+def _direct_shapes(config: DirectConfig) -> Shapes:
+    return {**CELLS['liquid'].shapes(config.hidden, 4),
+            'weight_out': (3, config.hidden), 'bias_out': (3,)}
+
+
+LEARNED: Dict[str, Learned] = {
+    'liquid': Learned(LiquidConfig, _liquid_shapes, lambda: {'group': group_average(MAX_AXES)}),
+    'liquid_direct': Learned(DirectConfig, _direct_shapes, dict),
+}
 
 
 def build(name: str = 'liquid', checkpoint: str = '', backend: Optional[Backend] = None
@@ -33,51 +60,48 @@ def build(name: str = 'liquid', checkpoint: str = '', backend: Optional[Backend]
     """
     if name not in SMOOTHERS:
         raise ParameterError(f'got smoother {name!r}, expected one of {", ".join(SMOOTHERS)}')
-    if name != 'liquid':
+    if name not in LEARNED:
+        if checkpoint:
+            raise CheckpointError(f'got checkpoint {checkpoint!r}, but {name} has no weights')
         return SMOOTHERS[name]()
-    return load_liquid(checkpoint or SHIPPED, backend or NumpyBackend())
+    return load(name, checkpoint or str(WEIGHTS / f'{name}.safetensors'),
+                backend or NumpyBackend())
 
 
-def load_liquid(path: str, backend: Backend) -> Liquid:
+def load(name: str, path: str, backend: Backend) -> Smoother:
     """
-    Return the liquid smoother with the weights of a file.
+    Return a smoother of LEARNED with the weights of a file.
 
     Errors: CheckpointError where the file, its configuration or a shape does not fit.
     """
     arrays, meta = safetensors.load(path)
+    learned = LEARNED[name]
     try:
         wanted = json.loads(meta['config'])
-        known = {field.name for field in fields(LiquidConfig)}
-        config = LiquidConfig(**{n: v for n, v in wanted.items() if n in known})
-        shapes = shapes_of(config)
-    except (KeyError, TypeError, ValueError) as error:
+        known = {field.name for field in fields(learned.config)}  # type: ignore[arg-type]
+        config = learned.config(**{n: v for n, v in wanted.items() if n in known})
+        shapes = learned.shapes(config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f'{path!r} carries no usable configuration: {error!r}') from error
-    for name, shape in shapes.items():
-        if name not in arrays or arrays[name].shape != shape:
-            got = arrays[name].shape if name in arrays else 'nothing'
-            raise CheckpointError(f'{path!r}: got {got} for {name}, expected {shape}')
-        if not np.isfinite(arrays[name]).all():
-            raise CheckpointError(f'{path!r}: {name} is not finite')
+    for weight, shape in shapes.items():
+        if weight not in arrays or arrays[weight].shape != shape:
+            got = arrays[weight].shape if weight in arrays else 'nothing'
+            raise CheckpointError(f'{path!r}: got {got} for {weight}, expected {shape}')
+        if not np.isfinite(arrays[weight]).all():
+            raise CheckpointError(f'{path!r}: {weight} is not finite')
     if 'alpha' in shapes and (arrays['alpha'] <= 0).any():
         raise CheckpointError(f'{path!r}: got alpha <= 0, expected rates above zero')
-    weights = {name: backend.asarray(arrays[name].astype(np.float64)) for name in shapes}
-    return Liquid(config, {**weights, 'group': backend.asarray(group_average(MAX_AXES))})
+    weights = {**{n: arrays[n].astype(np.float64) for n in shapes}, **learned.constants()}
+    return SMOOTHERS[name](config, {n: backend.asarray(w) for n, w in weights.items()})
 
 
-def shapes_of(config: LiquidConfig) -> Dict[str, tuple]:
-    """Return the shape of every weight."""
-    hidden = config.hidden
-    return {**CELLS[config.cell].shapes(hidden, FEATURES),
-            'weight_out': (OUTPUTS, hidden + FEATURES), 'bias_out': (OUTPUTS,),
-            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (3, PROBES)}
-
-
-def save_liquid(path: str, config: LiquidConfig, weights: Dict[str, np.ndarray],
-                provenance: Dict[str, object]) -> None:
+def save(name: str, path: str, config: Any, weights: Dict[str, np.ndarray],
+         provenance: Dict[str, object]) -> None:
     """Write weights with the configuration and how they came to be."""
-    safetensors.save(path, {n: np.asarray(weights[n], np.float32) for n in shapes_of(config)},
-                     {'config': json.dumps(asdict(config), sort_keys=True),
-                      'provenance': json.dumps(provenance, sort_keys=True)})
+    safetensors.save(
+        path, {n: np.asarray(weights[n], np.float32) for n in LEARNED[name].shapes(config)},
+        {'config': json.dumps(asdict(config), sort_keys=True),
+         'provenance': json.dumps(provenance, sort_keys=True)})
 
 
 def fingerprint(path: str = '') -> str:

@@ -68,7 +68,7 @@ def broken(tmp_path, change):
 ])
 def test_unusable_weights_are_one_clear_line(tmp_path, change, words):
     with pytest.raises(CheckpointError, match=words) as caught:
-        checkpoint.load_liquid(broken(tmp_path, change), NumpyBackend())
+        checkpoint.load('liquid', broken(tmp_path, change), NumpyBackend())
     assert '\n' not in str(caught.value)
 
 
@@ -88,7 +88,7 @@ def test_a_truncated_file_is_told(tmp_path):
         path = tmp_path / 'x'
         path.write_bytes(data[:size])
         with pytest.raises(CheckpointError):
-            checkpoint.load_liquid(str(path), NumpyBackend())
+            checkpoint.load('liquid', str(path), NumpyBackend())
 
 
 def test_missing_file_unknown_name_and_unwritable_place(tmp_path):

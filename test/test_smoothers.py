@@ -10,12 +10,15 @@ from problems import line, make, quats, recording, run, spin, turn_between, UTM_
 import pytest
 
 from liquid_ros.backend import TorchBackend
+from liquid_ros.checkpoint import LEARNED
 from liquid_ros.manifold import minus, quat_multiply
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.streams import StreamBank
 
 few = settings(max_examples=40, deadline=None)
 every = pytest.mark.parametrize('name', list(SMOOTHERS))
+# the plain readout of absolute coordinates has none of the properties of place and scale
+placeless = pytest.mark.parametrize('name', [n for n in SMOOTHERS if n != 'liquid_direct'])
 widths = pytest.mark.parametrize('width', [3, 7], ids=['point', 'pose'])
 
 
@@ -64,7 +67,7 @@ def test_a_stream_does_not_see_its_neighbours(name, width):
         assert_close(alone, type(whole)(*(part[:, b:b + 1] for part in whole)), 1e-12)
 
 
-@every
+@placeless
 @widths
 @pytest.mark.parametrize('offset_m', [np.ones(3), UTM_M, -10.0 * UTM_M], ids=['1', 'UTM', '-50e6'])
 def test_an_offset_stays_an_offset(name, width, offset_m):
@@ -74,7 +77,7 @@ def test_an_offset_stays_an_offset(name, width, offset_m):
     assert_close(moved._replace(rows=moved.rows - offset), run(make(name), rows, dt_s), 1e-4, 1e-6)
 
 
-@every
+@placeless
 @pytest.mark.parametrize('scale', [1e-4, 1e-2, 1e4])
 def test_another_unit_of_length_gives_the_same_motion(name, scale):
     rows, dt_s = draw(4)
@@ -89,7 +92,7 @@ def test_another_unit_of_length_gives_the_same_motion(name, scale):
     assert_close(later, expected_later, 1e-9)
 
 
-@every
+@placeless
 @widths
 @pytest.mark.parametrize('offset_m', [0.0, UTM_M], ids=['origin', 'UTM'])
 def test_a_constant_is_a_fixed_point(name, width, offset_m):
@@ -214,7 +217,7 @@ def test_torch_gives_the_numbers_of_numpy(name):
     assert_close(type(got)(*(part.numpy() for part in got)), expected, 1e-9)
 
 
-@every
+@placeless
 @widths
 def test_white_noise_around_a_resting_pose_becomes_less(name, width):
     rows, dt_s = draw(15, count=400, batch=8, width=width)
@@ -230,7 +233,7 @@ def test_white_noise_around_a_resting_pose_becomes_less(name, width):
     assert (np.sqrt((error**2).mean(axis=(0, 1))) < 0.9 * 0.02).all()
 
 
-@every
+@placeless
 def test_a_straight_motion_is_followed(name):
     times = np.arange(400) * 0.02
     rows = np.concatenate([line(times, UTM_M, np.array([1.0, -0.5, 0.0])),
@@ -240,7 +243,7 @@ def test_a_straight_motion_is_followed(name):
     assert np.abs(minus(estimate.rows, rows)[200:]).max() < 0.15
 
 
-@pytest.mark.parametrize('name', [name for name in SMOOTHERS if name != 'liquid'])
+@pytest.mark.parametrize('name', [name for name in SMOOTHERS if name not in LEARNED])
 @pytest.mark.parametrize('library', ['numpy', 'torch'])
 def test_float32_stays_float32(name, library):
     xp = pytest.importorskip(library, reason='runs on this library')
@@ -251,3 +254,12 @@ def test_float32_stays_float32(name, library):
     exact = run(make(name), *draw(16)).rows
     rounded = np.asarray(run(make(name), rows, dt_s).rows, dtype=np.float64)
     assert np.abs(minus(rounded, exact)).max() < 1e-4
+
+
+def test_the_plain_readout_knows_only_the_place_it_was_trained_in():
+    rows, dt_s = draw(3)
+    rows[..., :3] -= rows[:, :, :3].mean(axis=0)
+    here = np.abs(run(make('liquid_direct'), rows, dt_s).rows - rows)[50:, :, :3].mean()
+    there = rows + np.r_[5.0, 5.0, 0.0, np.zeros(4)]
+    away = np.abs(run(make('liquid_direct'), there, dt_s).rows - there)[50:, :, :3].mean()
+    assert away > 1.0 and away > 5.0 * here

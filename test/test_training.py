@@ -12,7 +12,7 @@ import pytest
 
 from liquid_ros import safetensors
 from liquid_ros.backend import NumpyBackend, TorchBackend
-from liquid_ros.checkpoint import load_liquid
+from liquid_ros.checkpoint import load
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.training.config import TrainConfig
@@ -151,7 +151,7 @@ def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, tm
     batch = simulate(np.random.default_rng(4), 5, 60, 6)
     answers = []
     for backend in (NumpyBackend(), TorchBackend('cpu')):
-        smoother = load_liquid(path, backend)
+        smoother = load('liquid', path, backend)
         state, _ = smoother.init(backend.asarray(batch.measured[:, 0]))
         for k in range(1, 60):
             state, estimate = smoother.step(state, backend.asarray(batch.measured[:, k]),

@@ -6,6 +6,7 @@
 from typing import Callable, Dict
 
 from liquid_ros.smoothers.base import Estimate, Smoother, State
+from liquid_ros.smoothers.direct import LiquidDirect
 from liquid_ros.smoothers.ema import Ema
 from liquid_ros.smoothers.kalman import Kalman, KalmanGated
 from liquid_ros.smoothers.liquid import Liquid
@@ -19,4 +20,5 @@ SMOOTHERS: Dict[str, Callable[..., Smoother]] = {
     'one_euro': OneEuro,
     'kalman': Kalman,
     'kalman_gated': KalmanGated,
+    'liquid_direct': LiquidDirect,
 }

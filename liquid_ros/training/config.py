@@ -6,6 +6,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Dict, Tuple
 
+from liquid_ros.checkpoint import LEARNED
 from liquid_ros.errors import ParameterError
 from liquid_ros.smoothers.cells import CELLS
 
@@ -20,7 +21,8 @@ class TrainConfig:
     """Settings of a training run."""
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
-    cell: str = setting('liquid', 0, 0, 'a name of smoothers/cells.py')
+    smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct')
+    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py')
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
     hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(12000, 1, 10**9, 'steps of the optimiser')
@@ -44,9 +46,10 @@ class TrainConfig:
             low, high = entry.metadata['low'], entry.metadata['high']
             kind = type(entry.default)
             if kind is str:
-                if value not in CELLS:
+                names = LEARNED if entry.name == 'smoother' else CELLS
+                if value not in names:
                     raise ParameterError(f'got {entry.name}: {value!r}, expected one of '
-                                         f'{", ".join(CELLS)}')
+                                         f'{", ".join(names)}')
                 continue
             if kind is float and type(value) is int:
                 value = float(value)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.synthetic import simulate
+from liquid_ros.training.synthetic import in_metres, simulate
 
 
 class Chunk(NamedTuple):
@@ -39,8 +39,9 @@ class Feed:
             fresh = self.left[i] == 0
             if fresh:
                 self.left[i] = int(self.rng.choice(c.stretches))
-                self.parts[i] = simulate(self.rng, c.batch // c.shares,
-                                         self.left[i] * c.stretch + 1, c.axes)
+                part = simulate(self.rng, c.batch // c.shares, self.left[i] * c.stretch + 1,
+                                c.axes)
+                self.parts[i] = in_metres(part) if c.smoother == 'liquid_direct' else part
             part = self.parts[i]
             at = part.dt_s.shape[1] - self.left[i] * c.stretch
             cut = slice(at - 1, at + c.stretch)

@@ -10,57 +10,15 @@ from typing import Any, Dict, Tuple
 import numpy as np
 import torch
 
-from liquid_ros.arrays import group_average
-from liquid_ros.checkpoint import save_liquid
+from liquid_ros.checkpoint import save
 from liquid_ros.errors import CheckpointError
-from liquid_ros.smoothers import liquid
-from liquid_ros.smoothers.cells import CELLS
-from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, OUTPUTS
-from liquid_ros.smoothers.probes import probe_tables
+from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
-
-BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0)  # a usual Kalman filter, before training
-
-
-# Bounds of the outputs that take acceleration (q_a, fade), then velocity (friction), away.
-FEWER_STATES = {2: {2: -43.9, 4: 2.0}, 1: {2: -43.9, 4: 2.0, 3: 8.0}}
+from liquid_ros.training.modules import CONFIGS, MODULES
 
 
-class Cell(torch.nn.Module):
-    """The trainable weights of the smoother, in coordinates that train well."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        """Spread the time constants from a tenth of a message, a static unit, to a hundred."""
-        super().__init__()
-        hidden = config.hidden
-        shapes = CELLS[config.cell].shapes(hidden, FEATURES)
-        if shapes.pop('alpha', None):
-            rate = 1.0 / torch.logspace(-1.0, 2.0, hidden, dtype=torch.float64)
-            self.alpha_raw = torch.nn.Parameter(torch.log(torch.expm1(rate)).float())
-        size = {'weight_in': 1.0, 'weight_rec': 0.5, 'weight_alpha': 0.1}
-        for name, shape in shapes.items():
-            self.register_parameter(name, torch.nn.Parameter(
-                size[name] * torch.randn(shape) / math.sqrt(shape[1])))
-        self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
-        self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
-        lower, upper = list(liquid.LOWER), list(liquid.UPPER)
-        for output, value in FEWER_STATES.get(config.states, {}).items():
-            lower[output], upper[output] = value - 0.1, value
-        self.constants = {'lower': torch.tensor(lower), 'upper': torch.tensor(upper),
-                          'probes': torch.from_numpy(probe_tables()).float(),
-                          'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
-
-    def weights(self) -> Dict[str, torch.Tensor]:
-        """Return what the smoother takes; the recurrent weights act on alpha h, of unit size."""
-        given = {n: p for n, p in self.named_parameters() if n != 'alpha_raw'}
-        if hasattr(self, 'alpha_raw'):
-            given['alpha'] = torch.nn.functional.softplus(self.alpha_raw)
-            given['weight_rec'] = given['weight_rec'] * given['alpha']
-        return {**given, **self.constants}
-
-
-def advance(smoother: Liquid, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
+def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
             ) -> Tuple[Dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     """Return the state, the errors (N, T, A) and their stated variances over a stretch."""
     begun, _ = smoother.init(chunk.measured[:, 0])
@@ -109,8 +67,8 @@ class Trainer:
         """Begin at iteration 0, seeded."""
         torch.manual_seed(config.seed)
         self.config = config
-        self.shape = LiquidConfig(cell=config.cell, hidden=config.hidden)
-        self.cell = Cell(config)
+        self.shape = CONFIGS[config.smoother](config)
+        self.cell = MODULES[config.smoother](config)
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
         self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
                                           betas=(0.9, 0.98))
@@ -123,7 +81,7 @@ class Trainer:
 
     def _plain(self, weights: Dict[str, torch.Tensor], state: Dict[str, torch.Tensor],
                rows: torch.Tensor, dt_s: torch.Tensor) -> Any:
-        return Liquid(self.shape, weights).step(state, rows, dt_s)
+        return SMOOTHERS[self.config.smoother](self.shape, weights).step(state, rows, dt_s)
 
     def rate(self) -> float:
         """Return the learning rate: a short rise, then a cosine down to a hundredth."""
@@ -138,7 +96,7 @@ class Trainer:
             group['lr'] = self.rate()
         chunk = self._feed.next()
         self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
-        smoother = Liquid(self.shape, self.cell.weights())
+        smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights())
         state, errors, variances = advance(smoother, self._step, self._state, chunk)
         loss, self._memory, figures = objective(self.config, errors, variances, self._memory)
         self.optimiser.zero_grad()
@@ -161,7 +119,7 @@ class Trainer:
 
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the averaged weights as the smoother takes them."""
-        cell = Cell(self.config)
+        cell = MODULES[self.config.smoother](self.config)
         cell.load_state_dict(self.average)
         return {n: w.detach().numpy() for n, w in cell.weights().items()}
 
@@ -171,7 +129,7 @@ class Trainer:
 
     def export(self, path: str) -> None:
         """Write the averaged weights as the smoother reads them."""
-        save_liquid(path, self.shape, self.weights(), {
+        save(self.config.smoother, path, self.shape, self.weights(), {
             'training': self.config.to_dict(), 'iterations': self.iteration,
             'figures': {name: round(value, 4) for name, value in self.figures.items()}})
 

@@ -14,6 +14,9 @@ SHARES = {'white_acceleration': 0.28, 'switching_acceleration': 0.14, 'singer': 
           'harmonic': 0.1, 'minimum_jerk': 0.1, 'steps': 0.07, 'turns': 0.11}
 
 
+MOST_NOISE_M, MOST_REACH_M = 0.02, 2.0  # of streams in metres
+
+
 class Batch(NamedTuple):
     """N simulated streams: dt_s (N, T), truth and measured (N, T, A) in units of the noise."""
 
@@ -61,3 +64,10 @@ def idle(rng: np.random.Generator, streams: int, axes: int) -> np.ndarray:
     kind = rng.choice(3, (streams, axes // 3), p=(0.76, 0.14, 0.1))
     table = np.array([[False, False, False], [False, False, True], [True, True, False]])
     return table[kind].reshape(streams, axes)
+
+
+def in_metres(batch: Batch) -> Batch:
+    """Return streams that a smoother of absolute coordinates can learn: within 2 m, noise 2 cm."""
+    reach = np.abs(batch.truth).max(axis=(1, 2), keepdims=True)
+    unit_m = np.minimum(MOST_NOISE_M, MOST_REACH_M / np.maximum(reach, 1e-9))
+    return batch._replace(truth=unit_m * batch.truth, measured=unit_m * batch.measured)

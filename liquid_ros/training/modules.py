@@ -1,0 +1,88 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The trainable weights of each learned smoother, in coordinates that train well."""
+
+import math
+from typing import Any, Callable, Dict
+
+import torch
+
+from liquid_ros.arrays import group_average
+from liquid_ros.smoothers import liquid
+from liquid_ros.smoothers.cells import CELLS
+from liquid_ros.smoothers.direct import DirectConfig
+from liquid_ros.smoothers.liquid import FEATURES, LiquidConfig, OUTPUTS
+from liquid_ros.smoothers.probes import probe_tables
+from liquid_ros.training.config import TrainConfig
+
+BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0)  # a usual Kalman filter, before training
+# Bounds of the outputs that take acceleration (q_a, fade), then velocity (friction), away.
+FEWER_STATES = {2: {2: -43.9, 4: 2.0}, 1: {2: -43.9, 4: 2.0, 3: 8.0}}
+
+
+class LiquidModule(torch.nn.Module):
+    """The trainable weights of the smoother, in coordinates that train well."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Spread the time constants from a tenth of a message, a static unit, to a hundred."""
+        super().__init__()
+        hidden = config.hidden
+        shapes = CELLS[config.cell].shapes(hidden, FEATURES)
+        _register(self, shapes, -1.0, 2.0)
+        self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
+        self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
+        lower, upper = list(liquid.LOWER), list(liquid.UPPER)
+        for output, value in FEWER_STATES.get(config.states, {}).items():
+            lower[output], upper[output] = value - 0.1, value
+        self.constants = {'lower': torch.tensor(lower), 'upper': torch.tensor(upper),
+                          'probes': torch.from_numpy(probe_tables()).float(),
+                          'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
+
+    def weights(self) -> Dict[str, torch.Tensor]:
+        """Return what the smoother takes; the recurrent weights act on alpha h, of unit size."""
+        return {**_plain(self), **self.constants}
+
+
+class DirectModule(torch.nn.Module):
+    """The weights of the plain readout."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        """Spread the time constants from 10 ms to 10 s."""
+        super().__init__()
+        _register(self, CELLS['liquid'].shapes(config.hidden, 4), -2.0, 1.0)
+        self.weight_out = torch.nn.Parameter(
+            torch.randn(3, config.hidden) / math.sqrt(config.hidden))
+        self.bias_out = torch.nn.Parameter(torch.zeros(3))
+
+    def weights(self) -> Dict[str, torch.Tensor]:
+        """Return what the smoother takes."""
+        return _plain(self)
+
+
+def _register(module: torch.nn.Module, shapes: Any, fastest: float, slowest: float) -> None:
+    """Draw the weights of a cell; time constants from 10^fastest to 10^slowest."""
+    if shapes.pop('alpha', None):
+        rate = 1.0 / torch.logspace(fastest, slowest, shapes['weight_in'][0], dtype=torch.float64)
+        raw = torch.where(rate > 20.0, rate, torch.log(torch.expm1(rate.clamp(max=20.0))))
+        module.alpha_raw = torch.nn.Parameter(raw.float())
+    size = {'weight_in': 1.0, 'weight_rec': 0.5, 'weight_alpha': 0.1}
+    for name, shape in shapes.items():
+        module.register_parameter(name, torch.nn.Parameter(
+            size[name] * torch.randn(shape) / math.sqrt(shape[1])))
+
+
+def _plain(module: torch.nn.Module) -> Dict[str, torch.Tensor]:
+    given = {n: p for n, p in module.named_parameters() if n != 'alpha_raw'}
+    if hasattr(module, 'alpha_raw'):
+        given['alpha'] = torch.nn.functional.softplus(module.alpha_raw)
+        given['weight_rec'] = given['weight_rec'] * given['alpha']
+    return given
+
+
+# name of the smoother -> its module and its configuration
+MODULES: Dict[str, Callable[[TrainConfig], Any]] = {
+    'liquid': LiquidModule, 'liquid_direct': DirectModule}
+CONFIGS: Dict[str, Callable[[TrainConfig], Any]] = {
+    'liquid': lambda c: LiquidConfig(cell=c.cell, hidden=c.hidden),
+    'liquid_direct': lambda c: DirectConfig(hidden=c.hidden)}
