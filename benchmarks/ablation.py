@@ -124,8 +124,8 @@ def main():
         if not path.with_suffix('.json').exists():
             fit(config, path)
         smoother = build(config.smoother, str(path))
-        seen = in_metres(batch) if config.smoother == 'liquid_direct' else batch
-        unit_m = seen.measured[:, 0, 0] / batch.measured[:, 0, 0]
+        seen, unit_m = (in_metres(batch) if config.smoother == 'liquid_direct'
+                        else (batch, np.ones(a.streams)))
         ours, ours_bend = (x / unit_m for x in errors(run(smoother, seen), seen.truth))
         told = json.loads(path.with_suffix('.json').read_text())
         table[name] = {

@@ -4,7 +4,6 @@
 """Smoothers by name, with their weights: one .safetensors that carries its configuration."""
 
 from dataclasses import asdict, fields
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Optional
@@ -102,11 +101,3 @@ def save(name: str, path: str, config: Any, weights: Dict[str, np.ndarray],
         path, {n: np.asarray(weights[n], np.float32) for n in LEARNED[name].shapes(config)},
         {'config': json.dumps(asdict(config), sort_keys=True),
          'provenance': json.dumps(provenance, sort_keys=True)})
-
-
-def fingerprint(path: str = '') -> str:
-    """Return the first 12 hex digits of the SHA-256 of a checkpoint, '' for the shipped one."""
-    try:
-        return hashlib.sha256(Path(path or SHIPPED).read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise CheckpointError(f'cannot read weights {path!r}: {error.strerror}') from error

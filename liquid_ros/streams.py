@@ -17,8 +17,8 @@ from liquid_ros.timing import ACCEPTED, Arrival, arrive, RESTARTS, TimePolicy
 # A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
 MIN_QUAT_NORM = 1e-6
 
-# Beyond this a coordinate is a driver's way to say "nothing": squares of it still fit float64.
-MAX_ABS_VALUE = 1e100
+# Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
+MAX_ABS_VALUE = 1e12
 
 DROP_REASONS = ('duplicate', 'late', 'non_finite', 'zero_quaternion', 'diverged')
 
@@ -56,14 +56,17 @@ class StreamBank:
         self._smoother = smoother
         self._backend: Backend = backend or NumpyBackend()
         self._row_of: Dict[Hashable, int] = {}
+        self._free: List[int] = []
         self._last_ns: Dict[Hashable, int] = {}
         self._state: State = {}
         self._capacity = 0
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""
-        for key in (list(self._last_ns) if keys is None else keys):
+        for key in (list(self._row_of) if keys is None else keys):
             self._last_ns.pop(key, None)
+            if key in self._row_of:
+                self._free.append(self._row_of.pop(key))
 
     def update(self, keys: Sequence[Hashable], stamps_ns: Sequence[int],
                rows: np.ndarray) -> Update:
@@ -159,7 +162,9 @@ class StreamBank:
             target[good] = part[sound]
 
     def _row(self, key: Hashable) -> int:
-        return self._row_of.setdefault(key, len(self._row_of))
+        if key not in self._row_of:
+            self._row_of[key] = self._free.pop() if self._free else len(self._row_of)
+        return self._row_of[key]
 
     def _store(self, at: List[int], state: State) -> None:
         if not at:

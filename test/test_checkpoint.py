@@ -44,7 +44,6 @@ def test_shipped_weights_carry_their_configuration_and_their_recipe():
     config = json.loads(meta['config'])
     assert arrays['alpha'].shape == (config['hidden'],)
     assert json.loads(meta['provenance'])['training']['hidden'] == config['hidden']
-    assert len(checkpoint.fingerprint()) == 12
 
 
 def broken(tmp_path, change):

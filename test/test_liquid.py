@@ -171,6 +171,85 @@ def test_rotation_outliers_do_not_move_the_position():
     assert 2 * np.degrees(np.arccos(np.clip(np.abs((hit[300:, 3:] * clean[300:, 3:]).sum(1)),
                                             0, 1))).max() < 3.0
 
+def curve(dt, seed=0, noise=0.01):
+    """Return a noisy sine an axis (T, 3) and its truth for message intervals dt (T,)."""
+    t = np.cumsum(dt)[:, None]
+    truth = np.sin(t * np.array([1.0, 0.7, 1.3])) * np.array([1.0, 1.0, 0.3])
+    return truth + noise * np.random.default_rng(seed).standard_normal(truth.shape), truth
+
+
+def late_rms(out, truth, begin=200):
+    """Return the root mean square error an axis from a message on."""
+    return np.sqrt(((out - truth)[begin:]**2).mean())
+
+
+@pytest.mark.parametrize('tiny', [1e-9, 1e-6, 1e-5, 1e-3])
+def test_stamps_that_come_in_pairs_do_no_harm(tiny):
+    dt = np.where(np.arange(1500) % 2 == 0, tiny, 0.04 - tiny)
+    rows, truth = curve(dt)
+    out, variance, _ = run(SHIPPED, rows, dt)
+    assert late_rms(out, truth) < 0.008 and variance[200:].max() < 0.01
+
+
+@pytest.mark.parametrize('at', [0, 1, 2, 5])
+@pytest.mark.parametrize('size', [1e2, 1e6])
+def test_an_outlier_at_the_start_is_forgotten(at, size):
+    dt = np.full(1000, 0.02)
+    rows, truth = curve(dt)
+    rows[at] += size
+    out, _, _ = run(SHIPPED, rows, dt)
+    assert late_rms(out, truth) < 0.012
+
+
+@pytest.mark.parametrize('at', [2, 5, 300])
+def test_one_tiny_interval_makes_no_spike(at):
+    dt = np.full(600, 0.02)
+    dt[at] = 1e-9
+    rows, truth = curve(dt)
+    out, _, _ = run(SHIPPED, rows, dt)
+    assert np.abs(out - truth)[1:].max() < 0.06
+
+
+@pytest.mark.parametrize('size', [1e5, 1e9, 1e11])
+def test_a_sentinel_value_leaves_no_trace(size):
+    dt = np.full(600, 0.02)
+    rows, truth = curve(dt)
+    rows[300] += size
+    out, _, _ = run(SHIPPED, rows, dt)
+    assert np.abs(out - truth)[280:].max() < 0.05
+
+
+def test_a_stream_at_exact_rest_believes_two_messages_not_one():
+    dt = np.full(300, 0.02)
+    rows = np.zeros((300, 3))
+    rows[100] = 5.0
+    out, _, _ = run(SHIPPED, rows, dt)
+    assert np.abs(out).max() < 1e-9
+    rows[100:] = 7.0
+    out, _, _ = run(SHIPPED, rows, dt)
+    assert np.abs(out[:101]).max() < 1e-9 and np.abs(out[101:] - 7.0).max() < 0.2
+
+
+def test_a_simulator_s_ground_truth_comes_out_as_it_went_in():
+    t = np.arange(1000) * 0.02
+    dt = np.full(1000, 0.02)
+    for truth in (np.outer(t, [1.0, 2.0, 0.0]), np.stack([np.cos(t), np.sin(t), 0 * t], 1),
+                  np.stack([np.cos(t / 10), np.sin(t / 10), 0 * t], 1)):
+        out, variance, weight = run(SHIPPED, truth, dt)
+        # a message's way is up to 45 mm
+        assert np.abs(out - truth).max() < 0.012 and late_rms(out, truth) < 1e-3
+        assert (weight > 0.5).all()
+
+
+def test_a_planar_robot_s_outlier_is_rejected_like_another_s():
+    dt = np.full(600, 0.02)
+    rows, truth = curve(dt)
+    rows[:, 2] = truth[:, 2] = 0.7
+    rows[300, :2] += 1.0
+    out, _, weight = run(SHIPPED, rows, dt)
+    assert weight[300, 0] < 1e-2 and np.abs(out - truth)[280:].max() < 0.05
+    assert (out[:, 2] == 0.7).all()
+
 
 def test_smoother_than_the_input_and_nearer_to_the_truth():
     rows, truth, dt = line(1000, noise=0.01)

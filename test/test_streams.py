@@ -134,7 +134,7 @@ def test_the_caller_keeps_his_arrays_and_may_use_them_again(name):
             part[:] = np.nan
 
 
-@pytest.mark.parametrize('scale', [1e-5, 2.0, 1e99])
+@pytest.mark.parametrize('scale', [1e-5, 2.0, 1e11])
 def test_quaternions_need_not_be_units(scale):
     names, stamps, rows = messages(11, 10)
     scaled = rows.copy()

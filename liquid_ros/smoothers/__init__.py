@@ -20,5 +20,5 @@ SMOOTHERS: Dict[str, Callable[..., Smoother]] = {
     'one_euro': OneEuro,
     'kalman': Kalman,
     'kalman_gated': KalmanGated,
-    'liquid_direct': LiquidDirect,
+    'liquid_direct': LiquidDirect,  # to be compared with, not to be used
 }

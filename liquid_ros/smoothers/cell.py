@@ -10,7 +10,7 @@ alpha (H,) or (..., H) > 0 in 1/s, dt (..., 1) or (..., H) >= 0 in s. No state i
 
 from liquid_ros.arrays import Array, namespace
 
-SMALL = 1e-5  # below it the series of (1 - exp(-z)) / z is exact to float64 rounding
+SMALL = 1e-8  # below it the series of (1 - exp(-z)) / z is exact to float64 rounding
 
 
 def drive(x: Array, h: Array, weight_in: Array, weight_rec: Array) -> Array:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The plain readout of the original system: absolute coordinates in, Linear(h) out.
+The plain readout: absolute coordinates in, Linear(h) out.
 
 It is here to be measured, not to be used: a position read out of tanh units knows only places
 it was trained in. Tests show that it is not equivariant to translation or scale.

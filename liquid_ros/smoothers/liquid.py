@@ -20,7 +20,7 @@ from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.motion import Covariance, Process
-from liquid_ros.smoothers.probes import never_moved, probe, PROBES, Probes
+from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, YOUNG
 
 MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
@@ -28,13 +28,14 @@ LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
-SLACK = 0.01  # of the way since the last message
+SLACK = 0.3  # of the way since the last message
+STALE = 1e12  # a squared miss beyond so many times P
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
-AGREE = 0.25  # two rejected messages agree when they are this close, in squared distance
+AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Liquid:
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         before = Probes(*(state[n] for n in Probes._fields))
-        probes = probe(before, moved, clock.dt_s, clock.pace, clock.count, w['probes'], group)
+        probes = probe(before, moved, clock.dt_s, clock.mean_dt, w['probes'], group)
         # the size of second differences; a change of regime shows in the fast one
         scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
         average = _alive(xp, scale, group)
@@ -129,20 +130,25 @@ class Liquid:
         process, noise = _measures(xp, said, unit)
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
-        # no motion is known better than to a hundredth of its way: a stream without noise
-        # has a spread of almost nothing, and every bend would be an outlier
+        # a fraction of the way is no surprise: a stream without noise has a spread of almost
+        # nothing, and every bend would be an outlier
         slack = mean(average, (SLACK * prior.velocity * clock.dt_s)**2)
         surprise = mean(average, square / (prior.covariance[0] + noise + slack))
         gate = xp.exp(mean(average, said[..., 5]))
-        near = mean(average, moved * moved) < AGREE * mean(average, square)
-        rejects, again = self._count_rejects(xp, state['rejects'], surprise > gate, near)
-        again = again | (never_moved(before) & ~never_moved(probes))
+        miss = mean(average, square)
+        near = mean(average, moved * moved) < AGREE * miss
+        # a filter that has only ever seen one value has a P of nothing: it can but wait
+        stale = miss > STALE * mean(average, prior.covariance[0])
+        rejects, again = self._count_rejects(
+            xp, state['rejects'], (surprise > gate) | stale, near, probes.age[..., 0])
         ratio = clip(surprise / gate, 0.0, FAR)
-        weight = xp.where(again, xp.ones_like(ratio), 1.0 / (1.0 + ratio * ratio))
+        weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio * ratio), 0.0 * ratio)
+        weight = xp.where(again, xp.ones_like(ratio), weight)
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
         wider = xp.where(spread > SURE * prior.noise, 0.0 * gate, xp.exp(said[..., 6]))
-        p = motion.inflate(xp, prior.covariance, wider, again, innovation, clock.dt_s)
+        p = motion.inflate(xp, prior.covariance, wider, again, innovation,
+                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         # the weight divides S, not R: after a gap P is wide, and R would hardly matter
         total = p[0] + noise
         gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
@@ -170,9 +176,9 @@ class Liquid:
         process = _process(xp, known, clock.first, unit)
         noise = xp.where(clock.first, unit.square, known[..., 4])
         moves = motion.transition(process, clock.dt_s)
-        p11, *rest = motion.propagate(
-            _covariance(xp, state['covariance'], clock.first, unit), moves, process, clock.dt_s)
-        p = (xp.maximum(p11, noise / SURE**3), *rest)  # rounding must not make it negative
+        p = motion.propagate(_covariance(xp, state['covariance'], clock.first, unit), moves,
+                             process, clock.dt_s)
+        p = motion.consistent(xp, p, noise / SURE**3)
         velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
         return Prior(plus(state['rows'], moves.pv * velocity + moves.pa * acceleration),
                      moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
@@ -190,21 +196,22 @@ class Liquid:
         middle, reach = 0.5 * (w['upper'] + w['lower']), 0.5 * (w['upper'] - w['lower'])
         return hidden, middle + reach * xp.tanh((said - middle) / reach)
 
-    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, near: Array
-                       ) -> Tuple[Array, Array]:
+    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, near: Array,
+                       age: Array) -> Tuple[Array, Array]:
         """
         Return the counters (B, A, 2) and where (B, A) the stream is to be re-acquired.
 
         before: rejected messages in a row, and those that agree with one another.
         rejected, near to the message before: (B, A) bool, the same on a group's axes.
+        age: messages since the axis first moved; a young stream has little to hold against two.
         """
         row, agreeing = before[..., 0], before[..., 1]
         zero = xp.zeros_like(row)
         agreeing = xp.where(rejected, xp.where(near & (row > 0.5), agreeing + 1.0, zero + 1.0),
                             zero)
         row = xp.where(rejected, row + 1.0, zero)
-        again = ((agreeing > self.config.reacquire_after - 0.5)
-                 | (row > self.config.give_up_after - 0.5))
+        enough = xp.minimum(zero + self.config.reacquire_after, xp.maximum(age, zero + 2.0))
+        again = (agreeing > enough - 0.5) | (row > self.config.give_up_after - 0.5)
         return stack(xp.where(again, zero, row), xp.where(again, zero, agreeing)), again
 
 
@@ -214,8 +221,9 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     first = count < 1.5
     mean_dt = before[:, 1:]
     share = clip(1.0 / count, 0.02, 1.0)
-    mean_dt = xp.where(first, dt_s, mean_dt + share * (
-        xp.minimum(dt_s, 5.0 * mean_dt) - mean_dt))
+    # a gap counts as five messages, once it is known what a message's dt is
+    usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
+    mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
     return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
 
 

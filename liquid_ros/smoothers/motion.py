@@ -13,7 +13,7 @@ f, l: 1/s. q_v: m^2/s^3. q_a: m^2/s^5. Singer, IEEE T-AES 6(4), 1970, is f = q_v
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, namespace
+from liquid_ros.arrays import Array, clip, namespace
 
 
 class Process(NamedTuple):
@@ -34,6 +34,8 @@ class Transition(NamedTuple):
     va: Array
     aa: Array
 
+
+LEAST, MOST = 1e-37, 1e37  # within float32, too
 
 Covariance = Tuple[Array, Array, Array, Array, Array, Array]
 
@@ -80,6 +82,18 @@ def propagate(p: Covariance, t: Transition, process: Process, dt: Array) -> Cova
             n22 + 0.5 * q * (1.0 + t.vv) + j * d * d / 3.0,
             n23 + 0.5 * j * d,
             n33 + j)
+
+
+def consistent(xp: ModuleType, p: Covariance, least: Array) -> Covariance:
+    """Return P with P11 at least so large, no variance negative, no correlation beyond one."""
+    p11, p12, p13, p22, p23, p33 = p
+    p11 = xp.maximum(p11, least)
+    p22, p33 = clip(p22, LEAST, MOST), clip(p33, LEAST, MOST)  # a root has no slope at zero
+    s1, s2, s3 = xp.sqrt(p11), xp.sqrt(p22), xp.sqrt(p33)
+
+    def bound(entry: Array, most: Array) -> Array:
+        return xp.minimum(xp.maximum(entry, -most), most)
+    return p11, bound(p12, s1 * s2), bound(p13, s1 * s3), p22, bound(p23, s2 * s3), p33
 
 
 def inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovation: Array,

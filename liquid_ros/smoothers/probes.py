@@ -23,6 +23,8 @@ SLOW = tuple(min(max(0.1 * (1.0 - theta), 0.003), 0.01) for theta in THETAS)
 CLIP = 5.0  # an innovation counts at most as so many usual ones
 NEAR = 0.01  # of the usual innovation: filters closer than this count as so far apart
 PEAK_DECAY = 2e-4  # a message
+YOUNG, BRISK = 60, 10.0  # so long the slow size is at most so many times the fast one
+BURST = 0.1  # of the mean dt
 FLOOR = 1e-12  # m or rad: the size of an innovation where nothing has ever moved
 HUGE = 1e30
 MIDDLE = 2  # the filter whose velocity tells how far a message's way is
@@ -42,7 +44,8 @@ class Probes(NamedTuple):
 
     Size 0 is that of the shortest memory's innovation, size m > 0 the distance between filters
     m - 1 and m. fast and slow are running means, the first one's of clipped sizes, the others'
-    geometric; peak (B, A, 1) bounds size 0 from below.
+    geometric; peak (B, A, 1) bounds size 0 from below. age (B, A, 1) counts messages since the
+    axis first moved.
     """
 
     offset: Array
@@ -50,33 +53,35 @@ class Probes(NamedTuple):
     fast: Array
     slow: Array
     peak: Array
+    age: Array
 
     @classmethod
     def zeros(cls, like: Array) -> 'Probes':
         """Return the probes before a first innovation; like (B, A)."""
         zero = namespace(like).stack([like] * PROBES, -1)
-        return cls(zero, zero, zero, zero, zero[..., :1])
+        return cls(zero, zero, zero, zero, zero[..., :1], zero[..., :1])
 
 
-def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
-          tables: Array, average: Array) -> Probes:
+def probe(probes: Probes, moved: Array, dt_s: Array, mean_dt: Array, tables: Array,
+          average: Array) -> Probes:
     """
     Return the probes after one more measurement.
 
-    moved: (B, A) measurement minus the last one. dt_s, pace = dt / mean dt, count: (B, 1).
+    moved: (B, A) measurement minus the last one. dt_s and its mean: (B, 1).
     tables: (3, M): log theta, FAST and SLOW. average: (A, A), the mean over groups of axes.
     """
     xp = namespace(moved)
-    dt_s, pace, count = dt_s[..., None], pace[..., None], count[..., None]
+    dt_s, mean_dt = dt_s[..., None], mean_dt[..., None]
+    unknown = never_moved(probes)[..., None]
+    age = xp.where(unknown, xp.ones_like(probes.age), probes.age + 1.0)
     innovation = moved[..., None] - probes.offset - probes.velocity * dt_s
     # theta to the power of the messages that should have come meanwhile
-    keep = xp.exp(pace * tables[0])
+    keep = xp.exp(dt_s / mean_dt * tables[0])
     # a fading memory that has seen few messages is an expanding one
     alpha = xp.maximum(1.0 - keep * keep,
-                       clip((4.0 * count + 2.0) / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
+                       clip((4.0 * age + 2.0) / ((age + 1.0) * (age + 2.0)), 0.0, 1.0))
     beta = xp.maximum((1.0 - keep)**2,
-                      clip(6.0 / ((count + 1.0) * (count + 2.0)), 0.0, 1.0))
-    unknown = never_moved(probes)[..., None]
+                      clip(6.0 / ((age + 1.0) * (age + 2.0)), 0.0, 1.0))
     bound = CLIP * xp.maximum(probes.slow[..., :1], probes.fast[..., :1])
     bound = xp.where(unknown, xp.abs(innovation), bound)
     trusted = xp.minimum(xp.maximum(innovation, -bound), bound)
@@ -87,13 +92,15 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
     start = xp.where(unknown & (size > 0.0), average @ size, size)
     fast0 = xp.where(unknown, start, probes.fast[..., :1])
     slow0 = xp.where(unknown, start, probes.slow[..., :1])
-    share_fast = xp.maximum(1.0 / count, tables[1])
-    share_slow = xp.maximum(1.0 / count, tables[2])
+    share_fast = xp.maximum(1.0 / age, tables[1])
+    share_slow = xp.maximum(1.0 / age, tables[2])
     fast0 = fast0 + share_fast[..., :1] * (
         xp.minimum(start, CLIP * xp.maximum(slow0, fast0)) - fast0)
     slow0 = slow0 + share_slow[..., :1] * (xp.minimum(start, CLIP * slow0) - slow0)
-    peak = xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0)
-    way = average @ xp.abs(probes.velocity[..., MIDDLE:MIDDLE + 1] * dt_s)
+    # an outlier among the first few must not set the size for long
+    slow0 = xp.where(age < YOUNG, xp.minimum(slow0, BRISK * fast0), slow0)
+    peak = xp.where(age < YOUNG, slow0, xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0))
+    way = average @ xp.abs(probes.velocity[..., MIDDLE:MIDDLE + 1] * xp.minimum(dt_s, mean_dt))
     slow0 = xp.maximum(xp.maximum(slow0, WAY * way),
                        xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
     slow0 = clip(slow0, FLOOR, HUGE)
@@ -103,9 +110,10 @@ def probe(probes: Probes, moved: Array, dt_s: Array, pace: Array, count: Array,
         for log, share in (
             (xp.log(clip(probes.fast[..., 1:], FLOOR, HUGE)), share_fast[..., 1:]),
             (xp.log(clip(probes.slow[..., 1:], FLOOR, HUGE)), share_slow[..., 1:])))
-    return Probes(offset, probes.velocity + beta * trusted / dt_s,
+    # stamps of a burst may be as good as equal: no speed follows from such a dt
+    return Probes(offset, probes.velocity + beta * trusted / xp.maximum(dt_s, BURST * mean_dt),
                   xp.concatenate([clip(fast0, FLOOR, HUGE), fast], -1),
-                  xp.concatenate([slow0, slow], -1), peak)
+                  xp.concatenate([slow0, slow], -1), peak, age)
 
 
 def probe_tables() -> np.ndarray:

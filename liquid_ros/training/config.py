@@ -25,7 +25,7 @@ class TrainConfig:
     cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py')
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
     hidden: int = setting(48, 1, 1024, 'hidden units')
-    iterations: int = setting(12000, 1, 10**9, 'steps of the optimiser')
+    iterations: int = setting(8000, 1, 10**9, 'steps of the optimiser')
     batch: int = setting(128, 1, 10**6, 'streams advanced side by side')
     axes: int = setting(6, 3, 6, '3: one group of axes; 6: two that share outliers')
     shares: int = setting(4, 1, 1000, 'parts of the batch that begin anew at different times')
@@ -33,7 +33,7 @@ class TrainConfig:
     stretches: Tuple[int, ...] = setting((2, 5, 12, 24), 1, 10**4,
                                          'lengths of a stream, in stretches, drawn evenly')
     learning_rate: float = setting(4e-3, 1e-9, 1.0, 'at its highest')
-    accel_weight: float = setting(0.08, 0.0, 100.0, 'of the acceleration error in the loss')
+    accel_weight: float = setting(0.03, 0.0, 100.0, 'of the acceleration error in the loss')
     likelihood_weight: float = setting(0.15, 0.0, 100.0, 'of the negative log-likelihood')
     clip_norm: float = setting(1.0, 1e-9, 1e9, 'largest norm of a gradient')
     threads: int = setting(1, 1, 1024, 'CPU threads; one is the fastest at this size')

@@ -41,7 +41,7 @@ class Feed:
                 self.left[i] = int(self.rng.choice(c.stretches))
                 part = simulate(self.rng, c.batch // c.shares, self.left[i] * c.stretch + 1,
                                 c.axes)
-                self.parts[i] = in_metres(part) if c.smoother == 'liquid_direct' else part
+                self.parts[i] = in_metres(part)[0] if c.smoother == 'liquid_direct' else part
             part = self.parts[i]
             at = part.dt_s.shape[1] - self.left[i] * c.stretch
             cut = slice(at - 1, at + c.stretch)

@@ -3,7 +3,7 @@
 
 """Motions x sensors: batches of simulated streams with their truth."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -66,8 +66,13 @@ def idle(rng: np.random.Generator, streams: int, axes: int) -> np.ndarray:
     return table[kind].reshape(streams, axes)
 
 
-def in_metres(batch: Batch) -> Batch:
-    """Return streams that a smoother of absolute coordinates can learn: within 2 m, noise 2 cm."""
-    reach = np.abs(batch.truth).max(axis=(1, 2), keepdims=True)
+def in_metres(batch: Batch) -> Tuple[Batch, np.ndarray]:
+    """
+    Return streams that a smoother of absolute coordinates can learn, and their unit (N,) in m.
+
+    They stay within 2 m, and their noise within 2 cm.
+    """
+    reach = np.abs(batch.truth).max(axis=(1, 2))
     unit_m = np.minimum(MOST_NOISE_M, MOST_REACH_M / np.maximum(reach, 1e-9))
-    return batch._replace(truth=unit_m * batch.truth, measured=unit_m * batch.measured)
+    scale = unit_m[:, None, None]
+    return batch._replace(truth=scale * batch.truth, measured=scale * batch.measured), unit_m
