@@ -20,7 +20,7 @@ from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.motion import Covariance, Process
-from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, YOUNG
+from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way, YOUNG
 
 MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
@@ -29,6 +29,7 @@ UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
 FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
 
 SLACK = 0.3  # of the way since the last message
+CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e12  # a squared miss beyond so many times P
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
@@ -130,17 +131,20 @@ class Liquid:
         process, noise = _measures(xp, said, unit)
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
-        # a fraction of the way is no surprise: a stream without noise has a spread of almost
-        # nothing, and every bend would be an outlier
-        slack = mean(average, (SLACK * prior.velocity * clock.dt_s)**2)
-        surprise = mean(average, square / (prior.covariance[0] + noise + slack))
+        # a fraction of the way since the last message is no surprise
+        made = mean(average, (way(probes) * clock.dt_s)**2)
+        surprise = mean(average, square / (prior.covariance[0] + noise + SLACK**2 * made))
         gate = xp.exp(mean(average, said[..., 5]))
         miss = mean(average, square)
         near = mean(average, moved * moved) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
         stale = miss > STALE * mean(average, prior.covariance[0])
+        # a stream of next to no noise knows where it is, even where the filter did not expect it
+        bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate) & (miss < made)
+                & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = self._count_rejects(
             xp, state['rejects'], (surprise > gate) | stale, near, probes.age[..., 0])
+        again = again | bent
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio * ratio), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)

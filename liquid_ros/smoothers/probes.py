@@ -38,6 +38,11 @@ def never_moved(probes: 'Probes') -> Array:
     return probes.slow[..., 0] < 2.0 * FLOOR
 
 
+def way(probes: 'Probes') -> Array:
+    """Return (B, A) the measurements' own velocity, whatever the smoother makes of them."""
+    return probes.velocity[..., MIDDLE]
+
+
 class Probes(NamedTuple):
     """
     Per axis and probe (B, A, M): offset from the last measurement, velocity, running sizes.
@@ -100,8 +105,8 @@ def probe(probes: Probes, moved: Array, dt_s: Array, mean_dt: Array, tables: Arr
     # an outlier among the first few must not set the size for long
     slow0 = xp.where(age < YOUNG, xp.minimum(slow0, BRISK * fast0), slow0)
     peak = xp.where(age < YOUNG, slow0, xp.maximum(probes.peak * (1.0 - PEAK_DECAY), slow0))
-    way = average @ xp.abs(probes.velocity[..., MIDDLE:MIDDLE + 1] * xp.minimum(dt_s, mean_dt))
-    slow0 = xp.maximum(xp.maximum(slow0, WAY * way),
+    made = average @ xp.abs(way(probes)[..., None] * xp.minimum(dt_s, mean_dt))
+    slow0 = xp.maximum(xp.maximum(slow0, WAY * made),
                        xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
     slow0 = clip(slow0, FLOOR, HUGE)
     apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
