@@ -9,6 +9,7 @@ import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.srv import GetState
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
@@ -46,6 +47,9 @@ def test_a_signal_ends_it_with_code_0_and_no_traceback(graph, sent, state):
     process = graph.process(*(ACTIVE if state == 'active' else ()))
     topic = '/pose/smoothed' if state == 'active' else '/smoother/transition_event'
     graph.matched(topic=topic)
+    # answered only once the node spins: a signal amid configure is rcl's to log
+    answer = graph.call(GetState, '/smoother/get_state', GetState.Request())
+    assert answer.current_state.label == state
     status, output = stop(process, sent)
     assert status == 0, output
     assert 'Traceback' not in output and 'ERROR' not in output
