@@ -16,7 +16,7 @@ from liquid_ros.checkpoint import load
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.motions import Clock, MOTIONS, white_acceleration
+from liquid_ros.training.motions import chain, Clock, MOTIONS
 from liquid_ros.training.sensors import first_order, KINDS, noise
 from liquid_ros.training.synthetic import simulate
 
@@ -34,13 +34,13 @@ def test_every_motion_is_finite_and_seeded(motion):
 
 
 def test_white_acceleration_has_the_stated_density():
-    rng = np.random.default_rng(0)
-    dt = np.full((400, 2), 0.1)
-    index = []
-    for _ in range(20):
-        truth = white_acceleration(rng, Clock(dt, np.cumsum(dt, 1), dt[:, :1], 3))
-        index.append(truth)
-    assert np.isfinite(np.concatenate(index)).all()
+    dt, q = np.full((20000, 3), 0.1), 2.0
+    none, flat = np.zeros((20000, 1)), np.zeros((20000, 3, 3))
+    p = chain(np.random.default_rng(0), Clock(dt, np.cumsum(dt, 1), dt[:, :1], 3), flat + q, flat,
+              none, none, np.zeros((20000, 3)))
+    # from rest the position's variance is q t^3 / 3
+    np.testing.assert_allclose(p[:, 1:].var(axis=(0, 2)), q * np.array([0.1, 0.2])**3 / 3,
+                               rtol=0.03)
 
 
 @pytest.mark.parametrize('kind', ['white', 'coloured', 'mixed'])
