@@ -4,15 +4,18 @@
 """StreamBank: many streams, one batched step; the boundary that node and replay share."""
 
 from operator import index
-from typing import Dict, Hashable, List, NamedTuple, Optional, Sequence
+from typing import Dict, Hashable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from liquid_ros import saved
 from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
 from liquid_ros.smoothers.base import Estimate, Smoother, State
-from liquid_ros.timing import ACCEPTED, Arrival, arrive, RESTARTS, TimePolicy
+from liquid_ros.smoothers.tuning import Tuning
+from liquid_ros.store import Store
+from liquid_ros.timing import ACCEPTED, Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
 
 # A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
 MIN_QUAT_NORM = 1e-6
@@ -20,22 +23,40 @@ MIN_QUAT_NORM = 1e-6
 # Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
 MAX_ABS_VALUE = 1e12
 
-DROP_REASONS = ('duplicate', 'late', 'non_finite', 'zero_quaternion', 'diverged')
+# A variance beyond these borders is a driver's way to say that it knows none.
+MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
+
+DROP_REASONS = ('duplicate', 'late', 'zero_stamp', 'non_finite', 'zero_quaternion', 'diverged')
 
 
 class Update(NamedTuple):
     """
     One answer a message, in the order they came.
 
-    accepted: (N,) bool; the other arrays' rows are NaN where it is False.
+    accepted: (N,) bool; the estimate's rows are NaN where it is False.
     reasons: why a message was dropped, one of DROP_REASONS; None for an accepted one.
     arrivals: what its stamp meant; None where the message was dropped before it was looked at.
+    stamps_ns: the stamps that were used: the messages' own, but for a zero one that
+    the policy replaced by the time of receipt.
+    future: (N,) bool; True where the stamp is ahead of its receipt.
     """
 
     accepted: np.ndarray
     reasons: List[Optional[str]]
     arrivals: List[Optional[Arrival]]
+    stamps_ns: List[int]
+    future: np.ndarray
     estimate: Estimate
+
+
+class Messages(NamedTuple):
+    """What update() was given, checked."""
+
+    keys: Sequence[Hashable]
+    rows: np.ndarray
+    frames: Optional[Sequence[str]]
+    variances: Optional[np.ndarray]
+    received_ns: Optional[Sequence[int]]
 
 
 class StreamBank:
@@ -53,38 +74,96 @@ class StreamBank:
             raise InputError(f'got rows of width {width}, expected 3 (x y z) or 7 (pose)')
         self.width = width
         self.policy = policy
-        self._smoother = smoother
+        self._untuned = self._smoother = smoother
         self._backend: Backend = backend or NumpyBackend()
-        self._row_of: Dict[Hashable, int] = {}
-        self._free: List[int] = []
         self._last_ns: Dict[Hashable, int] = {}
-        self._state: State = {}
-        self._capacity = 0
+        self._frames: Dict[Hashable, str] = {}
+        self._store = Store(self._backend)
+
+    def tune(self, tuning: Tuning) -> None:
+        """Turn the knobs; the streams go on."""
+        self._smoother = self._untuned.tuned(tuning) if tuning != Tuning() else self._untuned
+
+    def last_ns(self, key: Hashable) -> Optional[int]:
+        """Return the stamp of the stream's last accepted message, None before the first."""
+        return self._last_ns.get(key)
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""
-        for key in (list(self._row_of) if keys is None else keys):
+        if keys is None:
+            self._store = Store(self._backend)
+            self._last_ns.clear()
+            self._frames.clear()
+        for key in keys or ():
             self._last_ns.pop(key, None)
-            if key in self._row_of:
-                self._free.append(self._row_of.pop(key))
+            self._frames.pop(key, None)
+            self._store.drop(key)
 
-    def update(self, keys: Sequence[Hashable], stamps_ns: Sequence[int],
-               rows: np.ndarray) -> Update:
+    def state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
+        """Return all that goes on, as arrays and metadata for safetensors.save."""
+        keys = list(self._last_ns)
+        rows = self._store.get(self._store.take(keys)) if keys else {}
+        return saved.pack(
+            self._untuned, self.width, self._backend,
+            saved.Streams(keys, [self._last_ns[key] for key in keys],
+                          [self._frames.get(key) for key in keys], rows))
+
+    def load_state(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> None:
+        """
+        Go on where state() was called; the streams of now are forgotten.
+
+        Errors: CheckpointError, and nothing is changed, where they are not of a bank like this.
+        """
+        streams = saved.unpack(self._untuned, self.width, self._backend, arrays, meta)
+        self.reset()
+        self._store.put(self._store.take(streams.keys), streams.rows)
+        self._last_ns = dict(zip(streams.keys, streams.last_ns))
+        self._frames = {key: frame for key, frame in zip(streams.keys, streams.frames)
+                        if frame is not None}
+
+    def predict(self, keys: Sequence[Hashable], stamps_ns: Sequence[int]) -> Estimate:
+        """
+        Return the streams' estimates at later stamps; their states stay as they are.
+
+        keys: N stream names. stamps_ns: N integer nanoseconds. A row is NaN where there is no
+        such stream, where the stamp is before its last message, or so late that the numbers end.
+        """
+        estimate = self._blank(len(keys))
+        ages_ns = [index(stamp) - self._last_ns.get(key, stamp + 1)
+                   for key, stamp in zip(keys, stamps_ns)]
+        chosen = [i for i, age in enumerate(ages_ns) if age >= 0]
+        if chosen:
+            state = self._store.get(self._store.take(keys[i] for i in chosen))
+            dt_s = np.array([ages_ns[i] / NS_PER_S for i in chosen])[:, None]
+            with np.errstate(all='ignore'):  # what is not finite is caught below
+                found = self._smoother.predict(state, self._backend.asarray(dt_s))
+            parts = [self._backend.to_numpy(part) for part in found]
+            sound = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
+            at = [i for j, i in enumerate(chosen) if sound[j]]
+            for target, part in zip(estimate, parts):
+                target[at] = part[sound]
+        return estimate
+
+    def update(self, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows: np.ndarray,
+               frames: Optional[Sequence[str]] = None, variances: Optional[np.ndarray] = None,
+               received_ns: Optional[Sequence[int]] = None) -> Update:
         """
         Advance each stream by its message.
 
         keys: N stream names; where one comes more than once, in order.
         stamps_ns: N integer nanoseconds. rows: (N, width) float64.
+        frames: N frame_ids; a stream that comes in another one starts anew.
+        variances: (N, A) the messages' own, as Estimate.variance has them; one that is not
+        finite and above zero counts as not stated.
+        received_ns: N times of receipt on the stamps' clock.
         Errors: InputError where the lengths or the width do not fit, TypeError for a stamp that
         is no integer.
         """
         stamps_ns = [index(stamp) for stamp in stamps_ns]  # unsigned ones would wrap around
-        rows = np.asarray(rows, dtype=np.float64)
+        messages = self._checked(keys, stamps_ns, rows, frames, variances, received_ns)
         count = len(keys)
-        if rows.shape != (count, self.width) or len(stamps_ns) != count:
-            raise InputError(f'got {count} keys, {len(stamps_ns)} stamps and rows of shape '
-                             f'{rows.shape}, expected ({count}, {self.width})')
-        answer = self._blank(count)
+        answer = Update(np.zeros(count, dtype=bool), [None] * count, [None] * count,
+                        stamps_ns, np.zeros(count, dtype=bool), self._blank(count))
         start = 0
         while start < count:  # a wave holds each key once
             seen = set()
@@ -92,30 +171,46 @@ class StreamBank:
             while stop < count and keys[stop] not in seen:
                 seen.add(keys[stop])
                 stop += 1
-            self._wave(keys, stamps_ns, rows, range(start, stop), answer)
+            self._wave(messages, range(start, stop), answer)
             start = stop
         return answer
 
-    def _blank(self, count: int) -> Update:
+    def _checked(self, keys: Sequence[Hashable], stamps_ns: List[int], rows: np.ndarray,
+                 frames: Optional[Sequence[str]], variances: Optional[np.ndarray],
+                 received_ns: Optional[Sequence[int]]) -> Messages:
+        rows = np.asarray(rows, dtype=np.float64)
+        count, axes = len(keys), tangent_size(self.width)
+        if rows.shape != (count, self.width) or len(stamps_ns) != count:
+            raise InputError(f'got {count} keys, {len(stamps_ns)} stamps and rows of shape '
+                             f'{rows.shape}, expected ({count}, {self.width})')
+        for name, given in (('frames', frames), ('received_ns', received_ns)):
+            if given is not None and len(given) != count:
+                raise InputError(f'got {len(given)} {name} for {count} keys')
+        if variances is not None:
+            stated = np.asarray(variances, dtype=np.float64)
+            if stated.shape != (count, axes):
+                raise InputError(f'got variances of shape {stated.shape}, expected '
+                                 f'({count}, {axes})')
+            usable = (stated > MIN_VARIANCE) & (stated < MAX_VARIANCE)  # NaN compares false
+            variances = np.where(usable, stated, np.nan) if usable.any() else None
+        return Messages(keys, rows, frames, variances, received_ns)
+
+    def _blank(self, count: int) -> Estimate:
         axes = tangent_size(self.width)
 
         def nan(columns: int) -> np.ndarray:
             return np.full((count, columns), np.nan)
 
-        return Update(np.zeros(count, dtype=bool), [None] * count, [None] * count, Estimate(
-            nan(self.width), nan(axes), nan(axes), nan(axes // 3), nan(axes // 3)))
+        return Estimate(nan(self.width), nan(axes), nan(axes), nan(axes // 3), nan(axes // 3))
 
-    def _wave(self, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows: np.ndarray,
-              chosen: range, answer: Update) -> None:
+    def _wave(self, messages: Messages, chosen: range, answer: Update) -> None:
         begins: List[int] = []
         steps: List[int] = []
         dts: List[float] = []
         for i in chosen:
-            row = rows[i]
-            reason = refuse(row)
+            reason = refuse(messages.rows[i])
             if reason is None:
-                arrival, dt_s = arrive(self._last_ns.get(keys[i]), stamps_ns[i], self.policy)
-                answer.arrivals[i] = arrival
+                arrival, dt_s = self._arrive(messages, i, answer)
                 if arrival in RESTARTS:
                     begins.append(i)
                 elif arrival in ACCEPTED:
@@ -125,57 +220,63 @@ class StreamBank:
                     reason = arrival.value
             answer.reasons[i] = reason
         if begins:
-            self._advance(keys, stamps_ns, rows, begins, None, answer)
+            self._advance(messages, begins, None, answer)
         if steps:
-            self._advance(keys, stamps_ns, rows, steps, np.array(dts)[:, None], answer)
+            self._advance(messages, steps, np.array(dts)[:, None], answer)
 
-    def _advance(self, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows: np.ndarray,
-                 chosen: List[int], dt_s: Optional[np.ndarray], answer: Update) -> None:
-        measured = rows[chosen]
+    def _arrive(self, messages: Messages, i: int, answer: Update) -> Tuple[Arrival, float]:
+        """Return what message i is to its stream, and dt; the answer takes note."""
+        key = messages.keys[i]
+        received_ns = None if messages.received_ns is None else index(
+            messages.received_ns[i])
+        arrival, stamp_ns, dt_s, future = arrive(
+            self._last_ns.get(key), answer.stamps_ns[i], self.policy, received_ns)
+        # JUMP stays JUMP: the stream's clock went back
+        if messages.frames is not None and arrival in (Arrival.STEP, Arrival.GAP) \
+                and self._frames.get(key, messages.frames[i]) != messages.frames[i]:
+            arrival = Arrival.FRAME
+        answer.arrivals[i], answer.stamps_ns[i], answer.future[i] = arrival, stamp_ns, future
+        return arrival, dt_s
+
+    def _advance(self, messages: Messages, chosen: List[int], dt_s: Optional[np.ndarray],
+                 answer: Update) -> None:
+        measured = messages.rows[chosen]
         if self.width == 7:
             measured[:, 3:] /= np.linalg.norm(measured[:, 3:], axis=1, keepdims=True)
-        at = [self._row(keys[i]) for i in chosen]
+        at = self._store.take(messages.keys[i] for i in chosen)
         batch = self._backend.asarray(measured)
+        variances = None if messages.variances is None else self._backend.asarray(
+            messages.variances[chosen])
         with np.errstate(all='ignore'):  # what is not finite is caught below
             if dt_s is None:
-                state, estimate = self._smoother.init(batch)
+                state, estimate = self._smoother.init(batch, variances)
             else:
-                before = {name: array[at] for name, array in self._state.items()}
-                state, estimate = self._smoother.step(before, batch,
-                                                      self._backend.asarray(dt_s))
+                state, estimate = self._smoother.step(
+                    self._store.get(at), batch, self._backend.asarray(dt_s), variances)
         parts = [self._backend.to_numpy(part) for part in estimate]
         sound = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
         sound &= self._backend.to_numpy(self._backend.rows_finite(state))
-        if sound.all():
-            self._store(at, state)
-        else:  # the rows that went wrong keep the state they had
-            kept = [j for j in range(len(at)) if sound[j]]
-            self._store([at[j] for j in kept], {n: a[kept] for n, a in state.items()})
-        for j, i in enumerate(chosen):
-            if sound[j]:
-                answer.accepted[i] = True
-                self._last_ns[keys[i]] = stamps_ns[i]
-            else:
-                answer.reasons[i] = 'diverged'
+        self._keep(messages, chosen, sound, at, state, answer)
         good = [i for j, i in enumerate(chosen) if sound[j]]
         for target, part in zip(answer.estimate, parts):
             target[good] = part[sound]
 
-    def _row(self, key: Hashable) -> int:
-        if key not in self._row_of:
-            self._row_of[key] = self._free.pop() if self._free else len(self._row_of)
-        return self._row_of[key]
-
-    def _store(self, at: List[int], state: State) -> None:
-        if not at:
-            return
-        if max(at) >= self._capacity:
-            self._capacity = max(2 * self._capacity, max(at) + 1)
-            for name, array in state.items():
-                self._state[name] = self._backend.grow(
-                    self._state.get(name), array, self._capacity)
-        for name, array in state.items():
-            self._state[name][at] = array
+    def _keep(self, messages: Messages, chosen: List[int], sound: np.ndarray, at: List[int],
+              state: State, answer: Update) -> None:
+        """Take over the sound rows' state; the others keep what they had."""
+        if sound.all():
+            self._store.put(at, state)
+        else:
+            kept = [j for j in range(len(at)) if sound[j]]
+            self._store.put([at[j] for j in kept], {n: a[kept] for n, a in state.items()})
+        for j, i in enumerate(chosen):
+            if not sound[j]:
+                answer.reasons[i] = 'diverged'
+                continue
+            answer.accepted[i] = True
+            self._last_ns[messages.keys[i]] = answer.stamps_ns[i]
+            if messages.frames is not None:
+                self._frames[messages.keys[i]] = messages.frames[i]
 
 
 def refuse(row: np.ndarray) -> Optional[str]:

@@ -6,13 +6,15 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional
+
+from liquid_ros.errors import ParameterError
 
 NS_PER_S = 1_000_000_000
 
 
 class Arrival(Enum):
-    """What a message's stamp says about its place in the stream."""
+    """What a message's stamp, or its frame, says about its place in the stream."""
 
     FIRST = 'first'  # nothing came before it
     STEP = 'step'  # later than the last one
@@ -20,43 +22,88 @@ class Arrival(Enum):
     LATE = 'late'  # a little back in time: dropped
     GAP = 'gap'  # so late after the last one that the stream starts anew
     JUMP = 'jump'  # so far back in time that the stream starts anew (a looped bag)
+    FRAME = 'frame'  # later, but in another frame: the stream starts anew (StreamBank says so)
+    ZERO_STAMP = 'zero_stamp'  # the sender left the stamp at zero: dropped
 
 
-ACCEPTED = frozenset({Arrival.FIRST, Arrival.STEP, Arrival.GAP, Arrival.JUMP})
-RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP})
+RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP, Arrival.FRAME})
+ACCEPTED = RESTARTS | {Arrival.STEP}
+
+ZERO_STAMPS = ('accept', 'reject', 'use_receive_time')
 
 
 @dataclass(frozen=True)
 class TimePolicy:
-    """Thresholds in nanoseconds beyond which a stream starts anew."""
+    """
+    What is made of stamps that are far away, zero or ahead of their time.
+
+    gap_reset_ns, jump_reset_ns: a stamp further ahead, or back, starts the stream anew.
+    zero_stamp: accept it as any other (a file may begin at zero), reject it, or use the time of
+    receipt in its place; where that is not known, it is rejected.
+    future_ns: a stamp further than this after its receipt is accepted and marked.
+    Errors: ParameterError for another zero_stamp.
+    """
 
     gap_reset_ns: int = 5 * NS_PER_S
     jump_reset_ns: int = 1 * NS_PER_S
+    zero_stamp: str = 'accept'
+    future_ns: int = 1 * NS_PER_S
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.zero_stamp not in ZERO_STAMPS:
+            raise ParameterError(f'got zero_stamp {self.zero_stamp!r}, expected one of '
+                                 f'{", ".join(ZERO_STAMPS)}')
 
     @classmethod
-    def from_seconds(cls, gap_reset_s: float, jump_reset_s: float) -> 'TimePolicy':
+    def from_seconds(cls, gap_reset_s: float, jump_reset_s: float, zero_stamp: str = 'accept',
+                     future_s: float = 1.0) -> 'TimePolicy':
         """Return the policy for thresholds in seconds."""
-        return cls(round(gap_reset_s * NS_PER_S), round(jump_reset_s * NS_PER_S))
+        return cls(round(gap_reset_s * NS_PER_S), round(jump_reset_s * NS_PER_S), zero_stamp,
+                   round(future_s * NS_PER_S))
 
 
-def arrive(last_ns: Optional[int], stamp_ns: int, policy: TimePolicy) -> Tuple[Arrival, float]:
+class Arrived(NamedTuple):
     """
-    Return what a stamp means and dt.
+    What arrive() answers.
+
+    stamp_ns: the stamp to use; under use_receive_time not always the message's own.
+    dt_s: positive for STEP, 0.0 otherwise. future: True for a stamp ahead of its receipt.
+    """
+
+    arrival: Arrival
+    stamp_ns: int
+    dt_s: float = 0.0
+    future: bool = False
+
+
+def arrive(last_ns: Optional[int], stamp_ns: int, policy: TimePolicy,
+           received_ns: Optional[int] = None) -> Arrived:
+    """
+    Return what a stamp means, the stamp to use and dt.
 
     last_ns: stamp of the last accepted message, None before the first.
-    stamp_ns: integer nanoseconds.
-    Returns (arrival, dt_s); dt_s is positive for STEP and 0.0 otherwise.
+    stamp_ns: integer nanoseconds. received_ns: when the message came, on the stamps' own clock;
+    None where nobody knows, as in a file.
     """
+    future = False
+    if stamp_ns == 0 and policy.zero_stamp != 'accept':
+        if policy.zero_stamp == 'reject' or received_ns is None:
+            return Arrived(Arrival.ZERO_STAMP, stamp_ns)
+        stamp_ns = received_ns
+    elif received_ns is not None:
+        future = stamp_ns - received_ns > policy.future_ns
     if last_ns is None:
-        return Arrival.FIRST, 0.0
+        return Arrived(Arrival.FIRST, stamp_ns, 0.0, future)
     delta_ns = stamp_ns - last_ns
     if delta_ns == 0:
-        return Arrival.DUPLICATE, 0.0
+        return Arrived(Arrival.DUPLICATE, stamp_ns, 0.0, future)
     if delta_ns < 0:
-        return (Arrival.JUMP if -delta_ns > policy.jump_reset_ns else Arrival.LATE), 0.0
+        jump = -delta_ns > policy.jump_reset_ns
+        return Arrived(Arrival.JUMP if jump else Arrival.LATE, stamp_ns, 0.0, future)
     if delta_ns > policy.gap_reset_ns:
-        return Arrival.GAP, 0.0
-    return Arrival.STEP, delta_ns / NS_PER_S
+        return Arrived(Arrival.GAP, stamp_ns, 0.0, future)
+    return Arrived(Arrival.STEP, stamp_ns, delta_ns / NS_PER_S, future)
 
 
 def seconds_to_ns(text: str) -> int:

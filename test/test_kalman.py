@@ -14,7 +14,8 @@ import pytest
 
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
-from liquid_ros.smoothers.kalman import chi2_3_quantile, Kalman, KalmanGated
+from liquid_ros.smoothers.kalman import Kalman, KalmanGated
+from liquid_ros.smoothers.tuning import chi2_quantile
 
 TUNED = {'sigma_m': 0.05, 'accel_density': 2.0, 'speed_sigma_m_s': 3.0}
 
@@ -131,8 +132,8 @@ def test_settings_per_stream_are_settings():
 @pytest.mark.parametrize('tail, quantile', [  # tables of the chi-square distribution
     (0.95, 0.351846), (0.5, 2.365974), (0.05, 7.814728), (0.01, 11.344867), (0.001, 16.266236)])
 def test_the_gate_s_quantile(tail, quantile):
-    assert abs(chi2_3_quantile(tail) - quantile) < 1e-6
-    assert KalmanGated(reject_probability=tail).gate == chi2_3_quantile(tail)
+    assert abs(chi2_quantile(tail, 3) - quantile) < 1e-6
+    assert KalmanGated(reject_probability=tail).gate == chi2_quantile(tail, 3)
 
 
 @pytest.mark.parametrize('probability', [0.1, 0.01, 0.001])

@@ -27,11 +27,11 @@ few = settings(max_examples=60, deadline=None)
 class Fragile:
     """Return what came; turn NaN, or forget how to count, at a chosen x."""
 
-    def init(self, rows):
+    def init(self, rows, variances=None):
         """Return the state after the first message."""
         return self._answer(rows, rows[:, :1] * 0.0)
 
-    def step(self, state, rows, dt_s):
+    def step(self, state, rows, dt_s, variances=None):
         """Return the state after one more message."""
         return self._answer(rows, state['count'] + 1.0)
 

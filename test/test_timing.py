@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from liquid_ros.errors import ParameterError
 from liquid_ros.timing import (
     ACCEPTED,
     Arrival,
     arrive,
+    Arrived,
     NS_PER_S,
     ns_to_seconds_text,
     RESTARTS,
@@ -37,25 +39,54 @@ stamps = st.integers(-2**63, 2**63 - 1)
     (-NS_PER_S - 1, Arrival.JUMP),
 ])
 def test_each_arrival_at_its_border(start, delta_ns, arrival):
-    got, dt_s = arrive(start, start + delta_ns, POLICY)
-    assert got is arrival
-    assert dt_s == (delta_ns / NS_PER_S if arrival is Arrival.STEP else 0.0)
+    got = arrive(start, start + delta_ns, POLICY)
+    assert (got.arrival, got.stamp_ns, got.future) == (arrival, start + delta_ns, False)
+    assert got.dt_s == (delta_ns / NS_PER_S if arrival is Arrival.STEP else 0.0)
 
 
 @pytest.mark.parametrize('stamp_ns', [0, -1, EPOCH_NS])
 def test_nothing_before_is_first(stamp_ns):
-    assert arrive(None, stamp_ns, POLICY) == (Arrival.FIRST, 0.0)
+    assert arrive(None, stamp_ns, POLICY) == Arrived(Arrival.FIRST, stamp_ns)
 
 
 def test_stamp_zero_is_a_stamp():
-    assert arrive(0, 0, POLICY) == (Arrival.DUPLICATE, 0.0)
-    assert arrive(0, 10_000_000, POLICY) == (Arrival.STEP, 0.01)
-    assert arrive(-10_000_000, 0, POLICY) == (Arrival.STEP, 0.01)
+    assert arrive(0, 0, POLICY) == Arrived(Arrival.DUPLICATE, 0)
+    assert arrive(0, 10_000_000, POLICY) == Arrived(Arrival.STEP, 10_000_000, 0.01)
+    assert arrive(-10_000_000, 0, POLICY) == Arrived(Arrival.STEP, 0, 0.01)
+    assert arrive(EPOCH_NS, 0, POLICY) == Arrived(Arrival.JUMP, 0)
+
+
+@pytest.mark.parametrize('last_ns', [None, EPOCH_NS])
+def test_a_stamp_left_at_zero_is_rejected_or_replaced(last_ns):
+    reject, replace = (TimePolicy(zero_stamp=word) for word in ('reject', 'use_receive_time'))
+    later_ns = EPOCH_NS + 10_000_000
+    assert arrive(last_ns, 0, reject, later_ns) == Arrived(Arrival.ZERO_STAMP, 0)
+    assert arrive(last_ns, 0, replace) == Arrived(Arrival.ZERO_STAMP, 0)
+    assert arrive(last_ns, 0, replace, later_ns) == arrive(last_ns, later_ns, replace, later_ns)
+    assert arrive(last_ns, 0, replace, later_ns).stamp_ns == later_ns
+    for policy in (reject, replace):  # one nanosecond is a time
+        assert arrive(last_ns, 1, policy, later_ns) == arrive(last_ns, 1, POLICY, later_ns)
+
+
+def test_a_zero_stamp_policy_that_is_none_is_refused():
+    with pytest.raises(ParameterError, match="got zero_stamp 'maybe', expected one of accept"):
+        TimePolicy(zero_stamp='maybe')
+
+
+@pytest.mark.parametrize('ahead_ns, future', [(-NS_PER_S, False), (500, False), (501, True)])
+def test_a_stamp_from_the_future_is_marked_and_taken(ahead_ns, future):
+    policy = TimePolicy(future_ns=500)
+    for last_ns, arrival in ((None, Arrival.FIRST), (EPOCH_NS + ahead_ns - 1, Arrival.STEP),
+                             (EPOCH_NS + ahead_ns, Arrival.DUPLICATE)):
+        got = arrive(last_ns, EPOCH_NS + ahead_ns, policy, EPOCH_NS)
+        assert (got.arrival, got.future) == (arrival, future)
+    assert not arrive(None, EPOCH_NS, policy).future
 
 
 @given(stamps, stamps)
 def test_only_a_step_has_a_dt(last_ns, stamp_ns):
-    arrival, dt_s = arrive(last_ns, stamp_ns, POLICY)
+    arrival, used_ns, dt_s, future = arrive(last_ns, stamp_ns, POLICY)
+    assert used_ns == stamp_ns and not future
     assert (dt_s > 0.0) == (arrival is Arrival.STEP)
     assert RESTARTS < ACCEPTED
     assert (arrival in ACCEPTED) == (arrival not in (Arrival.DUPLICATE, Arrival.LATE))
@@ -63,11 +94,13 @@ def test_only_a_step_has_a_dt(last_ns, stamp_ns):
 
 @given(stamps, st.integers(1, 5 * NS_PER_S))
 def test_dt_does_not_depend_on_the_epoch(start_ns, delta_ns):
-    assert arrive(start_ns, start_ns + delta_ns, POLICY) == arrive(0, delta_ns, POLICY)
+    assert arrive(start_ns, start_ns + delta_ns, POLICY)._replace(
+        stamp_ns=delta_ns) == arrive(0, delta_ns, POLICY)
 
 
 def test_policy_from_seconds():
     assert TimePolicy.from_seconds(0.1, 1e-9) == TimePolicy(100_000_000, 1)
+    assert TimePolicy.from_seconds(1.0, 1.0, 'reject', 0.5).future_ns == 500_000_000
     assert TimePolicy() == POLICY
 
 

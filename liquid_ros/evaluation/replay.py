@@ -10,8 +10,8 @@ from typing import Dict, Iterable, Iterator, Optional, Tuple
 from liquid_ros.backend import Backend
 from liquid_ros.evaluation.sample import Sample
 from liquid_ros.smoothers import Smoother
-from liquid_ros.streams import refuse, StreamBank, Update
-from liquid_ros.timing import ACCEPTED, Arrival, arrive, RESTARTS, TimePolicy
+from liquid_ros.streams import StreamBank, Update
+from liquid_ros.timing import Arrival, RESTARTS, TimePolicy
 
 
 @dataclass
@@ -53,28 +53,15 @@ def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = T
     smoother: with its weights on the backend; None is NumPy. tally: counts, where given.
     """
     banks: Dict[int, StreamBank] = {}
-    ends: Dict[str, Tuple[str, int]] = {}  # key -> frame and stamp of the last accepted message
     for sample in samples:
         width = sample.row.shape[0]
         if width not in banks:
             banks[width] = StreamBank(smoother, width, policy, backend)
-        if _enters_frame(sample, ends.get(sample.key), policy):
-            banks[width].reset((sample.key,))
-            if tally is not None:
-                tally.restarts['frame'] += 1
-        update = banks[width].update((sample.key,), (sample.stamp_ns,), sample.row[None])
-        if update.accepted[0]:
-            ends[sample.key] = sample.frame_id, sample.stamp_ns
+        update = banks[width].update((sample.key,), (sample.stamp_ns,), sample.row[None],
+                                     (sample.frame_id,))
         if tally is not None:
             tally.add(update)
         yield sample, update
-
-
-def _enters_frame(sample: Sample, end: Optional[Tuple[str, int]], policy: TimePolicy) -> bool:
-    """Return True for a usable message in another frame than the last one's."""
-    if end is None or end[0] == sample.frame_id:
-        return False
-    return refuse(sample.row) is None and arrive(end[1], sample.stamp_ns, policy)[0] in ACCEPTED
 
 
 def _listed(counts: 'Counter[str]') -> str:

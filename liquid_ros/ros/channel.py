@@ -155,7 +155,7 @@ class Channel:
 
     def _on_frame(self, frame_id: str, stamp_ns: int, rows: np.ndarray) -> None:
         # A message that will be dropped anyway must not cost the stream its past.
-        arrival, _ = arrive(self._last_ns, stamp_ns, self._bank.policy)
+        arrival = arrive(self._last_ns, stamp_ns, self._bank.policy).arrival
         if self._frame is None or refuse(rows[0]) or arrival not in ACCEPTED:
             return
         self._warn('frame', f'{self._frame!r} became {frame_id!r}')

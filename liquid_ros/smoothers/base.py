@@ -1,11 +1,12 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What every smoother is: two pure functions over a dictionary of arrays."""
+"""What every smoother is: pure functions over a dictionary of arrays."""
 
-from typing import Dict, NamedTuple, Protocol, Tuple
+from typing import Dict, NamedTuple, Optional, Protocol, Tuple
 
 from liquid_ros.arrays import Array
+from liquid_ros.smoothers.tuning import Tuning
 
 State = Dict[str, Array]  # every array's first axis is the stream
 
@@ -19,6 +20,7 @@ class Estimate(NamedTuple):
     twist: (B, A) velocity, m/s in the fixed frame, then rad/s in the body frame.
     nis: (B, G) normalised innovation squared of a group of three axes; expected value 3.
     weight: (B, G) in [0, 1]: how far the message was believed; 0 for a rejected one.
+    A prediction has no message to judge: its nis is 3 and its weight 1.
     """
 
     rows: Array
@@ -29,10 +31,23 @@ class Estimate(NamedTuple):
 
 
 class Smoother(Protocol):
-    """A causal smoother: weights and settings inside, no state."""
+    """
+    A causal smoother: weights and settings inside, no state.
 
-    def init(self, rows: Array) -> Tuple[State, Estimate]:
-        """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
+    rows (B, 3) or (B, 7). dt_s (B, 1) > 0, for predict >= 0.
+    variances: (B, A) the messages' own, in the units of Estimate.variance and above zero, NaN
+    where none is stated; None where no message states any. A low pass has no use for them.
+    """
 
-    def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
-        """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
+        """Return the state after the first message of B streams."""
+
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
+        """Return the state after one more message."""
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the estimate dt_s after the last message."""
+
+    def tuned(self, tuning: Tuning) -> 'Smoother':
+        """Return the same smoother with other knobs, for the same states."""

@@ -9,12 +9,14 @@ it was trained in. Tests show that it is not equivariant to translation or scale
 """
 
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from liquid_ros.arrays import Array, cast, namespace, stack
 from liquid_ros.manifold import minus
 from liquid_ros.smoothers import cell
 from liquid_ros.smoothers.base import Estimate, State
+from liquid_ros.smoothers.ema import unjudged
+from liquid_ros.smoothers.tuning import Tuning
 
 SHARE = 0.05  # of a new message in the running square of what was taken away
 
@@ -39,7 +41,7 @@ class LiquidDirect:
         self.config = config
         self.weights = weights
 
-    def init(self, rows: Array) -> Tuple[State, Estimate]:
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams, which is the first answer."""
         zero = cast(0.0 * minus(rows, rows), self.weights['bias_out'])
         ones = zero[:, ::3] + 1.0
@@ -47,7 +49,8 @@ class LiquidDirect:
                  'hidden': stack(*[zero[:, 0]] * self.config.hidden)}
         return state, Estimate(rows, zero + 1.0, zero, 3.0 * ones, ones)
 
-    def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
         xp, w = namespace(rows), self.weights
         given = cast(rows[:, :3], w['bias_out'])
@@ -65,3 +68,12 @@ class LiquidDirect:
         ones = zero[:, ::3] + 1.0
         following = {'rows': answer, 'hidden': hidden, 'square': square}
         return following, Estimate(answer, square + 1e-12, zero, 3.0 * ones, ones)
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the last estimate."""
+        zero = 0.0 * state['square']
+        return Estimate(state['rows'], state['square'] + 1e-12, zero, *unjudged(zero))
+
+    def tuned(self, tuning: Tuning) -> 'LiquidDirect':
+        """Return the same: it has neither R nor a gate."""
+        return self

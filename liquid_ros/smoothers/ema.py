@@ -3,13 +3,14 @@
 
 """Exponential moving average, right for irregular dt."""
 
-from dataclasses import dataclass
-from typing import Tuple
+from dataclasses import dataclass, replace
+from typing import Optional, Tuple
 
 from liquid_ros.arrays import Array, namespace
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Estimate, State
+from liquid_ros.smoothers.tuning import Tuning
 
 MEMORY = 64.0  # messages that the innovation variance is averaged over
 
@@ -30,14 +31,15 @@ class Ema:
         """Check the setting."""
         require_positive(tau_s=self.tau_s)
 
-    def init(self, rows: Array) -> Tuple[State, Estimate]:
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message; the estimate is the measurement."""
         zero = namespace(rows).zeros_like(minus(rows, rows))
         first = plus(rows, zero)
         state = {'rows': first, **no_spread(zero)}
         return state, Estimate(first, zero, zero, *unjudged(zero))
 
-    def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
         """Return the state after one more message."""
         xp = namespace(rows)
         gain = -xp.expm1(-dt_s / self.tau_s)
@@ -47,6 +49,15 @@ class Ema:
         return {'rows': filtered, **spread}, Estimate(
             filtered, spread['share'] * spread['square'], xp.zeros_like(innovation),
             nis(innovation, spread['square']), unjudged(innovation)[1])
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the last estimate: the model is a point at rest."""
+        zero = namespace(state['square']).zeros_like(state['square'])
+        return Estimate(state['rows'], state['share'] * state['square'], zero, *unjudged(zero))
+
+    def tuned(self, tuning: Tuning) -> 'Ema':
+        """Return the filter with another time constant; there is no gate."""
+        return replace(self, tau_s=self.tau_s * tuning.time_factor)
 
 
 def no_spread(zero: Array) -> State:

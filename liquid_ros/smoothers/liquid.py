@@ -12,7 +12,7 @@ Shapes: B streams, A axes in groups of three (position, rotation), M probes, H u
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
 from liquid_ros.manifold import minus, plus
@@ -20,7 +20,17 @@ from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.motion import Covariance, Process
-from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way, YOUNG
+from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way
+from liquid_ros.smoothers.stated import heed, unheard
+from liquid_ros.smoothers.tuning import gate_for, Tuning
+from liquid_ros.smoothers.units import (
+    Clock,
+    guessed_covariance,
+    guessed_process,
+    tick,
+    Unit,
+    UNKNOWN_VARIANCE,
+)
 
 MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
@@ -34,8 +44,9 @@ STALE = 1e12  # a squared miss beyond so many times P
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
+LOST = 1e30  # the inflation that stands for a stream that was found anew
+LEAST_S = 1e-30  # no interval at all, and yet nothing to be divided by zero
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
-UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
 
@@ -47,23 +58,6 @@ class LiquidConfig:
     hidden: int = 48
     reacquire_after: int = 5  # rejected messages in a row that agree with one another
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
-
-
-class Clock(NamedTuple):
-    """The stream's own time, each (B, 1): first is True at the second message."""
-
-    count: Array
-    first: Array
-    mean_dt: Array
-    dt_s: Array
-    pace: Array
-
-
-class Unit(NamedTuple):
-    """What the cell's words are in: the square of the size of second differences, mean dt."""
-
-    square: Array
-    dt: Array
 
 
 class Prior(NamedTuple):
@@ -84,12 +78,20 @@ class Liquid:
     (8,), probes (3, M), group (6, 6); all on the namespace and device of the rows.
     """
 
-    def __init__(self, config: LiquidConfig, weights: Dict[str, Array]) -> None:
+    def __init__(self, config: LiquidConfig, weights: Dict[str, Array],
+                 tuning: Tuning = Tuning()) -> None:
         """Keep the weights; nothing here changes afterwards."""
         self.config = config
         self.weights = weights
+        self.tuning = tuning
+        self._noise_factor = tuning.noise_factor
+        self._gates = tuning.gates if tuning.gate_probability else None
 
-    def init(self, rows: Array) -> Tuple[State, Estimate]:
+    def tuned(self, tuning: Tuning) -> 'Liquid':
+        """Return the smoother with another R and, where one is asked for, another gate."""
+        return Liquid(self.config, self.weights, tuning)
+
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
         zero = cast(0.0 * minus(rows, rows), self.weights['bias_out'])
         hidden = stack(*[zero] * self.config.hidden)
@@ -99,15 +101,19 @@ class Liquid:
             'rows': rows, 'measured': rows, 'hidden': hidden,
             'motion': stack(zero, zero),
             'covariance': stack(unknown, zero, zero, zero, zero, zero),
-            'process': stack(*[zero] * 5),
+            'process': stack(*[zero] * 5, zero + 1.0, zero),
             'past': stack(zero, zero),
             'clock': zero[:, :2],
             'rejects': stack(zero, zero),
+            'stated': unheard(zero),
             **Probes.zeros(zero)._asdict(),
         }
+        if variances is not None:
+            state['stated'] = heed(state['stated'], variances)[1]
         return state, Estimate(rows, unknown, zero, groups + 3.0, groups + 1.0)
 
-    def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
         xp, w = namespace(rows), self.weights
         moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
@@ -121,20 +127,27 @@ class Liquid:
         unit = Unit(scale * scale, clock.mean_dt)
         prior = self._predict(xp, state, clock, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
-        spread = prior.covariance[0] + prior.noise
+        trust, stated = self._noise_factor, state['stated']
+        if variances is not None:
+            told, stated = heed(stated, variances)
+            trust = trust * told
+        expected = prior.noise * trust
+        spread = prior.covariance[0] + expected
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
         hidden, said = self._ask(
             xp, state, clock.pace,
             _features(xp, state, clock, probes, average, seen, prior.covariance[0] / spread,
                       prior.noise / unit.square))
-        process, noise = _measures(xp, said, unit)
+        process, usual = _measures(xp, said, unit)
+        noise = usual * trust
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (way(probes) * clock.dt_s)**2)
         surprise = mean(average, square / (prior.covariance[0] + noise + SLACK**2 * made))
-        gate = xp.exp(mean(average, said[..., 5]))
+        gate = (gate_for(self._gates, average) if self._gates
+                else xp.exp(mean(average, said[..., 5])))
         miss = mean(average, square)
         near = mean(average, moved * moved) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
@@ -148,9 +161,11 @@ class Liquid:
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio * ratio), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)
+        # errors that last are not in P: how large they are is learned from the likelihood
+        slack = xp.exp(said[..., 7])
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
-        wider = xp.where(spread > SURE * prior.noise, 0.0 * gate, xp.exp(said[..., 6]))
+        wider = xp.where(spread > SURE * expected, 0.0 * gate, xp.exp(said[..., 6]))
         p = motion.inflate(xp, prior.covariance, wider, again, innovation,
                            xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         # the weight divides S, not R: after a gap P is wide, and R would hardly matter
@@ -163,24 +178,34 @@ class Liquid:
             'rows': filtered, 'measured': rows, 'hidden': hidden,
             'motion': stack(velocity, prior.acceleration + gains[2] * innovation),
             'covariance': stack(*p),
-            'process': stack(*process, noise),
+            'process': stack(*process, usual, slack, xp.where(again, 0.0 * wider + LOST, wider)),
             'past': stack(seen, state['past'][..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': rejects,
+            'stated': stated,
             **probes._asdict(),
         }
-        # errors that last are not in P: how large they are is learned from the likelihood
-        variance = p[0] * xp.exp(said[..., 7])
-        return following, Estimate(filtered, variance, velocity, 3.0 * surprise[..., ::3],
+        return following, Estimate(filtered, p[0] * slack, velocity, 3.0 * surprise[..., ::3],
                                    weight[..., ::3])
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
+        xp, packed = namespace(dt_s), state['clock']
+        dt_s = xp.maximum(cast(dt_s, packed), 0.0 * packed[:, :1] + LEAST_S)
+        unknown = 0.0 * dt_s + UNKNOWN_VARIANCE
+        prior = self._predict(xp, state, Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:],
+                                               dt_s, dt_s), Unit(unknown, 0.0 * dt_s + 1.0))
+        groups = 0.0 * prior.velocity[:, ::3]
+        return Estimate(prior.rows, prior.covariance[0] * state['process'][..., 5],
+                        prior.velocity, groups + 3.0, groups + 1.0)
 
     def _predict(self, xp: ModuleType, state: State, clock: Clock, unit: Unit) -> Prior:
         """Return what is expected of the message, by what the cell said last time."""
         known = state['process']
-        process = _process(xp, known, clock.first, unit)
+        process = guessed_process(xp, known, clock.first, unit)
         noise = xp.where(clock.first, unit.square, known[..., 4])
         moves = motion.transition(process, clock.dt_s)
-        p = motion.propagate(_covariance(xp, state['covariance'], clock.first, unit), moves,
+        p = motion.propagate(guessed_covariance(xp, state['covariance'], clock.first, unit), moves,
                              process, clock.dt_s)
         p = motion.consistent(xp, p, noise / SURE**3)
         velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
@@ -217,18 +242,6 @@ class Liquid:
         enough = xp.minimum(zero + self.config.reacquire_after, xp.maximum(age, zero + 2.0))
         again = (agreeing > enough - 0.5) | (row > self.config.give_up_after - 0.5)
         return stack(xp.where(again, zero, row), xp.where(again, zero, agreeing)), again
-
-
-def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
-    """Return the clock at this message; before (B, 2): messages so far and their mean dt."""
-    count = before[:, :1] + 1.0
-    first = count < 1.5
-    mean_dt = before[:, 1:]
-    share = clip(1.0 / count, 0.02, 1.0)
-    # a gap counts as five messages, once it is known what a message's dt is
-    usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
-    mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
-    return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
 
 
 def _alive(xp: ModuleType, scale: Array, group: Array) -> Array:
@@ -271,20 +284,3 @@ def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
     said = xp.exp(said[..., :5])
     return (Process(square / dt**3 * said[..., 1], square / dt**5 * said[..., 2],
                     said[..., 3] / dt, said[..., 4] / dt), square * said[..., 0])
-
-
-def _process(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Process:
-    """Return the process of last time; at the second message a guess at the stream's scale."""
-    square, dt = unit
-    one = xp.ones_like(square)
-    guesses = (0.01 * square / dt**3, 1e-6 * square / dt**5, 1e-3 * one / dt, 0.05 * one / dt)
-    return Process(*(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses)))
-
-
-def _covariance(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Covariance:
-    square, dt = unit
-    zero = xp.zeros_like(square)
-    guesses = (square, zero, zero, 4.0 * square / dt**2, zero, 0.01 * square / dt**4)
-    p11, p12, p13, p22, p23, p33 = (
-        xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
-    return p11, p12, p13, p22, p23, p33

@@ -3,15 +3,16 @@
 
 """The One-Euro filter: a low pass whose cutoff rises with speed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
-from typing import Tuple
+from typing import Optional, Tuple
 
 from liquid_ros.arrays import Array, namespace
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.smoothers.ema import next_spread, nis, no_spread, require_positive, unjudged
+from liquid_ros.smoothers.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,15 @@ class OneEuro:
             if not (beta >= 0.0 if isinstance(beta, (int, float)) else bool((beta >= 0.0).all())):
                 raise ParameterError(f'got {name} {beta!r}, expected 0 or more')
 
-    def init(self, rows: Array) -> Tuple[State, Estimate]:
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message; the estimate is the measurement."""
         zero = namespace(rows).zeros_like(minus(rows, rows))
         first = plus(rows, zero)
         state = {'rows': first, 'speed': zero, 'twist': zero, **no_spread(zero)}
         return state, Estimate(first, zero, zero, *unjudged(zero))
 
-    def step(self, state: State, rows: Array, dt_s: Array) -> Tuple[State, Estimate]:
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
         """Return the state after one more message."""
         innovation = minus(rows, state['rows'])
         follow = _gain(self.d_cutoff_hz, dt_s)
@@ -60,6 +62,16 @@ class OneEuro:
         state = {'rows': filtered, 'speed': speed, 'twist': twist, **spread}
         return state, Estimate(filtered, spread['share'] * spread['square'], twist,
                                nis(innovation, spread['square']), unjudged(innovation)[1])
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the last estimate: a low pass has no motion to go on with."""
+        return Estimate(state['rows'], state['share'] * state['square'], state['twist'],
+                        *unjudged(state['twist']))
+
+    def tuned(self, tuning: Tuning) -> 'OneEuro':
+        """Return the filter with all cutoffs of the output lower or higher; there is no gate."""
+        return replace(self, **{name: getattr(self, name) / tuning.time_factor
+                                for name in ('min_cutoff_hz', 'beta', 'beta_rotation')})
 
     def _cutoff_hz(self, speed: Array) -> Array:
         xp = namespace(speed)

@@ -1,0 +1,60 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A stream's own clock and unit of length, and what is guessed in them at the second message."""
+
+from types import ModuleType
+from typing import NamedTuple
+
+from liquid_ros.arrays import Array, clip
+from liquid_ros.smoothers.motion import Covariance, Process
+from liquid_ros.smoothers.probes import YOUNG
+
+UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
+
+
+class Clock(NamedTuple):
+    """The stream's own time, each (B, 1): first is True at the second message."""
+
+    count: Array
+    first: Array
+    mean_dt: Array
+    dt_s: Array
+    pace: Array
+
+
+class Unit(NamedTuple):
+    """What the cell's words are in: the square of the size of second differences, mean dt."""
+
+    square: Array
+    dt: Array
+
+
+def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
+    """Return the clock at this message; before (B, 2): messages so far and their mean dt."""
+    count = before[:, :1] + 1.0
+    first = count < 1.5
+    mean_dt = before[:, 1:]
+    share = clip(1.0 / count, 0.02, 1.0)
+    # a gap counts as five messages, once it is known what a message's dt is
+    usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
+    mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
+    return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
+
+
+def guessed_process(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Process:
+    """Return the process of last time; at the second message a guess at the stream's scale."""
+    square, dt = unit
+    one = xp.ones_like(square)
+    guesses = (0.01 * square / dt**3, 1e-6 * square / dt**5, 1e-3 * one / dt, 0.05 * one / dt)
+    return Process(*(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses)))
+
+
+def guessed_covariance(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Covariance:
+    """Return the covariance of last time; at the second message one of an unknown velocity."""
+    square, dt = unit
+    zero = xp.zeros_like(square)
+    guesses = (square, zero, zero, 4.0 * square / dt**2, zero, 0.01 * square / dt**4)
+    p11, p12, p13, p22, p23, p33 = (
+        xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
+    return p11, p12, p13, p22, p23, p33
