@@ -37,7 +37,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'smoother_node = liquid_ros.ros.node:main',
+            'smoother_node = liquid_ros.ros.main:main',
             'liquid_ros = liquid_ros.__main__:main',
             'smooth = liquid_ros.cli.smooth:main',
             'demo = liquid_ros.cli.demo:main',

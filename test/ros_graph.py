@@ -11,16 +11,17 @@ import sys
 import tempfile
 import time
 
+from geometry_msgs.msg import PoseStamped
 import numpy as np
 import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from std_msgs.msg import Header
 
 from liquid_ros.params import Params
-from liquid_ros.ros.messages import CODECS
-from liquid_ros.ros.node import make_executor, SmootherNode
+from liquid_ros.ros.main import make_executor
+from liquid_ros.ros.messages import CODECS, header_at, Smooth
+from liquid_ros.ros.node import SmootherNode
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOOTHER = Params().smoother
@@ -44,17 +45,26 @@ def lossless(topic, output=''):
 
 def stamped(kind, stamp_ns, row, frame='map'):
     """Return the message of a row."""
-    header = Header(frame_id=frame)
-    header.stamp.sec, header.stamp.nanosec = divmod(int(stamp_ns), 10**9)
-    return CODECS[kind].write(np.asarray(row, dtype=np.float64), header)
+    row = np.asarray(row, dtype=np.float64)
+    codec, header = CODECS[kind], header_at(int(stamp_ns), frame)
+    rows = row.reshape(-1, codec.width)
+    ones = np.ones((len(rows), 6))
+    template = codec.message()
+    if kind == 'path':
+        template.poses = [PoseStamped(header=header)] * len(rows)
+    with np.errstate(invalid='ignore'):  # a quaternion of zeros
+        message = codec.write(template, header, Smooth(rows, ones, ones, ones))
+    if kind == 'transform':
+        message.child_frame_id = 'tag'
+    return message
 
 
 def rows_of(kind, messages):
     """Return stamps (list of int, ns) and rows (N, width) of messages."""
-    pairs = [CODECS[kind].read(message) for message in messages]
+    batches = [CODECS[kind].read(message) for message in messages]
     width = CODECS[kind].width
-    return ([stamp for stamp, _ in pairs],
-            np.concatenate([row for _, row in pairs]) if pairs else np.zeros((0, width)))
+    return ([stamp for batch in batches for stamp in batch.stamps_ns],
+            np.concatenate([b.rows for b in batches]) if batches else np.zeros((0, width)))
 
 
 def walk(kind, count, seed=0, rate_hz=100.0, start_ns=START_NS):
@@ -62,7 +72,7 @@ def walk(kind, count, seed=0, rate_hz=100.0, start_ns=START_NS):
     rng = np.random.default_rng(seed)
     steps_ns = (1e9 / rate_hz * rng.uniform(0.5, 1.5, count)).astype(np.int64)
     rows = np.cumsum(rng.normal(size=(count, 3)) * 0.02, axis=0) + rng.normal(size=(count, 3)) * .1
-    if kind == 'pose':
+    if CODECS[kind].width == 7:
         quat = np.array([0.1, -0.2, 0.3, 0.9]) + rng.normal(size=(count, 4)) * 0.02
         rows = np.concatenate([rows, quat], axis=1)
     return [start_ns + int(t) for t in np.cumsum(steps_ns)], rows
@@ -124,7 +134,7 @@ class Graph:
         """Start a smoother node as its own process; its stderr goes to a file it carries."""
         log = tempfile.TemporaryFile('w+')
         process = subprocess.Popen(
-            [sys.executable, '-m', 'liquid_ros.ros.node', '--ros-args', *ros_args],
+            [sys.executable, '-m', 'liquid_ros.ros.main', '--ros-args', *ros_args],
             stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, text=True, **popen)
         process.log = log
         self.processes.append(process)
@@ -157,7 +167,7 @@ class Graph:
         received = self.listen(kind, f'{topic}/smoothed')
         publisher = self.speak(kind, topic)
         self.matched(publisher)
-        output = node.channels[0].publishers['output']
+        output = node.channels[0].outputs.main
         self.until(lambda: output.get_subscription_count() > 0, 'the output to be matched')
         return publisher, received
 
@@ -186,7 +196,7 @@ class Graph:
 def run(*ros_args, timeout_s=20.0):
     """Run the node's process to its end; return (status, output)."""
     done = subprocess.run(
-        [sys.executable, '-m', 'liquid_ros.ros.node', '--ros-args', *ros_args], cwd=ROOT,
+        [sys.executable, '-m', 'liquid_ros.ros.main', '--ros-args', *ros_args], cwd=ROOT,
         capture_output=True, text=True, timeout=timeout_s)
     return done.returncode, done.stdout + done.stderr
 

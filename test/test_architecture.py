@@ -17,7 +17,7 @@ MAX_LINES = 300
 HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier: Apache-2.0']
 
 # Names of this package's modules; a name stands for what is below it, too.
-L0 = ('errors', 'params', 'timing')
+L0 = ('errors', 'params', 'params_text', 'presets', 'timing')
 L1 = L0 + ('arrays', 'manifold', 'smoothers')
 L2 = L1 + ('backend', 'checkpoint', 'reorder', 'safetensors', 'saved', 'store', 'streams')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
@@ -50,7 +50,7 @@ TABLE = (
     Row(('training',), ('numpy', 'safetensors', 'torch'), ('tqdm',), L2 + ('training',)),
     Row(('evaluation.plots',), ('numpy',), ('matplotlib',), L2 + ('evaluation',)),
     Row(('evaluation',), ('numpy',), ('rosbags', 'tqdm'), L2 + ('evaluation',)),
-    Row(('ros',), ('numpy',) + ROS, (), L2 + ('ros',)),
+    Row(('ros',), ('numpy',) + ROS, ('tf2_msgs',), L2 + ('ros',)),
     Row(('cli', '__main__'), (), ANY, L0 + ('cli',), ANY),  # fast to start
 )
 

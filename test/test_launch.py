@@ -78,7 +78,7 @@ def launch(tmp_path):
     program = prefix / 'lib' / 'liquid_ros' / 'smoother_node'
     program.parent.mkdir(parents=True)
     program.write_text(f'#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n'
-                       'from liquid_ros.ros.node import main\nsys.exit(main())\n')
+                       'from liquid_ros.ros.main import main\nsys.exit(main())\n')
     program.chmod(0o755)
     paths = [str(prefix), os.environ.get('AMENT_PREFIX_PATH', '')]
     env = {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join(filter(None, paths)),

@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 from ros_graph import Graph, lossless, rows_of, stamped, START_NS, walk
 from rosgraph_msgs.msg import Clock
 
-from liquid_ros.ros.node import make_executor
+from liquid_ros.ros.main import make_executor
 
 TOPICS = ('/pose', '/pose/smoothed', '/pose/path', '/diagnostics')
 
@@ -50,7 +50,7 @@ def test_every_transition_repeatedly_from_outside(graph):
         assert endpoints(node) == ({'/pose'}, set(TOPICS[1:]))
         channel = node.channels[0]
         graph.matched(publisher)
-        graph.until(lambda c=channel: c.publishers['output'].get_subscription_count() > 0,
+        graph.until(lambda c=channel: c.outputs.main.get_subscription_count() > 0,
                     'the output to be matched')
         for _ in range(2):
             assert change(graph, Transition.TRANSITION_ACTIVATE)

@@ -34,7 +34,8 @@ def test_descriptors_come_from_the_dataclass(graph):
     request = DescribeParameters.Request(names=list(SPECS))
     told = graph.call(DescribeParameters, '/smoother/describe_parameters', request).descriptors
     types = {bool: ParameterType.PARAMETER_BOOL, int: ParameterType.PARAMETER_INTEGER,
-             float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING}
+             float: ParameterType.PARAMETER_DOUBLE, str: ParameterType.PARAMETER_STRING,
+             tuple: ParameterType.PARAMETER_STRING_ARRAY}
     for spec, descriptor in zip(SPECS.values(), told):
         assert descriptor.name == spec.name and descriptor.description == spec.description
         assert descriptor.type == types[type(spec.default)]
@@ -66,7 +67,7 @@ def test_yaml_values_reach_the_node_and_whole_numbers_are_numbers(graph, tmp_pat
     ('gap_reset_s: five', "gap_reset_s: got 'five', expected a number > 0.0 and <= 86400.0 s"),
     ('gap_reset_s: 0.0', 'gap_reset_s: got 0.0, expected a number > 0.0 and <= 86400.0 s'),
     ('path_length: 2.5', 'path_length: got 2.5, expected an integer >= 0 and <= 10000'),
-    ('input_type: odom', "input_type: got 'odom', expected one of pose, point"),
+    ('zero_stamp: keep', "zero_stamp: got 'keep', expected one of reject, use_receive_time"),
     ('path_length: [1, 2]', 'path_length: got [1, 2], expected an integer >= 0 and <= 10000'),
     ('require_device: maybe', "require_device: got 'maybe', expected true or false")])
 def test_a_bad_value_in_yaml_stops_the_node_with_its_name_and_range(graph, tmp_path, line, told):

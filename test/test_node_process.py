@@ -26,7 +26,7 @@ def options(values):
 
 def prime(graph, publisher, received, reset, row):
     """Send until an output comes, then forget it: both ends are matched, the stream is new."""
-    stamps_ns = iter(range(0, 10**12, 10**6))
+    stamps_ns = iter(range(10**6, 10**12, 10**6))
 
     def poke():
         publisher.publish(stamped('pose', next(stamps_ns), row))
@@ -34,7 +34,7 @@ def prime(graph, publisher, received, reset, row):
 
     graph.matched(publisher)
     graph.until(poke, 'a first output')
-    sent = next(stamps_ns) // 10**6
+    sent = next(stamps_ns) // 10**6 - 1
     graph.until(lambda: len(received) == sent, 'the rest of them')
     assert graph.call(Trigger, reset, Trigger.Request()).success
     del received[:]
@@ -48,7 +48,7 @@ def test_a_signal_ends_it_with_code_0_and_no_traceback(graph, sent, state):
     topic = '/pose/smoothed' if state == 'active' else '/smoother/transition_event'
     graph.matched(topic=topic)
     # answered only once the node spins: a signal amid configure is rcl's to log
-    answer = graph.call(GetState, '/smoother/get_state', GetState.Request())
+    answer = graph.call(GetState, '/smoother/get_state', GetState.Request(), again_s=1.0)
     assert answer.current_state.label == state
     status, output = stop(process, sent)
     assert status == 0, output

@@ -26,6 +26,7 @@ KEYS = {
     'python3-hypothesis', 'python3-matplotlib', 'python3-mypy', 'python3-numpy',
     'python3-pytest', 'python3-rosbags-pip', 'python3-torch', 'python3-tqdm', 'python3-yaml',
     'rcl_interfaces', 'rclpy', 'std_msgs', 'std_srvs',
+    'tf2_msgs',
 }
 # What is imported under another name than its key, or comes with another key.
 KEY_OF = {'builtin_interfaces': 'rcl_interfaces', 'rosbags': 'python3-rosbags-pip'}

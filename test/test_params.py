@@ -3,7 +3,6 @@
 
 """The parameters' one source: checks, and the files made from it."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,28 +10,89 @@ import yaml
 
 from liquid_ros.backend import DEVICES
 from liquid_ros.errors import ParameterError
-from liquid_ros.params import from_mapping, markdown_table, Params, SPECS, unknown, yaml_text
-from liquid_ros.timing import TimePolicy
+from liquid_ros.params import find, from_mapping, of_input, Params, resolve, SPECS, unknown
+from liquid_ros.params_text import files, markdown_table
+from liquid_ros.presets import PRESETS, REASONS
+from liquid_ros.smoothers.tuning import Tuning
+from liquid_ros.timing import TimePolicy, ZERO_STAMPS
 
-CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'smoother.yaml'
+CONFIG = Path(__file__).resolve().parents[1] / 'config'
 
 
-def test_config_file_equals_the_dataclass():
-    """config/smoother.yaml is yaml_text(), and says what the dataclass says."""
-    text = CONFIG.read_text()
-    assert text == yaml_text(), 'write liquid_ros.params.yaml_text() into config/smoother.yaml'
-    loaded = yaml.safe_load(text)['/**']['ros__parameters']
-    assert loaded == dataclasses.asdict(Params())
-    assert [type(v) for v in loaded.values()] == [type(s.default) for s in SPECS.values()]
-    assert from_mapping(loaded) == Params()
+@pytest.mark.parametrize('name', files())
+def test_config_files_are_made_from_the_dataclass(name):
+    """Their text is what params_text makes of it."""
+    text = (CONFIG / name).read_text()
+    assert text == files()[name], f'write liquid_ros.params_text.files() into config/{name}'
     assert max(map(len, text.splitlines())) <= 99
+
+
+def test_there_are_no_other_presets():
+    assert {path.stem for path in (CONFIG / 'presets').iterdir()} == set(PRESETS)
+
+
+def test_the_config_file_holds_the_defaults():
+    """In their own types, as YAML reads them."""
+    loaded = yaml.safe_load((CONFIG / 'smoother.yaml').read_text())['/**']['ros__parameters']
+    assert from_mapping(loaded) == Params()
+    assert list(loaded) == list(SPECS)
+    assert [type(v) for v in loaded.values()] == [
+        list if isinstance(s.default, tuple) else type(s.default) for s in SPECS.values()]
+
+
+@pytest.mark.parametrize('name', PRESETS)
+def test_a_preset_as_a_file_is_the_preset(name):
+    """Given either way it leads to the same values, none of them a default."""
+    text = (CONFIG / f'presets/{name}.yaml').read_text()
+    loaded = yaml.safe_load(text)['/**']['ros__parameters']
+    by_file, by_name = resolve(loaded), resolve({'preset': name})
+    assert {**by_file, 'preset': name} == by_name
+    assert all(SPECS[n].per_input and SPECS[n].default != value
+               for n, value in PRESETS[name].items())
+    assert all(why.endswith('.') for _, why in REASONS[name].values())
+
+
+def test_an_input_s_own_value_comes_before_all_inputs_and_both_before_a_preset():
+    """Own, for all, preset, default; the topic is the name."""
+    values = resolve({'inputs': ['tag', 'uwb', 'gps'], 'preset': 'uwb', 'gps.preset': 'gnss',
+                      'hold_timeout_s': 3, 'tag.hold_timeout_s': 4, 'tag.input_topic': 'camera'})
+    tag, uwb, gps = (of_input(values, name) for name in ('tag', 'uwb', 'gps'))
+    assert (tag.input_topic, uwb.input_topic, gps.input_topic) == ('camera', 'uwb', 'gps')
+    assert (tag.hold_timeout_s, uwb.hold_timeout_s, gps.hold_timeout_s) == (4.0, 3.0, 3.0)
+    assert (tag.gap_reset_s, uwb.gap_reset_s, gps.gap_reset_s) == (10.0, 10.0, 30.0)
+    assert (tag.input_type, gps.future_s, uwb.future_s) == ('point', 20.0, 1.0)
+    assert of_input(values, '').gap_reset_s == 10.0
+
+
+@pytest.mark.parametrize('given', [
+    ['tag', 'tag'], ['device'], ['qos_overrides'], ['no-name'], ['1st'], [3], 'tag', 7])
+def test_names_of_inputs_must_be_names(given):
+    with pytest.raises(ParameterError, match='inputs: got '):
+        resolve({'inputs': given})
+
+
+@pytest.mark.parametrize('given', [None, [], [''], ()])
+def test_no_names_of_inputs(given):
+    assert resolve({'inputs': given})['inputs'] == ()
+
+
+def test_only_named_inputs_have_parameters_of_their_own():
+    """And only those that make sense for one input."""
+    assert find('tag.gap_reset_s', ('tag',)).name == 'tag.gap_reset_s'
+    for name in ('uwb.gap_reset_s', 'tag.device', 'tag.nothing', 'tag.', '.gap_reset_s'):
+        assert find(name, ('tag',)) is None, name
+    with pytest.raises(ParameterError, match='tag.gap_reset_s: got 0, expected a number > 0.0'):
+        resolve({'inputs': ['tag'], 'tag.gap_reset_s': 0})
 
 
 def test_defaults_agree_with_what_they_govern():
     """Names and thresholds that stand in two layers are equal."""
     assert SPECS['device'].choices == DEVICES
     params = Params()
-    assert TimePolicy.from_seconds(params.gap_reset_s, params.jump_reset_s) == TimePolicy()
+    assert TimePolicy() == TimePolicy.from_seconds(
+        params.gap_reset_s, params.jump_reset_s, future_s=params.future_s)
+    assert Tuning() == Tuning(params.smoothing, params.gate_probability)
+    assert set(SPECS['zero_stamp'].choices) < set(ZERO_STAMPS)
 
 
 @pytest.mark.parametrize('spec', SPECS.values(), ids=SPECS)
@@ -42,7 +102,7 @@ def test_every_parameter_is_described_and_holds_its_default(spec):
     assert spec.check(spec.default) == spec.default
     assert f'`{spec.name}`' in markdown_table()
     with pytest.raises(ParameterError, match=spec.name):
-        spec.check(None)
+        spec.check(object())
 
 
 @pytest.mark.parametrize('name, value', [
@@ -50,7 +110,9 @@ def test_every_parameter_is_described_and_holds_its_default(spec):
     ('gap_reset_s', float('inf')), ('gap_reset_s', 86400.1), ('gap_reset_s', '5'),
     ('gap_reset_s', True), ('gap_reset_s', 0), ('path_length', -1), ('path_length', 10001),
     ('path_length', 5.0), ('path_length', True), ('device', 'tpu'), ('device', 'CUDA'),
-    ('input_type', 'odometry'), ('require_device', 1), ('require_device', 'true'),
+    ('input_type', 'odom'), ('smoothing', 1.1),
+    ('gate_probability', -0.1), ('zero_stamp', ''), ('require_device', 1),
+    ('require_device', 'true'),
     ('input_topic', 5), ('path_rate_hz', 0.0), ('path_rate_hz', 100.5)])
 def test_a_bad_value_is_named_with_what_was_expected(name, value):
     """The message carries the name, what came and the range."""

@@ -119,7 +119,7 @@ def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, r
     if command is None:
         command = process.module_command()
         tell('node', 'smoother_node is not installed here (colcon build makes it); '
-             'python -m liquid_ros.ros.node runs instead')
+             'python -m liquid_ros.ros.main runs instead')
     tell('node', command[-1])
     tell('replay', f'{(messages[-1][0] - messages[0][0]) / 1e9 / rate:.1f} s over DDS, '
          f'{rate:g} times the original speed')

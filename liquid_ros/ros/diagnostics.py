@@ -1,53 +1,112 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What an input has been through, and how /diagnostics tells it (REP-107)."""
+"""What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
 from collections import Counter
-from typing import List, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
 
+from liquid_ros.ros.messages import Key
+from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS
+
 STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
+DT_WINDOW = 256
+SHOWN_STREAMS = 32  # of an input with many; all of them are counted
+
+Values = List[Tuple[str, object]]
+
+
+class Ring:
+    """The newest numbers, for their percentiles."""
+
+    def __init__(self, length: int) -> None:
+        """Start empty."""
+        self._values = np.zeros(length)
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        """Take in a number."""
+        self._values[self._count % len(self._values)] = value
+        self._count += 1
+
+    def milliseconds(self) -> Tuple[str, str]:
+        """Return median and 99th percentile of seconds, in ms; nan before any."""
+        if not self._count:
+            return 'nan', 'nan'
+        p50, p99 = np.percentile(self._values[:self._count], (50, 99))
+        return f'{1e3 * p50:.3f}', f'{1e3 * p99:.3f}'
+
+
+class StreamTally:
+    """Counts of one stream since it was configured; last_ns: stamp of the newest used pose."""
+
+    def __init__(self) -> None:
+        """Start from zero."""
+        self.accepted = 0
+        self.dropped: 'Counter[str]' = Counter()
+        self.resets: 'Counter[str]' = Counter()
+        self.last_ns: Optional[int] = None
+        self._dts_s = Ring(DT_WINDOW)
+        self._nis_sum = 0.0
+        self._nis_count = 0
+        self._told = 0
+
+    def accept(self, stamp_ns: int, arrival: Arrival, nis: np.ndarray) -> None:
+        """Count a used pose; nis (G,): normalised innovations squared."""
+        self.accepted += 1
+        if arrival not in RESTARTS and self.last_ns is not None:
+            self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
+        elif arrival is not Arrival.FIRST:
+            self.resets[arrival.value] += 1
+        self.last_ns = stamp_ns
+        self._nis_sum += float(nis.sum())
+        self._nis_count += nis.size
+
+    def values(self, elapsed_s: float, now_ns: int) -> Values:
+        """Return what is told of a stream; elapsed_s since the last time."""
+        came, self._told = self.accepted - self._told, self.accepted
+        p50_ms, p99_ms = self._dts_s.milliseconds()
+        age_s = float('nan') if self.last_ns is None else (now_ns - self.last_ns) / NS_PER_S
+        return [
+            ('poses accepted', self.accepted),
+            *((f'poses dropped: {reason}', n) for reason, n in sorted(self.dropped.items())),
+            *((f'resets: {reason}', n) for reason, n in sorted(self.resets.items())),
+            ('rate Hz', f'{came / elapsed_s:.2f}'), ('age s', f'{age_s:.3f}'),
+            ('dt p50 ms', p50_ms), ('dt p99 ms', p99_ms),
+            ('mean NIS', f'{self.mean_nis():.3f}')]
+
+    def mean_nis(self) -> float:
+        """Return the mean over poses and groups of three axes; expected value 3."""
+        return self._nis_sum / self._nis_count if self._nis_count else float('nan')
 
 
 class Tally:
     """
     Counts of one input, since it was configured.
 
-    Every message received is either published or dropped for one reason.
+    Every message received is accepted, dropped for one reason, or pending in the reorder buffer.
+    Each accepted one is published, but at publish_rate_hz, where published counts predictions.
     """
 
     def __init__(self) -> None:
         """Start from zero."""
-        self.received = 0
-        self.published = 0
+        self.received = self.accepted = self.published = self.pending = 0
         self.dropped: 'Counter[str]' = Counter()
         self.resets: 'Counter[str]' = Counter()
-        self._steps_s = np.zeros(STEP_WINDOW)
-        self._steps = 0
-        self._nis_sum = 0.0
-        self._nis_count = 0
+        self.future = 0
+        self.streams: Dict[Key, StreamTally] = {}
+        self.steps_s = Ring(STEP_WINDOW)
         self._seen = (0, 0)
 
-    def step(self, duration_s: float, nis: np.ndarray) -> None:
-        """Take in an accepted message: how long it took, and its normalised innovations."""
-        self._steps_s[self._steps % STEP_WINDOW] = duration_s
-        self._steps += 1
-        self._nis_sum += float(nis.sum())
-        self._nis_count += nis.size
-
-    def step_ms(self) -> Tuple[float, float]:
-        """Return median and 99th percentile of the newest step times in ms; NaN before any."""
-        if not self._steps:
-            return float('nan'), float('nan')
-        p50, p99 = np.percentile(self._steps_s[:self._steps], (50, 99))
-        return 1e3 * float(p50), 1e3 * float(p99)
-
-    def mean_nis(self) -> float:
-        """Return the mean over messages and groups of three axes; expected value 3."""
-        return self._nis_sum / self._nis_count if self._nis_count else float('nan')
+    def stream(self, key: Key) -> StreamTally:
+        """Return a stream's counts."""
+        found = self.streams.get(key)
+        if found is None:
+            found = self.streams[key] = StreamTally()
+        return found
 
     def news(self) -> Tuple[int, int]:
         """Return how many were received and dropped since the last call."""
@@ -56,26 +115,58 @@ class Tally:
         return now[0] - before[0], now[1] - before[1]
 
 
-def status(tally: Tally, name: str, topic: str, device: str, active: bool) -> DiagnosticStatus:
-    """Return the status of an input since the last report; OK, WARN, or STALE without data."""
+class Report(NamedTuple):
+    """
+    What else a report says of an input.
+
+    name: of the status. device: where it is computed. elapsed_s: since the last report.
+    now_ns: of the node's clock. trouble: why there is nothing to tell; empty: there is.
+    """
+
+    name: str
+    device: str
+    active: bool
+    elapsed_s: float
+    now_ns: int
+    trouble: str
+
+
+def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
+    """Return the status of an input, and where there are many streams, one for each of them."""
+    level, message = _judge(tally, about)
+    p50_ms, p99_ms = tally.steps_s.milliseconds()
+    values: Values = [
+        ('received', tally.received), ('accepted', tally.accepted),
+        ('published', tally.published), ('pending', tally.pending),
+        ('dropped', sum(tally.dropped.values())),
+        *((f'dropped: {reason}', n) for reason, n in sorted(tally.dropped.items())),
+        ('resets', sum(tally.resets.values())),
+        *((f'resets: {reason}', n) for reason, n in sorted(tally.resets.items())),
+        ('future stamps', tally.future), ('device', about.device),
+        ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
+    made = []
+    for key, stream in list(tally.streams.items())[:SHOWN_STREAMS if many else 1]:
+        own = stream.values(about.elapsed_s, about.now_ns)
+        if many:
+            made.append(_status(level, f'{about.name} [{key}]', message, about.device, own))
+        else:
+            values += [pair for pair in own if not pair[0].startswith('resets')]
+    return [_status(level, about.name, message, about.device, values), *made]
+
+
+def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:
     received, dropped = tally.news()
-    if not active:
-        level, message = DiagnosticStatus.OK, 'inactive'
-    elif not received:
-        level, message = DiagnosticStatus.STALE, f'no data on {topic}'
-    elif dropped:
-        level, message = DiagnosticStatus.WARN, f'dropped {dropped} of {received}'
-    else:
-        level, message = DiagnosticStatus.OK, f'{received} messages'
-    p50_ms, p99_ms = tally.step_ms()
-    values: List[Tuple[str, object]] = [
-        ('received', tally.received), ('published', tally.published),
-        ('dropped', sum(tally.dropped.values()))]
-    values += [(f'dropped: {reason}', n) for reason, n in sorted(tally.dropped.items())]
-    values.append(('resets', sum(tally.resets.values())))
-    values += [(f'resets: {reason}', n) for reason, n in sorted(tally.resets.items())]
-    values += [('device', device), ('step p50 ms', f'{p50_ms:.3f}'),
-               ('step p99 ms', f'{p99_ms:.3f}'), ('mean NIS', f'{tally.mean_nis():.3f}')]
+    if not about.active:
+        return DiagnosticStatus.OK, 'inactive'
+    if about.trouble:
+        return DiagnosticStatus.STALE, about.trouble
+    if dropped:
+        return DiagnosticStatus.WARN, f'dropped {dropped} of {received}'
+    return DiagnosticStatus.OK, f'{received} messages'
+
+
+def _status(level: bytes, name: str, message: str, device: str, values: Values
+            ) -> DiagnosticStatus:
     return DiagnosticStatus(
         level=level, name=name, message=message, hardware_id=device,
         values=[KeyValue(key=key, value=str(value)) for key, value in values])

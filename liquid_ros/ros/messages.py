@@ -4,32 +4,74 @@
 """
 Messages to rows and back.
 
-A stamp is taken as it stands: one that the sender left at zero means 1970, so of such messages
-the first is accepted and the others are dropped as duplicates.
+A message holds one row a pose: PoseArray many streams, told apart by their place in it; Path one
+stream with many stamps; TransformStamped the stream of its child_frame_id; the others one stream.
+An output has its input's type; what the smoother does not touch is copied.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
-from geometry_msgs.msg import PointStamped, PoseStamped
+from geometry_msgs.msg import (
+    PointStamped,
+    Pose,
+    PoseArray,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    TransformStamped,
+)
+from nav_msgs.msg import Odometry, Path
 import numpy as np
 from std_msgs.msg import Header
 
+from liquid_ros.ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.timing import NS_PER_S
+
+Key = Union[int, str]
+ONE: Tuple[Key, ...] = (0,)
+
+
+class Batch(NamedTuple):
+    """
+    The rows of a message.
+
+    keys: N names of streams. stamps_ns: N integers. rows: (N, width) float64.
+    frames: N frame_ids. variances: the sender's own (N, A), NaN where unknown; None: none.
+    The order is that of StreamBank.update().
+    """
+
+    keys: Sequence[Key]
+    stamps_ns: Sequence[int]
+    rows: np.ndarray
+    frames: Sequence[str]
+    variances: Optional[np.ndarray] = None
+
+
+class Smooth(NamedTuple):
+    """
+    What goes into an output, in the units and axes of smoothers.base.Estimate.
+
+    rows (N, width), NaN where nothing is known; variance, twist and twist_variance (N, A).
+    """
+
+    rows: np.ndarray
+    variance: np.ndarray
+    twist: np.ndarray
+    twist_variance: np.ndarray
 
 
 class Codec(NamedTuple):
     """
-    How a message type becomes a row, and a row a message.
+    How a message type becomes rows, and rows a message.
 
-    read: message -> (stamp_ns, (1, width) float64). write: (row (width,), header) -> message.
-    to_pose: an output message -> PoseStamped for a path; the message itself where it is one.
+    read: message -> Batch. write: (input message, header, Smooth) -> output message.
+    many: True where there may be more than one stream.
     """
 
     message: type
     width: int
-    read: Callable[[Any], Tuple[int, np.ndarray]]
-    write: Callable[[np.ndarray, Header], Any]
-    to_pose: Callable[[Any], PoseStamped]
+    read: Callable[[Any], Batch]
+    write: Callable[[Any, Header, Smooth], Any]
+    many: bool = False
 
 
 def stamp_ns(header: Header) -> int:
@@ -37,47 +79,167 @@ def stamp_ns(header: Header) -> int:
     return header.stamp.sec * NS_PER_S + header.stamp.nanosec  # type: ignore[no-any-return]
 
 
-def read_point(message: PointStamped) -> Tuple[int, np.ndarray]:
-    """Return stamp_ns and x y z (1, 3)."""
+def header_at(at_ns: int, frame_id: str) -> Header:
+    """Return a header; a stamp beyond what a message holds, +-2^31 s, becomes the furthest."""
+    header = Header(frame_id=frame_id)
+    sec, nanosec = divmod(at_ns, NS_PER_S)
+    header.stamp.sec, header.stamp.nanosec = max(-2**31, min(sec, 2**31 - 1)), nanosec
+    return header
+
+
+def _row(pose: Pose) -> Tuple[float, ...]:
+    p, q = pose.position, pose.orientation
+    return p.x, p.y, p.z, q.x, q.y, q.z, q.w
+
+
+def _put(pose: Pose, row: np.ndarray) -> None:
+    p, q = pose.position, pose.orientation
+    p.x, p.y, p.z, q.x, q.y, q.z, q.w = row.tolist()
+
+
+def _one(header: Header, row: Tuple[float, ...], variances: Optional[np.ndarray] = None) -> Batch:
+    return Batch(ONE, (stamp_ns(header),), np.array([row]), (header.frame_id,), variances)
+
+
+def _read_point(message: PointStamped) -> Batch:
     point = message.point
-    return stamp_ns(message.header), np.array([[point.x, point.y, point.z]])
+    return _one(message.header, (point.x, point.y, point.z))
 
 
-def write_point(row: np.ndarray, header: Header) -> PointStamped:
-    """Return the message for x y z (3,) under the input's header."""
+def _write_point(_: PointStamped, header: Header, smooth: Smooth) -> PointStamped:
     message = PointStamped(header=header)
     point = message.point
-    point.x, point.y, point.z = row.tolist()
+    point.x, point.y, point.z = smooth.rows[0].tolist()
     return message
 
 
-def point_to_pose(message: PointStamped) -> PoseStamped:
-    """Return a pose at the point, not turned."""
-    pose = PoseStamped(header=message.header)
-    pose.pose.position = message.point
-    return pose
+def _read_pose(message: PoseStamped) -> Batch:
+    return _one(message.header, _row(message.pose))
 
 
-def read_pose(message: PoseStamped) -> Tuple[int, np.ndarray]:
-    """Return stamp_ns and x y z qx qy qz qw (1, 7)."""
-    p, q = message.pose.position, message.pose.orientation
-    return stamp_ns(message.header), np.array([[p.x, p.y, p.z, q.x, q.y, q.z, q.w]])
-
-
-def write_pose(row: np.ndarray, header: Header) -> PoseStamped:
-    """Return the message for x y z qx qy qz qw (7,) under the input's header."""
+def _write_pose(_: PoseStamped, header: Header, smooth: Smooth) -> PoseStamped:
     message = PoseStamped(header=header)
-    p, q = message.pose.position, message.pose.orientation
-    p.x, p.y, p.z, q.x, q.y, q.z, q.w = row.tolist()
+    _put(message.pose, smooth.rows[0])
     return message
 
 
-def same(message: PoseStamped) -> PoseStamped:
-    """Return the message as it is."""
+def _read_with_covariance(message: Any) -> Batch:
+    batch = _one(message.header, _row(message.pose.pose))
+    covariance = message.pose.covariance
+    if not covariance.any():  # how senders say unknown
+        return batch
+    return batch._replace(variances=own_variances(covariance[None], batch.rows[:, 3:]))
+
+
+def _write_with_covariance(_: PoseWithCovarianceStamped, header: Header, smooth: Smooth
+                           ) -> PoseWithCovarianceStamped:
+    message = PoseWithCovarianceStamped(header=header)
+    _put(message.pose.pose, smooth.rows[0])
+    message.pose.covariance = pose_covariance(smooth.variance, smooth.rows[:, 3:])[0]
     return message
+
+
+def _read_transform(message: TransformStamped) -> Batch:
+    p, q = message.transform.translation, message.transform.rotation
+    return _one(message.header, (p.x, p.y, p.z, q.x, q.y, q.z, q.w))._replace(
+        keys=(message.child_frame_id,))
+
+
+def _write_transform(taken: TransformStamped, header: Header, smooth: Smooth) -> TransformStamped:
+    return transform(smooth.rows[0], header, taken.child_frame_id)
+
+
+def _read_poses(message: PoseArray) -> Batch:
+    count, header = len(message.poses), message.header
+    rows = np.array([_row(pose) for pose in message.poses]).reshape(count, 7)
+    return Batch(range(count), (stamp_ns(header),) * count, rows, (header.frame_id,) * count)
+
+
+def _write_poses(_: PoseArray, header: Header, smooth: Smooth) -> PoseArray:
+    """Keep every place; a quaternion of zeros in those of which nothing is known."""
+    message = PoseArray(header=header)
+    nothing = np.zeros(7)
+    for row in smooth.rows:
+        pose = Pose()
+        _put(pose, nothing if row[0] != row[0] else row)  # NaN
+        message.poses.append(pose)
+    return message
+
+
+def _write_odometry(taken: Odometry, header: Header, smooth: Smooth) -> Odometry:
+    """Copy the sender's twist; where it is not finite, the estimate's is better than none."""
+    message = Odometry(header=header, child_frame_id=taken.child_frame_id, twist=taken.twist)
+    _put(message.pose.pose, smooth.rows[0])
+    quat = smooth.rows[:, 3:]
+    message.pose.covariance = pose_covariance(smooth.variance, quat)[0]
+    v, r = taken.twist.twist.linear, taken.twist.twist.angular
+    if not (np.isfinite((v.x, v.y, v.z, r.x, r.y, r.z)).all()
+            and np.isfinite(taken.twist.covariance).all()):
+        message.twist = type(taken.twist)()
+        put_twist(message, body_twist(smooth.twist, quat)[0],
+                  twist_covariance(smooth.twist_variance, quat)[0])
+    return message
+
+
+def put_twist(message: Odometry, twist: np.ndarray, covariance: np.ndarray) -> None:
+    """Fill in a twist (6,) in the child frame and its covariance (36,)."""
+    v, r = message.twist.twist.linear, message.twist.twist.angular
+    v.x, v.y, v.z, r.x, r.y, r.z = twist.tolist()
+    message.twist.covariance = covariance
+
+
+def _read_path(message: Path) -> Batch:
+    """Take a pose without a frame to be in the path's."""
+    poses, frame_id = message.poses, message.header.frame_id
+    return Batch(ONE * len(poses), [stamp_ns(pose.header) for pose in poses],
+                 np.array([_row(pose.pose) for pose in poses]).reshape(len(poses), 7),
+                 [pose.header.frame_id or frame_id for pose in poses])
+
+
+def _write_path(taken: Path, header: Header, smooth: Smooth) -> Path:
+    """Leave out poses of which nothing is known."""
+    message = Path(header=header)
+    for pose, row in zip(taken.poses, smooth.rows):
+        if row[0] == row[0]:
+            made = PoseStamped(header=pose.header)
+            _put(made.pose, row)
+            message.poses.append(made)
+    return message
+
+
+def pose_stamped(row: np.ndarray, header: Header) -> PoseStamped:
+    """Return a row (3 | 7,) as a pose; a point is not turned."""
+    message = PoseStamped(header=header)
+    _put(message.pose, _turned(row))
+    return message
+
+
+def transform(row: np.ndarray, header: Header, child_frame_id: str) -> TransformStamped:
+    """Return a row (3 | 7,) as a transform; a point is not turned."""
+    message = TransformStamped(header=header, child_frame_id=child_frame_id)
+    p, q = message.transform.translation, message.transform.rotation
+    p.x, p.y, p.z, q.x, q.y, q.z, q.w = _turned(row).tolist()
+    return message
+
+
+def odometry(row: np.ndarray, header: Header, child_frame_id: str) -> Odometry:
+    """Return a row (3 | 7,) as the pose of an odometry; a point is not turned."""
+    message = Odometry(header=header, child_frame_id=child_frame_id)
+    _put(message.pose.pose, _turned(row))
+    return message
+
+
+def _turned(row: np.ndarray) -> np.ndarray:
+    return row if len(row) == 7 else np.concatenate([row, (0.0, 0.0, 0.0, 1.0)])
 
 
 CODECS: Dict[str, Codec] = {
-    'pose': Codec(PoseStamped, 7, read_pose, write_pose, same),
-    'point': Codec(PointStamped, 3, read_point, write_point, point_to_pose),
+    'pose': Codec(PoseStamped, 7, _read_pose, _write_pose),
+    'point': Codec(PointStamped, 3, _read_point, _write_point),
+    'pose_with_covariance': Codec(
+        PoseWithCovarianceStamped, 7, _read_with_covariance, _write_with_covariance),
+    'transform': Codec(TransformStamped, 7, _read_transform, _write_transform, many=True),
+    'pose_array': Codec(PoseArray, 7, _read_poses, _write_poses, many=True),
+    'odometry': Codec(Odometry, 7, _read_with_covariance, _write_odometry),
+    'path': Codec(Path, 7, _read_path, _write_path),
 }

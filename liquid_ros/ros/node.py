@@ -3,27 +3,26 @@
 
 """The lifecycle node: load in configure, flow in active, reset in deactivate."""
 
-import dataclasses
-import sys
+from time import monotonic
 import traceback
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-import rclpy
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.exceptions import NameValidationException, ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos_overriding_options import InvalidQosOverridesError
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.backend import Backend, NumpyBackend, pick_backend
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import DeviceError, LiquidError, ParameterError
-from liquid_ros.params import Params, SPECS
-from liquid_ros.ros import parameters
+from liquid_ros.params import find, of_input, Params, Value
+from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.smoothers import Smoother
@@ -38,22 +37,37 @@ USER_ERRORS = (LiquidError, ParameterException, NameValidationException,
 
 
 class SmootherNode(LifecycleNode):
-    """Smooths one topic of poses or points."""
+    """Smooths topics of poses or points."""
 
     def __init__(self, **kwargs: Any) -> None:
         """
-        Declare the parameters and the service; kwargs go to rclpy's LifecycleNode.
+        Declare the parameters and the services; kwargs go to rclpy's LifecycleNode.
 
         Errors: ParameterError, ParameterException for values that cannot be used.
         """
         super().__init__(NODE_NAME, **kwargs)
-        self.params: Params = parameters.declare(self)
+        self._values: Dict[str, Value] = parameters.declare(self)
+        self.inputs: Tuple[str, ...] = self._values['inputs']  # type: ignore[assignment]
         self.channels: List[Channel] = []
+        self.enabled = True
         self._diagnostics: Any = None
         self._own_timers: List[Any] = []
-        self._reset_service = self.create_service(Trigger, '~/reset', self._on_reset)
-        for sentence in parameters.misspelt(self):
+        self._reported = monotonic()
+        for service, name, callback in (
+                (Trigger, 'reset', self._on_reset), (SetBool, 'set_enabled', self._on_enable),
+                (Trigger, 'save_state', self._on_save), (Trigger, 'load_state', self._on_load)):
+            self.create_service(service, f'~/{name}', callback)
+        # a change between real and simulated time is no jump: the stamps decide
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
+                          on_clock_change=False), post_callback=self._on_clock_jump)
+        for sentence in (*parameters.misspelt(self), *parameters.overruled(self, self._values)):
             self.get_logger().warning(sentence)
+
+    @property
+    def params(self) -> Params:
+        """Return the parameters of the node, and of its only input."""
+        return of_input(self._values, '')
 
     # Parameters. Humble has no callback before or after the set, so the set itself is extended:
     # convert and check all, let rclpy store all or nothing, then apply.
@@ -65,20 +79,16 @@ class SmootherNode(LifecycleNode):
     def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
         """Set all of them, or none and say why."""
         try:
-            accepted = parameters.accept(parameter_list, configured=bool(self.channels))
+            accepted = parameters.accept(parameter_list, self.inputs,
+                                         configured=bool(self.channels))
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
         result = super().set_parameters_atomically(accepted)
         if result.successful:
-            self._apply({p.name: p.value for p in accepted if p.name in SPECS})
+            self._values.update({p.name: p.value for p in accepted if find(p.name, self.inputs)})
+            for channel in self.channels:
+                channel.apply(of_input(self._values, channel.name))
         return result
-
-    def _apply(self, changes: Any) -> None:
-        self.params = dataclasses.replace(self.params, **changes)
-        for channel in self.channels:
-            channel.apply(self.params)
-        if 'path_rate_hz' in changes and self.channels:
-            self._start_timers()
 
     # Lifecycle.
 
@@ -87,22 +97,39 @@ class SmootherNode(LifecycleNode):
         try:
             backend = self._pick_backend()
             smoother = build(self.params.smoother, self.params.checkpoint, backend)
-            warm_up(smoother, CODECS[self.params.input_type].width, backend)
-            self.channels.append(Channel(self, self.params, smoother, backend))
+            self._open(smoother, backend)
         except USER_ERRORS as error:
             self.get_logger().error(f'cannot configure: {one_line(error)}')
+            self._release()
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it without a word
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._start_timers()
+        # /clock may stand still, and then most of all one wants to know why nothing comes
+        self._own_timers = [self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),
+                            self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_if_overdue,
+                                              clock=Clock(clock_type=ClockType.STEADY_TIME))]
         for sentence in parameters.misspelt(self, parameters.QOS_PREFIX):
             self.get_logger().warning(sentence)
-        channel = self.channels[0]
-        self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
-                               f'by {self.params.smoother} on {backend.label}')
+        for channel in self.channels:
+            self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
+                                   f'by {self.params.smoother} on {backend.label}')
         return super().on_configure(state)
+
+    def _open(self, smoother: Smoother, backend: Backend) -> None:
+        topics: List[str] = []
+        for name in self.inputs or ('',):
+            params = of_input(self._values, name)
+            warm_up(smoother, CODECS[params.input_type].width, backend)
+            channel = Channel(self, name, params, smoother, backend)
+            self.channels.append(channel)
+            channel.flow.enabled = self.enabled
+            topics += [channel.topic, *channel.outputs.topics]
+        twice = sorted({topic for topic in topics if topics.count(topic) > 1})
+        if twice:
+            raise ParameterError(f'got {", ".join(twice)} twice among the topics of inputs and '
+                                 'outputs, expected a topic of its own for each')
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let messages flow."""
@@ -148,7 +175,9 @@ class SmootherNode(LifecycleNode):
         return backend
 
     def _release(self) -> None:
-        self._stop_timers()
+        for timer in self._own_timers:
+            self.destroy_timer(timer)
+        self._own_timers = []
         for channel in self.channels:
             channel.destroy()
         self.channels.clear()
@@ -156,34 +185,58 @@ class SmootherNode(LifecycleNode):
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None
 
-    def _start_timers(self) -> None:
-        self._stop_timers()
-        self._own_timers = [
-            self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),
-            self.create_timer(1.0 / self.params.path_rate_hz, self._publish_paths)]
+    # Clock, timers and services.
 
-    def _stop_timers(self) -> None:
-        for timer in self._own_timers:
-            self.destroy_timer(timer)
-        self._own_timers = []
-
-    # Timers and services.
-
-    def _publish_paths(self) -> None:
+    def _on_clock_jump(self, _: TimeJump) -> None:
+        now_ns = self.get_clock().now().nanoseconds
         for channel in self.channels:
-            channel.publish_path()
+            channel.flow.on_clock_jump(now_ns)
+
+    def _publish_if_overdue(self) -> None:
+        if monotonic() - self._reported > 1.5 * DIAGNOSTICS_PERIOD_S:
+            self._publish_diagnostics()
 
     def _publish_diagnostics(self) -> None:
-        array = DiagnosticArray(status=[channel.status() for channel in self.channels])
+        self._reported = monotonic()
+        array = DiagnosticArray(status=[
+            told for channel in self.channels for told in channel.status()])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         for channel in self.channels:
-            channel.reset('service')
+            channel.flow.reset('service')
+        return self._answer(response, 'the next message starts each stream anew')
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response
+                   ) -> SetBool.Response:
+        self.enabled = request.data
+        for channel in self.channels:
+            channel.flow.enabled = request.data
+        response.success = True
+        response.message = ('smoothing' if request.data else
+                            'passing usable messages through as they come; the smoother goes on')
+        return response
+
+    def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._with_file(state.save, 'saved to', response)
+
+    def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._with_file(state.load, 'loaded from', response)
+
+    def _with_file(self, use: Any, done: str, response: Trigger.Response) -> Trigger.Response:
+        path = self.params.state_file
+        if self.channels:
+            try:
+                use(path, self.channels)
+            except LiquidError as error:
+                response.success, response.message = False, one_line(error)
+                return response
+        return self._answer(response, f'{done} {path}')
+
+    def _answer(self, response: Trigger.Response, done: str) -> Trigger.Response:
         response.success = bool(self.channels)
-        response.message = ('the next message starts the stream anew' if self.channels
-                            else 'the node is not configured')
+        response.message = done if self.channels else 'the node is not configured'
         return response
 
 
@@ -204,70 +257,3 @@ def one_line(error: BaseException) -> str:
         message = ' '.join([message, *lines[1:2]])
     # Some of rclpy's errors hold no more than the offending words.
     return message if ' ' in message else f'{type(error).__name__} {message}'
-
-
-def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
-    """
-    Return the executor: events where rclpy has it and time is real, else single-threaded.
-
-    The one of events takes half the CPU time a message; its spin() hangs, spin_once() does not.
-    Under load it fires a timer on /clock many times over.
-    """
-    if not simulated_time:
-        try:
-            from rclpy.experimental.events_executor import EventsExecutor
-            return EventsExecutor(context=context)
-        except ImportError:
-            pass
-    return SingleThreadedExecutor(context=context)
-
-
-def main(args: Optional[List[str]] = None) -> int:
-    """Run the node until it is told to stop; return 1 where it cannot start."""
-    try:
-        rclpy.init(args=args)
-    except USER_ERRORS as error:
-        return complain(error)
-    except KeyboardInterrupt:
-        return 0
-    node = None
-    try:
-        node = SmootherNode()
-        if node.params.autostart and not node.bring_up():
-            return int(rclpy.ok())
-        spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except Exception as error:
-        # Once a signal has ended the context any call may raise: then that is the end, no error.
-        if rclpy.ok():
-            if node is None and isinstance(error, USER_ERRORS):
-                return complain(error)
-            raise
-    finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
-def complain(error: BaseException) -> int:
-    """Say in a line why the node cannot start; return the exit status."""
-    print(f'smoother_node: {one_line(error)}', file=sys.stderr)
-    return 1
-
-
-def spin(node: SmootherNode) -> None:
-    """Run the node's callbacks until the context is shut down."""
-    executor = make_executor(
-        simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
-    executor.add_node(node)
-    try:
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=0.5)
-    finally:
-        executor.remove_node(node)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

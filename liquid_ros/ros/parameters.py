@@ -3,14 +3,15 @@
 
 """Parameters between ROS and the dataclass."""
 
-from typing import Any, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from liquid_ros.errors import ParameterError
-from liquid_ros.params import ANY_TIME, from_mapping, Params, Spec, SPECS, unknown
+from liquid_ros.params import ANY_TIME, find, resolve, Spec, SPECS, unknown, Value
+from liquid_ros.presets import PRESETS
 
 QOS_PREFIX = 'qos_overrides.'
 
@@ -31,18 +32,27 @@ def descriptor(spec: Spec) -> ParameterDescriptor:
     return described
 
 
-def declare(node: Node) -> Params:
+def declare(node: Node) -> Dict[str, Value]:
     """
-    Declare every parameter with the value the command line or a YAML file gives it.
+    Declare every parameter with the value given from outside, its preset's or its default.
 
+    Return the values by name, those of named inputs as <input>.<name>.
     Errors: ParameterError that names the parameter, what came and what was expected.
     """
-    given = {name: value for name, value in overrides(node).items() if name in SPECS}
-    params = from_mapping(given)
-    for name, spec in SPECS.items():
-        node.declare_parameter(
-            name, getattr(params, name), descriptor(spec), ignore_override=True)
-    return params
+    given = overrides(node)
+    inputs = SPECS['inputs'].check(given.get('inputs'))
+    values = resolve({n: value for n, value in given.items()
+                      if find(n, inputs) is not None})  # type: ignore[arg-type]
+    for name, value in values.items():
+        spec = find(name, inputs)  # type: ignore[arg-type]
+        assert spec is not None
+        node.declare_parameter(name, _to_ros(value), descriptor(spec), ignore_override=True)
+    return values
+
+
+def _to_ros(value: Value) -> Any:
+    # an empty list has no type
+    return (list(value) or ['']) if isinstance(value, tuple) else value
 
 
 def overrides(node: Node) -> Mapping[str, Any]:
@@ -50,31 +60,48 @@ def overrides(node: Node) -> Mapping[str, Any]:
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
+def overruled(node: Node, values: Mapping[str, Value]) -> List[str]:
+    """Return a sentence for each given value that a preset would have set otherwise."""
+    told, given = [], overrides(node)
+    for full, value in values.items():
+        head, _, name = full.rpartition('.')
+        preset = str(values[f'{head}.preset' if head else 'preset'])
+        if {full, name} & set(given) and PRESETS[preset].get(name, value) != value:
+            told.append(f'{full}: {value!r}, as given, comes before the preset {preset!r}')
+    return told
+
+
 def misspelt(node: Node, prefix: str = '') -> List[str]:
     """Return a sentence for each given name with the prefix that the node has not declared."""
-    known = [*SPECS, *(n for n in node._parameters if n.startswith(QOS_PREFIX))]
+    known = [n for n in node._parameters if n in SPECS or '.' in n]
     return [f'ignored parameter {unknown(name, known)}' for name in sorted(overrides(node))
             if name.startswith(prefix) and not node.has_parameter(name)
             and (prefix or not name.startswith(QOS_PREFIX))]
 
 
-def accept(wanted: Sequence[Parameter], configured: bool) -> List[Parameter]:
+def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool
+           ) -> List[Parameter]:
     """
     Return the parameters to set, whole numbers made doubles where one is expected.
 
-    Names that are not this node's own pass through.
+    What is set for all inputs is set for each that is not named itself. Names that are not this
+    node's own pass through.
     Errors: ParameterError for a wrong type or range, or one that cannot change now.
     """
-    accepted = []
+    accepted: Dict[str, Parameter] = {}
     for parameter in wanted:
-        spec = SPECS.get(parameter.name)
+        spec = find(parameter.name, inputs)
         if spec is None:
-            accepted.append(parameter)
+            accepted[parameter.name] = parameter
             continue
         value = spec.check(parameter.value)
         if spec.read_only or (configured and spec.changes != ANY_TIME):
             when = '' if spec.read_only else '; clean the node up first'
             raise ParameterError(
                 f'{spec.name}: got {value!r}, but it can change {spec.changes}{when}')
-        accepted.append(Parameter(spec.name, value=value))
-    return accepted
+        names = [spec.name]
+        if spec.per_input and spec.name in SPECS:
+            named = {other.name for other in wanted}
+            names += [n for n in (f'{name}.{spec.name}' for name in inputs) if n not in named]
+        accepted.update((name, Parameter(name, value=value)) for name in names)
+    return list(accepted.values())

@@ -87,4 +87,4 @@ class NodeProcess:
 
 def module_command() -> List[str]:
     """Return the command that runs the node from this very package, installed or not."""
-    return [sys.executable, '-m', 'liquid_ros.ros.node']
+    return [sys.executable, '-m', 'liquid_ros.ros.main']

@@ -1,0 +1,79 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The node as a program: start, spin, end; a user's mistake is one line."""
+
+import sys
+from typing import Any, List, Optional
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
+
+
+def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
+    """
+    Return the executor: events where rclpy has it and time is real, else single-threaded.
+
+    The one of events takes half the CPU time a message; its spin() hangs, spin_once() does not.
+    Under load it fires a timer on /clock many times over.
+    """
+    if not simulated_time:
+        try:
+            from rclpy.experimental.events_executor import EventsExecutor
+            return EventsExecutor(context=context)
+        except ImportError:
+            pass
+    return SingleThreadedExecutor(context=context)
+
+
+def main(args: Optional[List[str]] = None) -> int:
+    """Run the node until it is told to stop; return 1 where it cannot start."""
+    try:
+        rclpy.init(args=args)
+    except USER_ERRORS as error:
+        return complain(error)
+    except KeyboardInterrupt:
+        return 0
+    node = None
+    try:
+        node = SmootherNode()
+        if node.params.autostart and not node.bring_up():
+            return int(rclpy.ok())
+        spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except Exception as error:
+        # Once a signal has ended the context any call may raise: then that is the end, no error.
+        if rclpy.ok():
+            if node is None and isinstance(error, USER_ERRORS):
+                return complain(error)
+            raise
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def complain(error: BaseException) -> int:
+    """Say in a line why the node cannot start; return the exit status."""
+    print(f'smoother_node: {one_line(error)}', file=sys.stderr)
+    return 1
+
+
+def spin(node: SmootherNode) -> None:
+    """Run the node's callbacks until the context is shut down."""
+    executor = make_executor(
+        simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
+    executor.add_node(node)
+    try:
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=0.5)
+    finally:
+        executor.remove_node(node)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,217 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What leaves an input's channel: the smooth messages, odometry, TF, paths and plain numbers."""
+
+import re
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from nav_msgs.msg import Odometry, Path
+import numpy as np
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from std_msgs.msg import Float64, Header
+
+from liquid_ros.errors import ParameterError
+from liquid_ros.params import Params
+from liquid_ros.ros.geometry import body_twist, pose_covariance, twist_covariance
+from liquid_ros.ros.messages import (
+    Codec,
+    header_at,
+    Key,
+    odometry,
+    put_twist,
+    Smooth,
+    transform,
+)
+from liquid_ros.ros.trail import Trail
+from liquid_ros.ros.watch import publisher_events, Warner
+
+# What ~/debug tells of each message: the mean over its poses.
+DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
+
+
+class Outputs:
+    """The publishers of an input, and what stamps they have published."""
+
+    def __init__(self, node: Any, params: Params, name: str, codec: Codec, depth: int,
+                 warn: Warner) -> None:
+        """
+        Create the publishers.
+
+        name: of the input, '' for the only one. depth: of the output's queue.
+        Errors: ParameterError where tf2_msgs is wanted and missing; what rclpy raises for a
+        topic name or a QoS override it cannot use.
+        """
+        self._node, self._params, self._codec, self._warn = node, params, codec, warn
+        self._every: List[Any] = []
+        self._newest_ns: Dict[Optional[Key], int] = {}
+        self._trails: Dict[Key, Trail] = {}
+        self._paths: Dict[Key, Any] = {}
+        self._changed: Set[Key] = set()
+        self.input_topic = topic = params.input_topic
+        self._path_topic = params.path_topic or f'{topic}/path'
+        self._own_child = topic.rsplit('/', 1)[-1].lstrip('~') or 'body'
+        try:
+            self.main = self._publisher(
+                codec.message, params.output_topic or f'{topic}/smoothed', depth)
+            self._odometry = (self._publisher(Odometry, f'{topic}/odometry', depth)
+                              if params.publish_odometry else None)
+            self._tf = (self._publisher(tf_message(), '/tf', 100)
+                        if params.publish_tf else None)
+            if not codec.many:
+                self._paths[0] = self._publisher(Path, self._path_topic, 1)
+            prefix = f'~/debug/{name}/' if name else '~/debug/'
+            self._debug = [self._publisher(Float64, prefix + word, 10) for word in DEBUG
+                           ] if params.debug else []
+        except Exception:
+            self.destroy()
+            raise
+        self.apply(params)
+
+    def _publisher(self, message: type, topic: str, depth: int) -> Any:
+        made: List[Any] = []
+        made.append(self._node.create_lifecycle_publisher(
+            message, topic, QoSProfile(depth=depth),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=publisher_events(self._warn, lambda: made[0].topic_name)))
+        self._every += made
+        return made[0]
+
+    @property
+    def topics(self) -> List[str]:
+        """Return the names of the topics that no other input may have."""
+        return [publisher.topic_name for publisher in self._every
+                if publisher is not self._tf]
+
+    def apply(self, params: Params) -> None:
+        """Take over what can change while messages flow."""
+        self._params = params
+        if not params.path_length:
+            self._trails.clear()
+        for trail in self._trails.values():
+            trail.resize(params.path_length)
+
+    def destroy(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in self._every:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._every.clear()
+        self._paths.clear()
+
+    def new_run(self, run: Optional[Key] = None) -> None:
+        """Let stamps start again from anywhere: of all outputs, or of one stream's."""
+        if run is None:
+            self._newest_ns.clear()
+        self._newest_ns.pop(run, None)
+
+    def forget(self, keys: Optional[List[Key]] = None) -> None:
+        """Drop the paths of these streams, or of all."""
+        for key in list(self._trails) if keys is None else keys:
+            self._trails.pop(key, None)
+
+    def drop(self, key: Key) -> None:
+        """Drop a stream with all it has."""
+        self.forget([key])
+        self.new_run(key)
+        if self._codec.many and key in self._paths:
+            publisher = self._paths.pop(key)
+            self._every.remove(publisher)
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Smooth,
+             run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
+        """
+        Publish an output; return False where its stamp is not newer than the run's last one.
+
+        template: the input message. run: whose stamps must rise; None: those of all streams.
+        bodies: of each of the keys, for odometry and TF.
+        """
+        newest_ns = self._newest_ns.get(run)
+        if newest_ns is not None and stamp_ns <= newest_ns:
+            return False
+        self._newest_ns[run] = stamp_ns
+        header = header_at(stamp_ns, frame_id)
+        self.main.publish(self._codec.write(template, header, smooth))
+        if self._odometry is not None or self._tf is not None:
+            own = getattr(template, 'child_frame_id', '') or self._own_child
+            self._send_bodies(header, [self._child(own, key) for key in keys], bodies)
+        return True
+
+    def _send_bodies(self, header: Header, children: Sequence[str], bodies: Smooth) -> None:
+        known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
+        if self._tf is not None:
+            self._tf.publish(tf_message()(transforms=[
+                transform(bodies.rows[i], header, children[i]) for i in known]))
+        if self._odometry is None or not known:
+            return
+        rows, variance, twist, twist_variance = (part[known] for part in bodies)
+        quat = rows[:, 3:] if self._codec.width == 7 else None
+        pose_36 = pose_covariance(variance, quat)
+        twist_36 = twist_covariance(twist_variance, quat)
+        twist = body_twist(twist, quat)
+        for j, i in enumerate(known):
+            message = odometry(rows[j], header, children[i])
+            message.pose.covariance = pose_36[j]
+            put_twist(message, twist[j], twist_36[j])
+            self._odometry.publish(message)
+
+    def _child(self, own: str, key: Key) -> str:
+        given = self._params.child_frame
+        if not self._codec.many:
+            return given or f'{own}_smoothed'
+        if given:
+            return f'{given}_{key}'
+        return f'{own}_smoothed' if isinstance(key, str) else f'{own}_{key}_smoothed'
+
+    # Paths.
+
+    def trail(self, key: Key) -> Optional[Trail]:
+        """Return a stream's path to add to, None where none is wanted."""
+        if not self._params.path_length:
+            return None
+        self._changed.add(key)
+        found = self._trails.get(key)
+        if found is None:
+            found = self._trails[key] = Trail(self._params.path_length)
+        return found
+
+    def send_paths(self) -> None:
+        """Publish the paths that changed and that somebody listens to."""
+        for key in list(self._changed):
+            trail = self._trails.get(key)
+            if trail is None:
+                self._changed.discard(key)
+                continue
+            publisher = self._path_publisher(key)
+            if publisher.get_subscription_count():
+                publisher.publish(trail.message())
+                self._changed.discard(key)
+
+    def _path_publisher(self, key: Key) -> Any:
+        if key not in self._paths:
+            word = re.sub('[^A-Za-z0-9]+', '_', str(key)).strip('_')
+            taken = {publisher.topic_name for publisher in self._paths.values()}
+            topic = f'{self._path_topic}/stream_{word}'
+            publisher = self._publisher(Path, topic, 1)
+            publisher.on_activate(None)  # the node's own transition is over
+            self._paths[key] = publisher
+            if publisher.topic_name in taken:
+                self._warn('path', lambda: f'{topic}: two streams share a path')
+        return self._paths[key]
+
+    def send_debug(self, numbers: Callable[[], Tuple[float, ...]]) -> None:
+        """Publish what DEBUG names; the numbers are asked for only where they are wanted."""
+        if self._debug:
+            for publisher, number in zip(self._debug, numbers()):
+                if np.isfinite(number):
+                    publisher.publish(Float64(data=float(number)))
+
+
+def tf_message() -> type:
+    """Return tf2_msgs/TFMessage; ParameterError where it is not installed."""
+    try:
+        from tf2_msgs.msg import TFMessage
+    except ImportError as error:
+        raise ParameterError('got publish_tf true, but tf2_msgs is not installed') from error
+    return TFMessage  # type: ignore[no-any-return]

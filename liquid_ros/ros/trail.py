@@ -1,0 +1,72 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Poses of a stream one after the other: as a nav_msgs/Path that goes out or that came in."""
+
+from collections import deque
+from typing import Deque, Dict, Optional, Sequence, Tuple
+
+from nav_msgs.msg import Path
+import numpy as np
+
+from liquid_ros.ros.messages import Batch, header_at, ONE, pose_stamped, stamp_ns
+
+
+class Trail:
+    """A bounded path; poses are made into messages only when it is published."""
+
+    def __init__(self, length: int) -> None:
+        """Start empty."""
+        self._poses: Deque[Tuple[int, str, np.ndarray]] = deque(maxlen=length)
+
+    def resize(self, length: int) -> None:
+        """Keep so many of the newest poses."""
+        if self._poses.maxlen != length:
+            self._poses = deque(self._poses, maxlen=length)
+
+    def add(self, stamp_ns: int, frame_id: str, row: np.ndarray) -> None:
+        """Add a pose (3 | 7,)."""
+        self._poses.append((stamp_ns, frame_id, row))
+
+    def message(self) -> Path:
+        """Return the path, under the newest pose's header."""
+        poses = [pose_stamped(row, header_at(stamp_ns, frame_id))
+                 for stamp_ns, frame_id, row in self._poses]
+        return Path(header=poses[-1].header, poses=poses) if poses else Path()
+
+
+class Track:
+    """The smooth poses of an input that comes as a Path: each message repeats older ones."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._rows: Dict[int, np.ndarray] = {}
+
+    def clear(self) -> None:
+        """Forget all poses."""
+        self._rows.clear()
+
+    @staticmethod
+    def newer(batch: Batch, last_ns: Optional[int], jump_reset_ns: int) -> Batch:
+        """
+        Return the poses that came after the last one, or all where time went back.
+
+        A pose without a stamp is left in, for its stamp to be judged.
+        """
+        stamps = batch.stamps_ns
+        if last_ns is None or not stamps or max(stamps) < last_ns - jump_reset_ns:
+            return batch
+        new = [i for i, stamp in enumerate(stamps) if stamp > last_ns or stamp == 0]
+        return Batch(ONE * len(new), [stamps[i] for i in new], batch.rows[new],
+                     [batch.frames[i] for i in new])
+
+    def take(self, stamps_ns: Sequence[int], rows: np.ndarray) -> None:
+        """Take in smooth poses (N, 7); NaN where there is none."""
+        self._rows.update((stamp, row) for stamp, row in zip(stamps_ns, rows) if row[0] == row[0])
+
+    def rows(self, message: Path) -> np.ndarray:
+        """Return the smooth poses (N, 7) of the message's, and forget those it does not have."""
+        stamps = [stamp_ns(pose.header) for pose in message.poses]
+        nothing = np.full(7, np.nan)
+        self._rows = {stamp: self._rows.get(stamp, nothing) for stamp in stamps}
+        return np.array([self._rows[stamp] for stamp in stamps])

@@ -1,0 +1,113 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Why nothing comes: silence, QoS that does not fit, and what to do about it."""
+
+from time import monotonic
+from typing import Any, Callable, Dict
+
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+from liquid_ros.ros.messages import CODECS
+
+WARN_EVERY_S = 10.0
+
+# What to do where the two ends' values of a policy do not fit: subscription, publisher.
+FIXES = {
+    'RELIABILITY': ('best_effort', 'reliable'),
+    'DURABILITY': ('volatile', 'transient_local'),
+}
+
+
+HINTS = {
+    'duplicate': 'the stamp repeats; does the sender set header.stamp?',
+    'late': 'the stamp is older than the last one; reorder_s waits for such',
+    'zero_stamp': 'the stamp is zero; the sender should set it, or set zero_stamp to '
+                  'use_receive_time',
+    'non_finite': 'a coordinate is NaN, infinite or absurdly large',
+    'zero_quaternion': 'the orientation has length zero; input_type point needs none',
+    'diverged': 'the smoother gave a number that is not finite; its state before was kept',
+    'frame': 'the frame_id is another than the parameter frame_id allows',
+    'empty': 'there is no pose in it',
+    'max_streams': 'there are more streams than the parameter max_streams allows',
+    'reset': 'it was held back for older ones when the streams were reset',
+    'withheld': 'an output with that stamp or a later one is out already',
+    'new frame': 'frame_id changed; the stream starts anew',
+    'future': "the stamp is ahead of the node's clock; are the clocks in step?",
+    'stale': "the stamp is older than hold_timeout_s on the node's clock, so nothing is "
+             'predicted; are the clocks in step, is use_sim_time missing?',
+}
+
+
+class Warner:
+    """Warns of each thing at most once in ten seconds."""
+
+    def __init__(self, node: Any) -> None:
+        """Take the node that logs."""
+        self._logger = node.get_logger()
+        self._said_at: Dict[str, float] = {}
+
+    def __call__(self, thing: str, text: Callable[[], str]) -> None:
+        """Warn, unless it was done a moment ago; the text is made only then."""
+        now = monotonic()
+        if now - self._said_at.get(thing, -WARN_EVERY_S) >= WARN_EVERY_S:
+            self._said_at[thing] = now
+            self._logger.warning(text())
+
+
+def subscription_events(warn: Warner, topic: Callable[[], str]) -> SubscriptionEventCallbacks:
+    """Return callbacks that warn of a publisher whose QoS does not fit."""
+    return SubscriptionEventCallbacks(incompatible_qos=lambda event: warn(
+        f'qos of {topic()}', lambda: f'{topic()}: a publisher offers less than this subscription '
+        f'asks for: {_fix(event, topic(), "subscription")}'))
+
+
+def publisher_events(warn: Warner, topic: Callable[[], str]) -> PublisherEventCallbacks:
+    """Return callbacks that warn of a subscription whose QoS does not fit."""
+    return PublisherEventCallbacks(incompatible_qos=lambda event: warn(
+        f'qos of {topic()}', lambda: f'{topic()}: a subscription asks for more than this '
+        f'publisher offers: {_fix(event, topic(), "publisher")}'))
+
+
+def _fix(event: Any, topic: str, end: str) -> str:
+    policy = str(event.last_policy_kind).rsplit('_POLICY_', 1)[-1]
+    return _override(policy, topic, end)
+
+
+def _override(policy: str, topic: str, end: str) -> str:
+    values = FIXES.get(policy)
+    if values is None:
+        return f'the {policy.lower()} of both ends must be made to fit'
+    value = values[end == 'publisher']
+    return f'set qos_overrides.{topic}.{end}.{policy.lower()} to {value}'
+
+
+def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile) -> str:
+    """Return what is known of an input that brings nothing, and what to do."""
+    sources = node.get_publishers_info_by_topic(topic)
+    if not sources:
+        return 'nobody publishes it; see ros2 topic list for the name, then set input_topic'
+    mine = type_name(kind)
+    fitting = [source for source in sources if source.topic_type == mine]
+    if not fitting:
+        theirs = sources[0].topic_type
+        kinds = [name for name in CODECS if type_name(name) == theirs]
+        advice = f'set input_type to {kinds[0]}' if kinds else 'no input_type takes that'
+        return f'it carries {theirs} and not {mine}; {advice}'
+    for source in fitting:
+        verdict, reason = qos_check_compatible(source.qos_profile, wanted)
+        if verdict != QoSCompatibility.ERROR:
+            return 'its publisher sends nothing'
+    policy = next((name for name in FIXES if name in reason.upper()), 'QoS')
+    return f'no publisher offers the QoS asked for; {_override(policy, topic, "subscription")}'
+
+
+def type_name(kind: str) -> str:
+    """Return the ROS name of an input's type, such as geometry_msgs/msg/PoseStamped."""
+    message = CODECS[kind].message
+    return f'{message.__module__.split(".")[0]}/msg/{message.__name__}'
