@@ -167,7 +167,7 @@ class Graph:
         received = self.listen(kind, f'{topic}/smoothed')
         publisher = self.speak(kind, topic)
         self.matched(publisher)
-        output = node.channels[0].outputs.main
+        output = channel_of(node, topic).outputs.main
         self.until(lambda: output.get_subscription_count() > 0, 'the output to be matched')
         return publisher, received
 
@@ -191,6 +191,28 @@ class Graph:
         """Publish rows as messages."""
         for stamp_ns, row in zip(stamps_ns, rows):
             publisher.publish(stamped(kind, stamp_ns, row, frame))
+
+
+def channel_of(node, topic):
+    """Return the channel of an input topic."""
+    return next(channel for channel in node.channels if channel.topic == topic)
+
+
+def settle(graph, node, sent, topic='/pose'):
+    """
+    Wait until the node has seen all that was sent, and the peer all that it published.
+
+    Return the counts and what the peer received; every message is accounted for.
+    """
+    channel = channel_of(node, topic)
+    tally, received = channel.tally, graph.received[channel.output_topic]
+    graph.until(lambda: tally.received >= sent, f'{sent} messages at the node')
+    graph.until(lambda: len(received) >= tally.published, 'the output')
+    assert tally.received == sent == tally.accepted + tally.pending + sum(tally.dropped.values())
+    assert len(received) == tally.published
+    if not channel.params.publish_rate_hz:
+        assert tally.published == tally.accepted
+    return tally, received
 
 
 def run(*ros_args, timeout_s=20.0):

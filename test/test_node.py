@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
-from ros_graph import lossless, rows_of, SMOOTHER, stamped, START_NS, walk
+from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
 from std_srvs.srv import Trigger
 
 from liquid_ros.checkpoint import build
@@ -31,17 +31,6 @@ def offline(kind, stamps_ns, rows):
     kept = [i for i, update in enumerate(updates) if update.accepted[0]]
     return ([stamps_ns[i] for i in kept],
             np.array([updates[i].estimate.rows[0] for i in kept]).reshape(len(kept), -1))
-
-
-def settle(graph, node, sent):
-    """Wait until the node has seen all that was sent, and the peer all that it published."""
-    tally = node.channels[0].tally
-    graph.until(lambda: tally.received >= sent, f'{sent} messages at the node')
-    received = graph.received[node.channels[0].output_topic]
-    graph.until(lambda: len(received) >= tally.published, 'the output')
-    assert tally.received == sent == tally.published + sum(tally.dropped.values())
-    assert len(received) == tally.published
-    return tally, received
 
 
 def test_every_input_type_has_its_codec():
