@@ -12,19 +12,11 @@ from liquid_ros import saved
 from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
+from liquid_ros.intake import checked, Messages, refuse
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.store import Store
 from liquid_ros.timing import ACCEPTED, Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
-
-# A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
-MIN_QUAT_NORM = 1e-6
-
-# Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
-MAX_ABS_VALUE = 1e12
-
-# A variance beyond these borders is a driver's way to say that it knows none.
-MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
 
 DROP_REASONS = ('duplicate', 'late', 'zero_stamp', 'non_finite', 'zero_quaternion', 'diverged')
 
@@ -47,16 +39,6 @@ class Update(NamedTuple):
     stamps_ns: List[int]
     future: np.ndarray
     estimate: Estimate
-
-
-class Messages(NamedTuple):
-    """What update() was given, checked."""
-
-    keys: Sequence[Hashable]
-    rows: np.ndarray
-    frames: Optional[Sequence[str]]
-    variances: Optional[np.ndarray]
-    received_ns: Optional[Sequence[int]]
 
 
 class StreamBank:
@@ -87,6 +69,19 @@ class StreamBank:
     def last_ns(self, key: Hashable) -> Optional[int]:
         """Return the stamp of the stream's last accepted message, None before the first."""
         return self._last_ns.get(key)
+
+    def peek(self, key: Hashable) -> State:
+        """
+        Return what rts.Window keeps of a stream's state, NumPy arrays (1, ...).
+
+        Errors: InputError where there is no such stream or the smoother has no motion model.
+        """
+        names = getattr(self._untuned, 'linked', ())
+        if key not in self._last_ns or not names:
+            raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
+                             'that has begun, of liquid or kalman')
+        state = self._store.get(self._store.take((key,)))
+        return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""
@@ -160,7 +155,7 @@ class StreamBank:
         is no integer.
         """
         stamps_ns = [index(stamp) for stamp in stamps_ns]  # unsigned ones would wrap around
-        messages = self._checked(keys, stamps_ns, rows, frames, variances, received_ns)
+        messages = checked(self.width, keys, stamps_ns, rows, frames, variances, received_ns)
         count = len(keys)
         answer = Update(np.zeros(count, dtype=bool), [None] * count, [None] * count,
                         stamps_ns, np.zeros(count, dtype=bool), self._blank(count))
@@ -174,26 +169,6 @@ class StreamBank:
             self._wave(messages, range(start, stop), answer)
             start = stop
         return answer
-
-    def _checked(self, keys: Sequence[Hashable], stamps_ns: List[int], rows: np.ndarray,
-                 frames: Optional[Sequence[str]], variances: Optional[np.ndarray],
-                 received_ns: Optional[Sequence[int]]) -> Messages:
-        rows = np.asarray(rows, dtype=np.float64)
-        count, axes = len(keys), tangent_size(self.width)
-        if rows.shape != (count, self.width) or len(stamps_ns) != count:
-            raise InputError(f'got {count} keys, {len(stamps_ns)} stamps and rows of shape '
-                             f'{rows.shape}, expected ({count}, {self.width})')
-        for name, given in (('frames', frames), ('received_ns', received_ns)):
-            if given is not None and len(given) != count:
-                raise InputError(f'got {len(given)} {name} for {count} keys')
-        if variances is not None:
-            stated = np.asarray(variances, dtype=np.float64)
-            if stated.shape != (count, axes):
-                raise InputError(f'got variances of shape {stated.shape}, expected '
-                                 f'({count}, {axes})')
-            usable = (stated > MIN_VARIANCE) & (stated < MAX_VARIANCE)  # NaN compares false
-            variances = np.where(usable, stated, np.nan) if usable.any() else None
-        return Messages(keys, rows, frames, variances, received_ns)
 
     def _blank(self, count: int) -> Estimate:
         axes = tangent_size(self.width)
@@ -277,12 +252,3 @@ class StreamBank:
             self._last_ns[messages.keys[i]] = answer.stamps_ns[i]
             if messages.frames is not None:
                 self._frames[messages.keys[i]] = messages.frames[i]
-
-
-def refuse(row: np.ndarray) -> Optional[str]:
-    """Return why a measured row cannot be used, None where it can."""
-    if not np.all(np.abs(row) < MAX_ABS_VALUE):  # NaN compares false
-        return 'non_finite'
-    if row.shape[0] == 7 and float(row[3:] @ row[3:]) < MIN_QUAT_NORM**2:
-        return 'zero_quaternion'
-    return None

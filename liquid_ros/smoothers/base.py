@@ -9,6 +9,8 @@ from liquid_ros.arrays import Array
 from liquid_ros.smoothers.tuning import Tuning
 
 State = Dict[str, Array]  # every array's first axis is the stream
+LOST = 1e30  # on P: stands for a stream that was found anew
+LEAST_S = 1e-30  # stands for no interval at all where something is divided by it
 
 
 class Estimate(NamedTuple):
@@ -28,6 +30,35 @@ class Estimate(NamedTuple):
     twist: Array
     nis: Array
     weight: Array
+
+
+class Known(NamedTuple):
+    """
+    What a filter of n states an axis knows after messages, as rts.Window goes back with it.
+
+    rows: (B, 3 | 7). motion: (B, A, n - 1) velocity and so on. covariance: (B, A, n, n).
+    lasting: (B, A) the stated variance over the filter's own.
+    """
+
+    rows: Array
+    motion: Array
+    covariance: Array
+    lasting: Array
+
+
+class Link(NamedTuple):
+    """
+    What a filter's states predict for the next ones.
+
+    rows, motion, covariance: the prediction x^-, P^-, as in Known.
+    start, transition: (B, A, n, n) the P that the prediction began with, and F.
+    """
+
+    rows: Array
+    motion: Array
+    covariance: Array
+    start: Array
+    transition: Array
 
 
 class Smoother(Protocol):

@@ -3,18 +3,16 @@
 
 """Constant-velocity Kalman filters with fixed noise levels, with and without a gate."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple, Optional, Tuple
+from typing import ClassVar, NamedTuple, Optional, Tuple
 
-from liquid_ros.arrays import Array, namespace
+from liquid_ros.arrays import Array, namespace, stack
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
-from liquid_ros.smoothers.base import Estimate, State
+from liquid_ros.smoothers.base import Estimate, Known, LEAST_S, Link, LOST, State
 from liquid_ros.smoothers.ema import require_positive, unjudged
 from liquid_ros.smoothers.tuning import chi2_quantile, Tuning
-
-LEAST_S = 1e-30  # no interval at all, and yet nothing to be divided by zero
 
 
 class Prior(NamedTuple):
@@ -55,9 +53,11 @@ class Kalman:
     speed_sigma_rad_s: Array = 1.0
     noise_factor: Array = field(default=1.0, kw_only=True)
 
+    linked: ClassVar[Tuple[str, ...]] = ('rows', 'twist', 'position', 'slope', 'rest')
+
     def __post_init__(self) -> None:
         """Check the settings."""
-        require_positive(**{name: getattr(self, name) for name in self.__dataclass_fields__})
+        require_positive(**{entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message; the estimate is the measurement."""
@@ -86,6 +86,23 @@ class Kalman:
         safe = namespace(dt_s).maximum(dt_s, namespace(dt_s).zeros_like(dt_s) + LEAST_S)
         prior = self._ahead(state, safe)
         return Estimate(prior.rows, prior.position, state['twist'], *unjudged(state['twist']))
+
+    def known(self, state: State) -> Known:
+        """Return what the filter knows after messages."""
+        p, twist = state['position'], state['twist']
+        return Known(state['rows'], twist[..., None], _full(p, state['slope'], state['rest']),
+                     0.0 * p + 1.0)
+
+    def link(self, before: State, after: State, dt_s: Array) -> Link:
+        """Return what states predicted for the following ones."""
+        prior = self._ahead(before, dt_s)
+        one = namespace(dt_s).ones_like(prior.slope)
+        # a slope of nought is a new start, for which nothing before counts
+        lost = namespace(dt_s).where(after['slope'] == 0.0, LOST * one, one)
+        start = _full(before['position'], before['slope'], before['rest'])
+        moves = stack(stack(one, 0.0 * one), stack(one * dt_s, one))  # columns of F
+        return Link(prior.rows, before['twist'][..., None], lost[..., None, None] * _full(
+            prior.position, prior.slope, prior.rest), start, moves)
 
     def tuned(self, tuning: Tuning) -> 'Kalman':
         """Return the filter with another R; it has no gate."""
@@ -192,6 +209,12 @@ def _per_axis(tangent: Array, position: Array, rotation: Array) -> Array:
     if tangent.shape[1] == 3:
         return ones * position
     return xp.concatenate([ones * position, ones * rotation], -1)
+
+
+def _full(position: Array, slope: Array, rest: Array) -> Array:
+    """Return covariances (B, A, 2, 2)."""
+    cross = position * slope
+    return stack(stack(position, cross), stack(cross, cross * slope + rest))
 
 
 def _spread(group: Array, tangent: Array) -> Array:

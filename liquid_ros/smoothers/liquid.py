@@ -12,25 +12,19 @@ Shapes: B streams, A axes in groups of three (position, rotation), M probes, H u
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
-from liquid_ros.manifold import minus, plus
-from liquid_ros.smoothers import motion
-from liquid_ros.smoothers.base import Estimate, State
+from liquid_ros.manifold import minus
+from liquid_ros.smoothers import track
+from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
-from liquid_ros.smoothers.motion import Covariance, Process
+from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way
 from liquid_ros.smoothers.stated import heed, unheard
+from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
-from liquid_ros.smoothers.units import (
-    Clock,
-    guessed_covariance,
-    guessed_process,
-    tick,
-    Unit,
-    UNKNOWN_VARIANCE,
-)
+from liquid_ros.smoothers.units import Clock, tick, Unit, UNKNOWN_VARIANCE
 
 MAX_AXES = 6
 OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
@@ -42,10 +36,7 @@ SLACK = 0.3  # of the way since the last message
 CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e12  # a squared miss beyond so many times P
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
-SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
-LOST = 1e30  # the inflation that stands for a stream that was found anew
-LEAST_S = 1e-30  # no interval at all, and yet nothing to be divided by zero
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
@@ -60,16 +51,6 @@ class LiquidConfig:
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
 
 
-class Prior(NamedTuple):
-    """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
-
-    rows: Array
-    velocity: Array
-    acceleration: Array
-    covariance: Covariance
-    noise: Array
-
-
 class Liquid:
     """
     The default smoother.
@@ -78,12 +59,18 @@ class Liquid:
     (8,), probes (3, M), group (6, 6); all on the namespace and device of the rows.
     """
 
+    linked = track.LINKED
+    known = staticmethod(track.known)
+    link = staticmethod(track.link)
+
     def __init__(self, config: LiquidConfig, weights: Dict[str, Array],
                  tuning: Tuning = Tuning()) -> None:
         """Keep the weights; nothing here changes afterwards."""
         self.config = config
         self.weights = weights
         self.tuning = tuning
+        self._middle = 0.5 * (weights['upper'] + weights['lower'])
+        self._reach = 0.5 * (weights['upper'] - weights['lower'])
         self._noise_factor = tuning.noise_factor
         self._gates = tuning.gates if tuning.gate_probability else None
 
@@ -97,11 +84,11 @@ class Liquid:
         hidden = stack(*[zero] * self.config.hidden)
         groups = zero[:, ::3]
         unknown = zero + UNKNOWN_VARIANCE
+        begun = rows, stack(zero, zero), stack(unknown, zero, zero, zero, zero, zero)
         state = {
-            'rows': rows, 'measured': rows, 'hidden': hidden,
-            'motion': stack(zero, zero),
-            'covariance': stack(unknown, zero, zero, zero, zero, zero),
-            'process': stack(*[zero] * 5, zero + 1.0, zero),
+            **dict(zip(MAIN, begun)), **dict(zip(OUTPUT, begun)),
+            'measured': rows, 'hidden': hidden,
+            'process': stack(*[zero] * 5, zero + 1.0, zero),  # and variance over P, inflation
             'past': stack(zero, zero),
             'clock': zero[:, :2],
             'rejects': stack(zero, zero),
@@ -121,17 +108,15 @@ class Liquid:
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         before = Probes(*(state[n] for n in Probes._fields))
         probes = probe(before, moved, clock.dt_s, clock.mean_dt, w['probes'], group)
-        # the size of second differences; a change of regime shows in the fast one
-        scale = xp.maximum(probes.slow[..., 0], 0.1 * probes.fast[..., 0])
+        scale = track.size(xp, probes.slow, probes.fast)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
-        prior = self._predict(xp, state, clock, unit)
+        prior = ahead(xp, state, MAIN, clock, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
-        trust, stated = self._noise_factor, state['stated']
+        told, stated = 1.0, state['stated']
         if variances is not None:
             told, stated = heed(stated, variances)
-            trust = trust * told
-        expected = prior.noise * trust
+        expected = prior.noise * told
         spread = prior.covariance[0] + expected
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
@@ -140,7 +125,7 @@ class Liquid:
             _features(xp, state, clock, probes, average, seen, prior.covariance[0] / spread,
                       prior.noise / unit.square))
         process, usual = _measures(xp, said, unit)
-        noise = usual * trust
+        noise = usual * told
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
@@ -162,56 +147,42 @@ class Liquid:
         weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio * ratio), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)
         # errors that last are not in P: how large they are is learned from the likelihood
-        slack = xp.exp(said[..., 7])
+        lasting = xp.exp(said[..., 7])
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
         wider = xp.where(spread > SURE * expected, 0.0 * gate, xp.exp(said[..., 6]))
-        p = motion.inflate(xp, prior.covariance, wider, again, innovation,
-                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
-        # the weight divides S, not R: after a gap P is wide, and R would hardly matter
-        total = p[0] + noise
-        gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
-        filtered = plus(prior.rows, gains[0] * innovation)
-        velocity = prior.velocity + gains[1] * innovation
-        p = motion.condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
+        verdict = Verdict(weight, wider, again,
+                          xp.maximum(clock.dt_s, BURST * clock.mean_dt))
+        main = output = follow(xp, prior, innovation, noise, verdict)
+        if self._noise_factor != 1.0:
+            # what the cell sees stays as it was trained: it would take any other R back
+            prior = ahead(xp, state, OUTPUT, clock, unit)
+            output = follow(xp, prior, cast(minus(rows, prior.rows), w['bias_out']),
+                                  noise * self._noise_factor, verdict)
         following = {
-            'rows': filtered, 'measured': rows, 'hidden': hidden,
-            'motion': stack(velocity, prior.acceleration + gains[2] * innovation),
-            'covariance': stack(*p),
-            'process': stack(*process, usual, slack, xp.where(again, 0.0 * wider + LOST, wider)),
+            **dict(zip(MAIN, main)), **dict(zip(OUTPUT, output)),
+            'measured': rows, 'hidden': hidden,
+            'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
             'past': stack(seen, state['past'][..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': rejects,
             'stated': stated,
             **probes._asdict(),
         }
-        return following, Estimate(filtered, p[0] * slack, velocity, 3.0 * surprise[..., ::3],
+        return following, Estimate(output.rows, output.covariance[..., 0] * lasting,
+                                   output.motion[..., 0], 3.0 * surprise[..., ::3],
                                    weight[..., ::3])
 
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
         xp, packed = namespace(dt_s), state['clock']
         dt_s = xp.maximum(cast(dt_s, packed), 0.0 * packed[:, :1] + LEAST_S)
-        unknown = 0.0 * dt_s + UNKNOWN_VARIANCE
-        prior = self._predict(xp, state, Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:],
-                                               dt_s, dt_s), Unit(unknown, 0.0 * dt_s + 1.0))
+        clock = Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:], dt_s, dt_s)
+        unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
+        prior = ahead(xp, state, OUTPUT, clock, unknown)
         groups = 0.0 * prior.velocity[:, ::3]
         return Estimate(prior.rows, prior.covariance[0] * state['process'][..., 5],
                         prior.velocity, groups + 3.0, groups + 1.0)
-
-    def _predict(self, xp: ModuleType, state: State, clock: Clock, unit: Unit) -> Prior:
-        """Return what is expected of the message, by what the cell said last time."""
-        known = state['process']
-        process = guessed_process(xp, known, clock.first, unit)
-        noise = xp.where(clock.first, unit.square, known[..., 4])
-        moves = motion.transition(process, clock.dt_s)
-        p = motion.propagate(guessed_covariance(xp, state['covariance'], clock.first, unit), moves,
-                             process, clock.dt_s)
-        p = motion.consistent(xp, p, noise / SURE**3)
-        velocity, acceleration = state['motion'][..., 0], state['motion'][..., 1]
-        return Prior(plus(state['rows'], moves.pv * velocity + moves.pa * acceleration),
-                     moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
-                     p, noise)
 
     def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
              ) -> Tuple[Array, Array]:
@@ -222,8 +193,7 @@ class Liquid:
                                                     pace[..., None])
         said = xp.concatenate([read, features], -1) @ w['weight_out'].T + w['bias_out']
         # bent into (lower, upper): the gradient never dies
-        middle, reach = 0.5 * (w['upper'] + w['lower']), 0.5 * (w['upper'] - w['lower'])
-        return hidden, middle + reach * xp.tanh((said - middle) / reach)
+        return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
 
     def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, near: Array,
                        age: Array) -> Tuple[Array, Array]:

@@ -4,7 +4,9 @@
 """A stream's own clock and unit of length, and what is guessed in them at the second message."""
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
+
+import numpy as np
 
 from liquid_ros.arrays import Array, clip
 from liquid_ros.smoothers.motion import Covariance, Process
@@ -42,19 +44,18 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
 
 
-def guessed_process(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Process:
-    """Return the process of last time; at the second message a guess at the stream's scale."""
-    square, dt = unit
-    one = xp.ones_like(square)
-    guesses = (0.01 * square / dt**3, 1e-6 * square / dt**5, 1e-3 * one / dt, 0.05 * one / dt)
-    return Process(*(xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses)))
-
-
-def guessed_covariance(xp: ModuleType, packed: Array, first: Array, unit: Unit) -> Covariance:
-    """Return the covariance of last time; at the second message one of an unknown velocity."""
-    square, dt = unit
-    zero = xp.zeros_like(square)
-    guesses = (square, zero, zero, 4.0 * square / dt**2, zero, 0.01 * square / dt**4)
-    p11, p12, p13, p22, p23, p33 = (
-        xp.where(first, guess, packed[..., i]) for i, guess in enumerate(guesses))
-    return p11, p12, p13, p22, p23, p33
+def recall(xp: ModuleType, process: Array, covariance: Array, first: Array, unit: Unit
+           ) -> Tuple[Process, Array, Covariance]:
+    """Return the process, R and P of last time; at the second message guesses in the unit."""
+    known = [process[..., i] for i in range(5)]
+    p = [covariance[..., i] for i in range(6)]
+    if not isinstance(first, np.ndarray) or first.any():  # torch cannot ask without waiting
+        square, dt = unit
+        one, zero = xp.ones_like(square), xp.zeros_like(square)
+        guesses = (0.01 * square / dt**3, 1e-6 * square / dt**5, 1e-3 * one / dt, 0.05 * one / dt,
+                   square)
+        known = [xp.where(first, guess, packed) for guess, packed in zip(guesses, known)]
+        guesses_p = (square, zero, zero, 4.0 * square / dt**2, zero, 0.01 * square / dt**4)
+        p = [xp.where(first, guess, packed) for guess, packed in zip(guesses_p, p)]
+    p11, p12, p13, p22, p23, p33 = p
+    return Process(*known[:4]), known[4], (p11, p12, p13, p22, p23, p33)

@@ -1,0 +1,65 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a stream bank is given: whether it fits together, and what of it cannot be used."""
+
+from typing import Hashable, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from liquid_ros.arrays import tangent_size
+from liquid_ros.errors import InputError
+
+# A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
+MIN_QUAT_NORM = 1e-6
+
+# Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
+MAX_ABS_VALUE = 1e12
+
+# A variance beyond these borders is a driver's way to say that it knows none.
+MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
+
+
+class Messages(NamedTuple):
+    """What StreamBank.update() was given."""
+
+    keys: Sequence[Hashable]
+    rows: np.ndarray
+    frames: Optional[Sequence[str]]
+    variances: Optional[np.ndarray]
+    received_ns: Optional[Sequence[int]]
+
+
+def checked(width: int, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows: np.ndarray,
+            frames: Optional[Sequence[str]], variances: Optional[np.ndarray],
+            received_ns: Optional[Sequence[int]]) -> Messages:
+    """
+    Return the messages, a variance that cannot be one as NaN.
+
+    Errors: InputError where the lengths or the width do not fit.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    count, axes = len(keys), tangent_size(width)
+    if rows.shape != (count, width) or len(stamps_ns) != count:
+        raise InputError(f'got {count} keys, {len(stamps_ns)} stamps and rows of shape '
+                         f'{rows.shape}, expected ({count}, {width})')
+    for name, given in (('frames', frames), ('received_ns', received_ns)):
+        if given is not None and len(given) != count:
+            raise InputError(f'got {len(given)} {name} for {count} keys')
+    if variances is not None:
+        stated = np.asarray(variances, dtype=np.float64)
+        if stated.shape != (count, axes):
+            raise InputError(f'got variances of shape {stated.shape}, expected '
+                             f'({count}, {axes})')
+        usable = (stated > MIN_VARIANCE) & (stated < MAX_VARIANCE)  # NaN compares false
+        variances = np.where(usable, stated, np.nan) if usable.any() else None
+    return Messages(keys, rows, frames, variances, received_ns)
+
+
+def refuse(row: np.ndarray) -> Optional[str]:
+    """Return why a measured row cannot be used, None where it can."""
+    if not np.all(np.abs(row) < MAX_ABS_VALUE):  # NaN compares false
+        return 'non_finite'
+    if row.shape[0] == 7 and float(row[3:] @ row[3:]) < MIN_QUAT_NORM**2:
+        return 'zero_quaternion'
+    return None

@@ -1,0 +1,114 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A Kalman filter an axis on the motion model: where it expects a message, and where it goes."""
+
+from types import ModuleType
+from typing import NamedTuple
+
+from liquid_ros.arrays import Array, namespace, stack
+from liquid_ros.manifold import plus
+from liquid_ros.smoothers import motion
+from liquid_ros.smoothers.base import Known, Link, State
+from liquid_ros.smoothers.motion import Covariance
+from liquid_ros.smoothers.units import Clock, recall, Unit
+
+SURE = 1e3  # P over R beyond this leaves the filter's gain at one
+
+
+class Track(NamedTuple):
+    """A filter's state: rows, velocity and acceleration (B, A, 2), covariance (B, A, 6)."""
+
+    rows: Array
+    motion: Array
+    covariance: Array
+
+
+# Names in a state: the filter that the cell watches, and the one whose estimate is given.
+MAIN = Track('rows', 'motion', 'covariance')
+OUTPUT = Track('output_rows', 'output_motion', 'output_covariance')
+
+
+class Prior(NamedTuple):
+    """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
+
+    rows: Array
+    velocity: Array
+    acceleration: Array
+    covariance: Covariance
+    noise: Array
+
+
+# What link() needs of a state.
+LINKED = OUTPUT + ('process', 'clock', 'slow', 'fast')
+
+
+class Verdict(NamedTuple):
+    """What is thought of a message (B, A): its weight, P's inflation, a new start; a safe dt."""
+
+    weight: Array
+    wider: Array
+    again: Array
+    dt_s: Array
+
+
+def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) -> Prior:
+    """Return what is expected of a message, by what the cell said last time."""
+    rows, moving, packed = (state[name] for name in names)
+    process, noise, p = recall(xp, state['process'], packed, clock.first, unit)
+    moves = motion.transition(process, clock.dt_s)
+    p = motion.consistent(xp, motion.propagate(p, moves, process, clock.dt_s),
+                          noise / SURE**3)
+    velocity, acceleration = moving[..., 0], moving[..., 1]
+    return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
+                 moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
+                 p, noise)
+
+
+def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdict: Verdict
+           ) -> Track:
+    """Return where a message with this variance (B, A) leads the prediction."""
+    weight, wider, again, dt_s = verdict
+    p = motion.inflate(xp, prior.covariance, wider, again, innovation, dt_s)
+    # the weight divides S, not R: after a gap P is wide, and R would hardly matter
+    total = p[0] + noise
+    gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
+    moving = stack(prior.velocity + gains[1] * innovation,
+                   prior.acceleration + gains[2] * innovation)
+    p = motion.condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
+    return Track(plus(prior.rows, gains[0] * innovation), moving, stack(*p))
+
+
+def known(state: State) -> Known:
+    """Return what the filter whose estimate is given knows."""
+    rows, moving, packed = (state[name] for name in OUTPUT)
+    return Known(rows, moving, _full(packed), state['process'][..., 5])
+
+
+def link(before: State, after: State, dt_s: Array) -> Link:
+    """Return what states predicted for the following ones, P inflated as it was."""
+    xp, packed = namespace(dt_s), after['clock']
+    clock = Clock(packed[:, :1], packed[:, :1] < 1.5, packed[:, 1:], dt_s, dt_s)
+    scale = size(xp, after['slow'], after['fast'])
+    unit = Unit(scale * scale, clock.mean_dt)
+    prior = ahead(xp, before, OUTPUT, clock, unit)
+    process, _, start = recall(xp, before['process'], before[OUTPUT.covariance], clock.first,
+                               unit)
+    moves = motion.transition(process, dt_s)
+    one, zero = xp.ones_like(moves.pa), xp.zeros_like(moves.pa)
+    rows = ((one, moves.pv + zero, moves.pa), (zero, moves.vv + zero, moves.va + zero),
+            (zero, zero, moves.aa + zero))
+    wider = 1.0 + after['process'][..., 6]
+    return Link(prior.rows, stack(prior.velocity, prior.acceleration),
+                _full(stack(*prior.covariance)) * wider[..., None, None], _full(stack(*start)),
+                stack(*(stack(*row) for row in zip(*rows))))
+
+
+def size(xp: ModuleType, slow: Array, fast: Array) -> Array:
+    """Return the size of second differences; a change of regime shows in the fast one."""
+    return xp.maximum(slow[..., 0], 0.1 * fast[..., 0])
+
+
+def _full(packed: Array) -> Array:
+    """Return covariances (B, A, 3, 3) of their upper triangles (B, A, 6)."""
+    return packed[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(tuple(packed.shape[:2]) + (3, 3))
