@@ -17,6 +17,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 
 from liquid_ros.params import Params
 from liquid_ros.ros.main import make_executor
@@ -186,6 +187,24 @@ class Graph:
         self.until(answered, f'an answer of {name}')
         self.peer.destroy_client(client)
         return next(future.result() for future in futures if future.done())
+
+    def set_clock(self, now_ns, *nodes):
+        """Publish /clock until it is the nodes' time; they must use simulated time."""
+        if not hasattr(self, '_clock'):
+            self._clock = self.peer.create_publisher(Clock, '/clock', QoSProfile(depth=10))
+        message = Clock(clock=header_at(int(now_ns), '').stamp)
+
+        def taken():
+            self._clock.publish(message)
+            return all(node.get_clock().now().nanoseconds == now_ns for node in nodes)
+
+        self.until(taken, f'/clock at {now_ns}')
+
+    def pause(self, seconds):
+        """Run callbacks for a while, to see that nothing comes."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            self.executor.spin_once(timeout_sec=0.01)
 
     def send(self, publisher, kind, stamps_ns, rows, frame='map'):
         """Publish rows as messages."""

@@ -12,8 +12,9 @@ import pytest
 from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
 
 from liquid_ros.checkpoint import build
-from liquid_ros.ros.geometry import body_twist, pose_covariance
+from liquid_ros.ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import CODECS, header_at
+from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank
 
 POSES = ('pose_with_covariance', 'odometry')
@@ -184,7 +185,8 @@ def test_a_growing_path_is_one_stream(graph):
     ends = list(range(3, 61, 3))
     for _ in range(2):  # the second time is a bag that loops
         for end in ends:
-            publisher.publish(Path(header=poses[end - 1].header, poses=poses[max(0, end - 30):end]))
+            last = poses[max(0, end - 30):end]
+            publisher.publish(Path(header=last[-1].header, poses=last))
     publisher.publish(Path(header=poses[-1].header, poses=poses[-5:]))
     publisher.publish(Path(header=poses[-2].header, poses=poses[-5:-1]))
     tally, received = settle(graph, node, 42)
@@ -273,3 +275,53 @@ def test_frame_id_chooses_among_frames_and_names_the_nameless(graph):
     assert tally.dropped == {'frame': 10} and not tally.resets
     assert {m.header.frame_id for m in received} == {'camera'}
     assert all(isinstance(m, PoseStamped) for m in received)
+
+
+@pytest.mark.parametrize('kind', ['pose', 'point', 'path'])
+def test_a_path_in_hindsight_is_the_window_s(graph, kind):
+    """The newest pose is the filter's; older ones are those of a smoothed window."""
+    node = graph.smoother(input_type=kind, path_smoothed=True, path_length=30, path_rate_hz=50.0,
+                          **lossless('/pose'))
+    paths = graph.listen(Path, '/pose/path')
+    publisher, _ = graph.connect(node, kind)
+    graph.until(lambda: node.count_subscribers('/pose/path'), 'the path to be matched')
+    stamps, rows = walk(kind, 50)
+    graph.send(publisher, kind, stamps, rows)
+    settle(graph, node, 50)
+    graph.until(lambda: paths and rows_of('pose', paths[-1].poses)[0][-1:] == stamps[-1:],
+                'the last path')
+    smoother, width = build(SMOOTHER), CODECS[kind].width
+    bank, window = StreamBank(smoother, width), Window(smoother, 30)
+    for stamp_ns, row in zip(stamps, rows):
+        bank.update((0,), (stamp_ns,), row[None])
+        window.add(stamp_ns, bank.peek(0))
+    got_stamps, got = rows_of('pose', paths[-1].poses)
+    assert got_stamps == stamps[-30:]
+    assert np.array_equal(got[:, :width], window.smooth().rows)
+
+
+def test_a_path_in_hindsight_needs_a_motion_model(graph, capfd):
+    """One line, and nothing is left over."""
+    node = graph.smoother(active=False, smoother='ema', path_smoothed=True)
+    assert not node.bring_up()
+    assert "path_smoothed: got smoother 'ema'" in capfd.readouterr().err
+    assert node.count_publishers('/pose/smoothed') == 0
+
+
+def test_the_twist_s_variance_is_the_filter_s(graph):
+    """Wide before a second message, then that of the velocity, turned into the body."""
+    node = graph.smoother(publish_odometry=True, **lossless('/pose'))
+    told = graph.listen(Odometry, '/pose/odometry')
+    publisher, _ = graph.connect(node, 'pose')
+    graph.until(lambda: node.count_subscribers('/pose/odometry'), 'odometry to be matched')
+    stamps, rows = walk('pose', 20)
+    graph.send(publisher, 'pose', stamps, rows)
+    graph.until(lambda: len(told) == 20, 'odometry')
+    smoother = build(SMOOTHER)
+    bank = StreamBank(smoother, 7)
+    for i, (stamp_ns, row, message) in enumerate(zip(stamps, rows, told)):
+        rows_now = bank.update((0,), (stamp_ns,), row[None]).estimate.rows
+        variance = smoother.known(bank.peek(0)).covariance[:, :, 1, 1]
+        want = twist_covariance(variance if i else np.full((1, 6), np.nan), rows_now[:, 3:])
+        assert np.array_equal(message.twist.covariance, want[0])
+        assert (message.twist.covariance.max() < 1e5) == (i > 0)

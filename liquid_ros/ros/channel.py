@@ -43,7 +43,7 @@ class Channel:
         self._timers: List[Any] = []
         self._heard = self._reported = monotonic()
         self._warn = Warner(node)
-        self.outputs = Outputs(node, params, name, self._codec, QUEUE_DEPTH, self._warn)
+        self.outputs = Outputs(node, params, name, smoother, QUEUE_DEPTH, self._warn)
         self._qos = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         try:
             self._subscription = node.create_subscription(
@@ -56,7 +56,7 @@ class Channel:
         self.topic: str = self._subscription.topic_name
         self.outputs.input_topic = self.topic
         bank = StreamBank(smoother, self._codec.width, backend=backend)
-        self.flow = Flow(params, self._codec, bank, self.outputs, self._warn)
+        self.flow = Flow(params, self._codec, smoother, bank, self.outputs, self._warn)
         self.tally = self.flow.tally
         self._clock = node.get_clock()
 
@@ -144,7 +144,8 @@ class Channel:
         silent_s = now - self._heard
         if not self._active or silent_s <= self.params.no_data_s:
             self._told_silent = False
-            return ''
+            stale = self._active and self.flow.held_too_long(self.now_ns())
+            return 'no message within hold_timeout_s: nothing is predicted' if stale else ''
         text = (f'no data on {self.topic} for {silent_s:.0f} s: '
                 + why_silent(self._node, self.topic, self.params.input_type, self._qos))
         if not self._told_silent:

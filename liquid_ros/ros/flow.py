@@ -4,31 +4,23 @@
 """From a message to what goes out: the streams of one input, their bank, the modes."""
 
 from time import perf_counter
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from liquid_ros.params import Params
 from liquid_ros.reorder import Reorder
 from liquid_ros.ros.diagnostics import Tally
-from liquid_ros.ros.messages import Batch, Codec, Key, Smooth
-from liquid_ros.ros.outputs import Outputs
-from liquid_ros.ros.trail import Track
+from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, Smooth
+from liquid_ros.ros.outputs import debug_numbers, Outputs
+from liquid_ros.ros.trail import Track, twist_variance
 from liquid_ros.ros.watch import HINTS, Warner
-from liquid_ros.smoothers.base import Estimate
+from liquid_ros.smoothers.base import Estimate, Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank, Update
 from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
 
 MOST_HELD = 1000  # messages of a stream in its reorder buffer
-
-class Arrived(NamedTuple):
-    """A message, its rows and when it came."""
-
-    message: Any
-    batch: Batch
-    now_ns: int
-
 
 class Latest(NamedTuple):
     """The newest message of some streams, from which an output at a fixed rate is made."""
@@ -41,9 +33,10 @@ class Latest(NamedTuple):
 class Flow:
     """Takes an input's messages through its bank to its outputs, and counts."""
 
-    def __init__(self, params: Params, codec: Codec, bank: StreamBank, outputs: Outputs,
-                 warn: Warner) -> None:
-        """Start with no streams; warn takes a thing and a function that makes the text."""
+    def __init__(self, params: Params, codec: Codec, smoother: Smoother, bank: StreamBank,
+                 outputs: Outputs, warn: Warner) -> None:
+        """Start with no streams; smoother: the bank's."""
+        self._smoother = smoother
         self.enabled = True
         self.bank = bank
         self.tally = Tally()
@@ -68,6 +61,7 @@ class Flow:
             buffer.policy = self.bank.policy
         self.bank.tune(Tuning(params.smoothing, params.gate_probability))
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
+        self._hold_ns = round(params.hold_timeout_s * NS_PER_S)
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
 
     def reset(self, reason: str) -> None:
@@ -149,7 +143,7 @@ class Flow:
             self._drop(str(update.reasons[0]))
             return
         self.tally.steps_s.add(took_s)
-        self._outputs.send_debug(lambda: _numbers(
+        self._outputs.send_debug(lambda: debug_numbers(
             update, dts_s, (now_ns - max(update.stamps_ns)) / NS_PER_S, took_s))
         if self._send(message, batch, update, now_ns):
             self.tally.accepted += 1
@@ -163,13 +157,12 @@ class Flow:
         wanted = self.params.frame_id
         if wanted and any(frame != wanted for frame in batch.frames):
             return 'frame'
-        streams = self.tally.streams
+        streams, most = self.tally.streams, self.params.max_streams
         if self._codec.many and batch.keys[-1] not in streams:
-            new = [key for key in batch.keys if key not in streams]
-            if len(streams) + len(new) > self.params.max_streams:
+            new = sum(key not in streams for key in batch.keys)
+            if len(streams) + new > most:
                 self._evict(batch.stamps_ns[0], set(batch.keys))
-            if len(streams) + len(new) > self.params.max_streams:
-                return 'max_streams'
+            return 'max_streams' if len(streams) + new > most else None
         return None
 
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
@@ -180,12 +173,13 @@ class Flow:
                 del self.tally.streams[key]
                 self.bank.reset((key,))
                 self._latest.pop(key, None)
-                self._held.pop(key, None)
+                self.tally.dropped['reset'] += len(self._held.pop(key, ()))
                 self._outputs.drop(key)
 
     def _count(self, batch: Batch, update: Update) -> float:
         """Count each pose, follow resets, extend paths; return dt in s, NaN where none is."""
         dt_s = np.nan
+        newest = max(np.flatnonzero(update.accepted), default=-1)
         for i, key in enumerate(batch.keys):
             stream, arrival = self.tally.stream(key), update.arrivals[i]
             reason = update.reasons[i]
@@ -200,7 +194,10 @@ class Flow:
             stream.accept(stamp_ns, arrival, update.estimate.nis[i])
             trail = self._outputs.trail(key)
             if trail is not None:
-                trail.add(stamp_ns, frame_id, update.estimate.rows[i])
+                if not self.params.path_smoothed:
+                    trail.add(stamp_ns, frame_id, update.estimate.rows[i])
+                elif i == newest or not self._path_input:  # of a path, what the bank knows now
+                    trail.add(stamp_ns, frame_id, self.bank.peek(key))
         if update.future.any():
             self.tally.future += 1
             self._tell('future', f'{self.tally.future} messages')
@@ -227,6 +224,21 @@ class Flow:
 
     # Outputs.
 
+    def _smooth(self, keys: Sequence[Key], estimate: Estimate) -> Smooth:
+        """Return an estimate with the variance of its twist, where that is wanted and known."""
+        spread = np.full_like(estimate.twist, np.nan)
+        if self.params.publish_odometry:
+            twist_variance(self._smoother, self.bank, keys, spread)
+        return Smooth(estimate.rows, estimate.variance, estimate.twist, spread)
+
+    def _passed(self, batch: Batch, update: Update) -> Smooth:
+        """Return the usable messages as they came; what they do not say is the estimate's."""
+        smooth = self._smooth(batch.keys, update.estimate)
+        own = batch.variances if batch.variances is not None else smooth.variance
+        return smooth._replace(
+            rows=np.where(update.accepted[:, None], batch.rows, np.nan),
+            variance=np.where(np.isfinite(own), own, smooth.variance))
+
     def _send(self, message: Any, batch: Batch, update: Update, now_ns: int) -> bool:
         """Publish what an accepted message leads to; return False where it is withheld."""
         i = int(np.flatnonzero(update.accepted)[-1])
@@ -234,20 +246,22 @@ class Flow:
         run = None if self._array_input else batch.keys[i]
         if self._at_rate and self.enabled:
             self._latest[run] = Latest(message, batch.keys, frame_id)
-            if now_ns and now_ns - stamp_ns > self.params.hold_timeout_s * NS_PER_S:
+            if now_ns and now_ns - stamp_ns > self._hold_ns:
                 self._tell('stale', f'it is {(now_ns - stamp_ns) / NS_PER_S:.1f} s old')
             return True
         if not self.enabled:
-            smooth = _passed(batch, update)
+            smooth = self._passed(batch, update)
         elif self._ahead_ns:
             stamp_ns += self._ahead_ns
-            smooth = _smooth(self.bank.predict(batch.keys, [stamp_ns] * len(batch.keys)))
+            expected = self.bank.predict(batch.keys, [stamp_ns] * len(batch.keys))
+            smooth = self._smooth(batch.keys, expected)
         else:
-            smooth = _smooth(update.estimate)
+            smooth = self._smooth(batch.keys, update.estimate)
             if self._array_input and not update.accepted.all():
                 expected = self.bank.predict(batch.keys, update.stamps_ns)
                 smooth = Smooth(*(np.where(update.accepted[:, None], ours, other)
-                                  for ours, other in zip(smooth, _smooth(expected))))
+                                  for ours, other in zip(smooth, self._smooth(
+                                      batch.keys, expected))))
         bodies = smooth
         if self._path_input:
             self._track.take(batch.stamps_ns, smooth.rows)
@@ -257,41 +271,25 @@ class Flow:
         self.tally.published += sent
         return sent
 
+    def held_too_long(self, now_ns: int) -> bool:
+        """Return True where outputs at a fixed rate have ended: all streams are too old."""
+        return self._at_rate and self.enabled and not any(
+            stream.last_ns is not None and now_ns - stream.last_ns <= self._hold_ns
+            for stream in self.tally.streams.values())
+
     def tick(self, now_ns: int) -> None:
         """Publish predictions to the present of all streams heard of lately."""
         if not self.enabled or not now_ns:
             return
-        hold_ns = round(self.params.hold_timeout_s * NS_PER_S)
         for run, (message, keys, frame_id) in self._latest.items():
             lasts = [self.bank.last_ns(key) for key in keys]
-            alive = [last for last in lasts if last is not None and now_ns - last <= hold_ns]
+            alive = [last for last in lasts if last is not None and now_ns - last <= self._hold_ns]
             if not alive:
                 continue
             stamp_ns = max(now_ns, *alive) + self._ahead_ns
-            stamps = [stamp_ns if last is not None and now_ns - last <= hold_ns else 0
+            stamps = [stamp_ns if last is not None and now_ns - last <= self._hold_ns else 0
                       for last in lasts]  # before its last message: nothing is predicted
-            smooth = _smooth(self.bank.predict(keys, stamps))
+            smooth = self._smooth(keys, self.bank.predict(keys, stamps))
             self.tally.published += self._outputs.send(
                 message, stamp_ns, frame_id, smooth, run, keys, smooth)
 
-
-def _smooth(estimate: Estimate) -> Smooth:
-    return Smooth(estimate.rows, estimate.variance, estimate.twist, np.full_like(
-        estimate.twist, np.nan))
-
-
-def _passed(batch: Batch, update: Update) -> Smooth:
-    """Return the accepted messages as they came; what they do not say is the estimate's."""
-    estimate = _smooth(update.estimate)
-    own = batch.variances if batch.variances is not None else estimate.variance
-    return estimate._replace(
-        rows=np.where(update.accepted[:, None], batch.rows, np.nan),
-        variance=np.where(np.isfinite(own), own, estimate.variance))
-
-
-def _numbers(update: Update, dt_s: float, age_s: float, took_s: float) -> Tuple[float, ...]:
-    """Return what outputs.DEBUG names."""
-    _, variance, _, nis, weight = (part[update.accepted] for part in update.estimate)
-    rotation = variance[:, 3:].mean() if variance.shape[1] > 3 else np.nan
-    return (nis.mean(), weight.mean(), np.sqrt(variance[:, :3].mean()), np.sqrt(rotation),
-            dt_s, age_s, 1e3 * took_s)

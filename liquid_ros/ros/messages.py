@@ -46,6 +46,14 @@ class Batch(NamedTuple):
     variances: Optional[np.ndarray] = None
 
 
+class Arrived(NamedTuple):
+    """A message, its rows and when it came by the node's clock, 0 where that stands still."""
+
+    message: Any
+    batch: Batch
+    now_ns: int
+
+
 class Smooth(NamedTuple):
     """
     What goes into an output, in the units and axes of smoothers.base.Estimate.

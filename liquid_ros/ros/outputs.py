@@ -16,7 +16,7 @@ from liquid_ros.errors import ParameterError
 from liquid_ros.params import Params
 from liquid_ros.ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import (
-    Codec,
+    CODECS,
     header_at,
     Key,
     odometry,
@@ -24,8 +24,11 @@ from liquid_ros.ros.messages import (
     Smooth,
     transform,
 )
-from liquid_ros.ros.trail import Trail
+from liquid_ros.ros.trail import Hindsight, Trail
 from liquid_ros.ros.watch import publisher_events, Warner
+from liquid_ros.smoothers import Smoother
+from liquid_ros.smoothers.rts import has_hindsight
+from liquid_ros.streams import Update
 
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
@@ -34,16 +37,21 @@ DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step
 class Outputs:
     """The publishers of an input, and what stamps they have published."""
 
-    def __init__(self, node: Any, params: Params, name: str, codec: Codec, depth: int,
+    def __init__(self, node: Any, params: Params, name: str, smoother: Smoother, depth: int,
                  warn: Warner) -> None:
         """
         Create the publishers.
 
         name: of the input, '' for the only one. depth: of the output's queue.
-        Errors: ParameterError where tf2_msgs is wanted and missing; what rclpy raises for a
-        topic name or a QoS override it cannot use.
+        Errors: ParameterError where tf2_msgs is wanted and missing, or a path in hindsight of a
+        smoother that has none; what rclpy raises for a topic name or a QoS override it cannot
+        use.
         """
-        self._node, self._params, self._codec, self._warn = node, params, codec, warn
+        if params.path_smoothed and not has_hindsight(smoother):
+            raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
+                                 'motion model; expected liquid or kalman')
+        self._codec = codec = CODECS[params.input_type]
+        self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
         self._newest_ns: Dict[Optional[Key], int] = {}
         self._trails: Dict[Key, Trail] = {}
@@ -122,14 +130,17 @@ class Outputs:
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Smooth,
              run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
         """
-        Publish an output; return False where its stamp is not newer than the run's last one.
+        Publish an output; return False where it must not go out.
 
+        That is where its stamp is not newer than the run's last one, or nothing is known.
         template: the input message. run: whose stamps must rise; None: those of all streams.
         bodies: of each of the keys, for odometry and TF.
         """
         newest_ns = self._newest_ns.get(run)
         if newest_ns is not None and stamp_ns <= newest_ns:
             return False
+        if run is not None and not np.isfinite(bodies.rows[0]).all():
+            return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         header = header_at(stamp_ns, frame_id)
         self.main.publish(self._codec.write(template, header, smooth))
@@ -173,7 +184,9 @@ class Outputs:
         self._changed.add(key)
         found = self._trails.get(key)
         if found is None:
-            found = self._trails[key] = Trail(self._params.path_length)
+            found = self._trails[key] = (
+                Hindsight(self._params.path_length, self._smoother)
+                if self._params.path_smoothed else Trail(self._params.path_length))
         return found
 
     def send_paths(self) -> None:
@@ -206,6 +219,15 @@ class Outputs:
             for publisher, number in zip(self._debug, numbers()):
                 if np.isfinite(number):
                     publisher.publish(Float64(data=float(number)))
+
+
+def debug_numbers(update: Update, dt_s: float, age_s: float, took_s: float
+                  ) -> Tuple[float, ...]:
+    """Return what DEBUG names, of the accepted poses."""
+    _, variance, _, nis, weight = (part[update.accepted] for part in update.estimate)
+    rotation = variance[:, 3:].mean() if variance.shape[1] > 3 else np.nan
+    return (nis.mean(), weight.mean(), np.sqrt(variance[:, :3].mean()), np.sqrt(rotation),
+            dt_s, age_s, 1e3 * took_s)
 
 
 def tf_message() -> type:

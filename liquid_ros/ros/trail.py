@@ -4,12 +4,15 @@
 """Poses of a stream one after the other: as a nav_msgs/Path that goes out or that came in."""
 
 from collections import deque
-from typing import Deque, Dict, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, Optional, Sequence, Tuple
 
 from nav_msgs.msg import Path
 import numpy as np
 
-from liquid_ros.ros.messages import Batch, header_at, ONE, pose_stamped, stamp_ns
+from liquid_ros.ros.messages import Batch, header_at, Key, ONE, pose_stamped, stamp_ns
+from liquid_ros.smoothers import Smoother
+from liquid_ros.smoothers.rts import has_hindsight, Window
+from liquid_ros.streams import StreamBank
 
 
 class Trail:
@@ -24,7 +27,7 @@ class Trail:
         if self._poses.maxlen != length:
             self._poses = deque(self._poses, maxlen=length)
 
-    def add(self, stamp_ns: int, frame_id: str, row: np.ndarray) -> None:
+    def add(self, stamp_ns: int, frame_id: str, row: Any) -> None:
         """Add a pose (3 | 7,)."""
         self._poses.append((stamp_ns, frame_id, row))
 
@@ -33,6 +36,37 @@ class Trail:
         poses = [pose_stamped(row, header_at(stamp_ns, frame_id))
                  for stamp_ns, frame_id, row in self._poses]
         return Path(header=poses[-1].header, poses=poses) if poses else Path()
+
+
+class Hindsight(Trail):
+    """A bounded path whose older poses know what came after them."""
+
+    def __init__(self, length: int, smoother: Smoother) -> None:
+        """Start empty; the smoother must have a motion model."""
+        super().__init__(length)
+        self._smoother = smoother
+        self._window = Window(smoother, length)
+        self._frame_id = ''
+
+    def resize(self, length: int) -> None:
+        """Start again with so many poses."""
+        if self._poses.maxlen != length:
+            super().resize(length)
+            self._window = Window(self._smoother, length)
+
+    def add(self, stamp_ns: int, frame_id: str, row: Any) -> None:
+        """Add a stream's state, as StreamBank.peek gives it."""
+        self._frame_id = frame_id
+        self._window.add(stamp_ns, row)
+
+    def message(self) -> Path:
+        """Return the path in hindsight, under the newest pose's header."""
+        self._poses.clear()
+        if len(self._window):
+            found = self._window.smooth()
+            self._poses.extend((stamp, self._frame_id, row)
+                               for stamp, row in zip(found.stamps_ns, found.rows))
+        return super().message()
 
 
 class Track:
@@ -70,3 +104,13 @@ class Track:
         nothing = np.full(7, np.nan)
         self._rows = {stamp: self._rows.get(stamp, nothing) for stamp in stamps}
         return np.array([self._rows[stamp] for stamp in stamps])
+
+
+def twist_variance(smoother: Any, bank: StreamBank, keys: Sequence[Key], out: np.ndarray) -> None:
+    """Fill in the variance of each stream's twist (N, A) after its newest message, if known."""
+    if not has_hindsight(smoother):
+        return
+    for i, key in enumerate(keys):
+        if bank.last_ns(key) is not None:
+            found = smoother.known(bank.peek(key)).covariance[0, :, 1, 1]
+            out[i] = np.where(found > 0.0, found, np.nan)  # 0 before a second message
