@@ -7,10 +7,8 @@ from time import monotonic
 from typing import Any, List
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from liquid_ros.backend import Backend
 from liquid_ros.params import Params
@@ -18,7 +16,8 @@ from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.outputs import Outputs
-from liquid_ros.ros.watch import subscription_events, Warner, why_silent
+from liquid_ros.ros.timers import Due, Timers
+from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -29,8 +28,8 @@ QUEUE_DEPTH = 100
 class Channel:
     """Smooths one topic while it is active; made in configure, destroyed in cleanup."""
 
-    def __init__(self, node: LifecycleNode, name: str, params: Params, smoother: Smoother,
-                 backend: Backend) -> None:
+    def __init__(self, node: LifecycleNode, timers: Timers, name: str, params: Params,
+                 smoother: Smoother, backend: Backend) -> None:
         """
         Create the topics; nothing flows until activate().
 
@@ -40,7 +39,8 @@ class Channel:
         self._node, self.name, self._device = node, name, backend.label
         self._codec = CODECS[params.input_type]
         self._active = self._told_silent = False
-        self._timers: List[Any] = []
+        self._timers = timers
+        self._due: List[Due] = []
         self._heard = self._reported = monotonic()
         self._warn = Warner(node)
         self.outputs = Outputs(node, params, name, smoother, QUEUE_DEPTH, self._warn)
@@ -48,7 +48,7 @@ class Channel:
         try:
             self._subscription = node.create_subscription(
                 self._codec.message, params.input_topic, self._on_message, self._qos,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=overridable(),
                 event_callbacks=subscription_events(self._warn, lambda: self.topic))
         except Exception:
             self.outputs.destroy()
@@ -100,20 +100,18 @@ class Channel:
 
     def _start_timers(self) -> None:
         self._stop_timers()
-        self._timers = [self._node.create_timer(
-            1.0 / self.params.path_rate_hz, self.outputs.send_paths)]
-        if self.params.publish_rate_hz > 0.0:
-            self._timers.append(self._node.create_timer(
-                1.0 / self.params.publish_rate_hz, lambda: self.flow.tick(self.now_ns())))
-        if self.params.reorder_s > 0.0:
-            self._timers.append(self._node.create_timer(
-                self.params.reorder_s, self._flush_if_silent,
-                clock=Clock(clock_type=ClockType.STEADY_TIME)))
+        rate_hz, held_s = self.params.publish_rate_hz, self.params.reorder_s
+        self._due = [self._timers.every(1.0 / self.params.path_rate_hz, self.outputs.send_paths)]
+        if rate_hz > 0.0:
+            self._due.append(self._timers.every(
+                1.0 / rate_hz, lambda: self.flow.tick(self.now_ns())))
+        if held_s > 0.0:
+            self._due.append(self._timers.every(held_s, self._flush_if_silent, steady=True))
 
     def _stop_timers(self) -> None:
-        for timer in self._timers:
-            self._node.destroy_timer(timer)
-        self._timers = []
+        for due in self._due:
+            self._timers.stop(due)
+        self._due = []
 
     def now_ns(self) -> int:
         """Return the node's time; 0 before the first /clock of a simulation."""
@@ -139,6 +137,13 @@ class Channel:
         return statuses(self.tally, Report(name, self._device, self._active, elapsed_s,
                                            self.now_ns(), self._trouble(now)), self._codec.many)
 
+    def _wanted_qos(self) -> QoSProfile:
+        """Return what DDS has of the subscription: overrides may have changed what was asked."""
+        name, namespace = self._node.get_name(), self._node.get_namespace()
+        own = [info.qos_profile for info in self._node.get_subscriptions_info_by_topic(self.topic)
+               if (info.node_name, info.node_namespace) == (name, namespace)]
+        return own[0] if own else self._qos
+
     def _trouble(self, now: float) -> str:
         """Return why there is nothing to tell, and warn of it; empty where there is."""
         silent_s = now - self._heard
@@ -147,7 +152,7 @@ class Channel:
             stale = self._active and self.flow.held_too_long(self.now_ns())
             return 'no message within hold_timeout_s: nothing is predicted' if stale else ''
         text = (f'no data on {self.topic} for {silent_s:.0f} s: '
-                + why_silent(self._node, self.topic, self.params.input_type, self._qos))
+                + why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos()))
         if not self._told_silent:
             self._told_silent = True
             self._node.get_logger().warning(text)

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Tuple
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
+from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -25,6 +25,7 @@ from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
 from liquid_ros.ros.messages import CODECS
+from liquid_ros.ros.timers import Due, Timers
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -51,7 +52,8 @@ class SmootherNode(LifecycleNode):
         self.channels: List[Channel] = []
         self.enabled = True
         self._diagnostics: Any = None
-        self._own_timers: List[Any] = []
+        self._shared_timers = Timers(self)
+        self._report_timers: List[Due] = []
         self._reported = monotonic()
         for service, name, callback in (
                 (Trigger, 'reset', self._on_reset), (SetBool, 'set_enabled', self._on_enable),
@@ -107,9 +109,9 @@ class SmootherNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # /clock may stand still, and then most of all one wants to know why nothing comes
-        self._own_timers = [self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),
-                            self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_if_overdue,
-                                              clock=Clock(clock_type=ClockType.STEADY_TIME))]
+        self._report_timers = [
+            self._shared_timers.every(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),
+            self._shared_timers.every(DIAGNOSTICS_PERIOD_S, self._publish_if_overdue, steady=True)]
         for sentence in parameters.misspelt(self, parameters.QOS_PREFIX):
             self.get_logger().warning(sentence)
         for channel in self.channels:
@@ -122,7 +124,7 @@ class SmootherNode(LifecycleNode):
         for name in self.inputs or ('',):
             params = of_input(self._values, name)
             warm_up(smoother, CODECS[params.input_type].width, backend)
-            channel = Channel(self, name, params, smoother, backend)
+            channel = Channel(self, self._shared_timers, name, params, smoother, backend)
             self.channels.append(channel)
             channel.flow.enabled = self.enabled
             topics += [channel.topic, *channel.outputs.topics]
@@ -175,15 +177,18 @@ class SmootherNode(LifecycleNode):
         return backend
 
     def _release(self) -> None:
-        for timer in self._own_timers:
-            self.destroy_timer(timer)
-        self._own_timers = []
+        for due in self._report_timers:
+            self._shared_timers.stop(due)
+        self._report_timers = []
         for channel in self.channels:
             channel.destroy()
         self.channels.clear()
         if self._diagnostics is not None:
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None
+        # rclpy keeps a dead reference to whatever there ever was
+        entities = self.default_callback_group.entities
+        entities.difference_update([entity for entity in entities if entity() is None])
 
     # Clock, timers and services.
 

@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Float64, Header
 
 from liquid_ros.errors import ParameterError
@@ -25,7 +24,7 @@ from liquid_ros.ros.messages import (
     transform,
 )
 from liquid_ros.ros.trail import Hindsight, Trail
-from liquid_ros.ros.watch import publisher_events, Warner
+from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight
 from liquid_ros.streams import Update
@@ -81,7 +80,7 @@ class Outputs:
         made: List[Any] = []
         made.append(self._node.create_lifecycle_publisher(
             message, topic, QoSProfile(depth=depth),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=overridable(),
             event_callbacks=publisher_events(self._warn, lambda: made[0].topic_name)))
         self._every += made
         return made[0]

@@ -6,7 +6,14 @@
 from time import monotonic
 from typing import Any, Callable, Dict
 
-from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+from rclpy.qos import (
+    qos_check_compatible,
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -42,6 +49,13 @@ HINTS = {
     'stale': "the stamp is older than hold_timeout_s on the node's clock, so nothing is "
              'predicted; are the clocks in step, is use_sim_time missing?',
 }
+
+
+def overridable() -> QoSOverridingOptions:
+    """Return which policies a user may override: the usual ones, and durability."""
+    return QoSOverridingOptions(policy_kinds=(
+        QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY,
+        QoSPolicyKind.DURABILITY))
 
 
 class Warner:
@@ -99,11 +113,11 @@ def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile) -> str:
         kinds = [name for name in CODECS if type_name(name) == theirs]
         advice = f'set input_type to {kinds[0]}' if kinds else 'no input_type takes that'
         return f'it carries {theirs} and not {mine}; {advice}'
-    for source in fitting:
-        verdict, reason = qos_check_compatible(source.qos_profile, wanted)
-        if verdict != QoSCompatibility.ERROR:
-            return 'its publisher sends nothing'
-    policy = next((name for name in FIXES if name in reason.upper()), 'QoS')
+    if any(qos_check_compatible(source.qos_profile, wanted)[0] != QoSCompatibility.ERROR
+           for source in fitting):
+        return 'its publisher sends nothing'
+    offered = fitting[0].qos_profile.reliability == ReliabilityPolicy.RELIABLE
+    policy = 'DURABILITY' if offered else 'RELIABILITY'
     return f'no publisher offers the QoS asked for; {_override(policy, topic, "subscription")}'
 
 
