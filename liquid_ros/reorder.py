@@ -48,14 +48,14 @@ class Reorder:
         out = self.flush() if arrival is Arrival.JUMP else []
         if arrival is Arrival.JUMP:
             self._left_ns = None
-        if arrival in ACCEPTED:
-            self._newest_ns = stamp_ns
+        newest_ns = self._newest_ns
+        if newest_ns is None or arrival in ACCEPTED:
+            self._newest_ns = newest_ns = stamp_ns
         if self._left_ns is not None and stamp_ns <= self._left_ns:
             return [message]
         self._count += 1  # the earlier of two with one stamp comes first; messages have no order
         insort(self._held, (stamp_ns, self._count, message))
-        due_ns = (self._newest_ns or 0) - self._wait_ns
-        due = sum(held_ns <= due_ns for held_ns, _, _ in self._held)
+        due = sum(held_ns <= newest_ns - self._wait_ns for held_ns, _, _ in self._held)
         return out + self._let_out(max(due, len(self._held) - self._most))
 
     def flush(self) -> List[Any]:

@@ -32,7 +32,7 @@ def load(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise CheckpointError(f'cannot read weights {path!r}: {error.strerror}') from error
+        raise CheckpointError(f'cannot read {path!r}: {error.strerror}') from error
     size = int.from_bytes(data[:8], 'little')
     if len(data) < 8 or not 2 <= size <= min(MAX_HEADER, len(data) - 8):
         raise CheckpointError(f'{path!r} is no .safetensors file (its header is cut or too long)')
@@ -56,7 +56,8 @@ def save(path: str, arrays: Dict[str, np.ndarray], meta: Dict[str, str]) -> None
     """
     Write arrays and metadata, all or nothing (a temporary file, then a rename).
 
-    Errors: CheckpointError where the file cannot be written.
+    Errors: CheckpointError where the file cannot be written, and then there is none, or the
+    one before.
     """
     codes = {np.dtype(code): name for name, code in DTYPES.items()}
     header: Dict[str, object] = {'__metadata__': meta}
@@ -67,13 +68,20 @@ def save(path: str, arrays: Dict[str, np.ndarray], meta: Dict[str, str]) -> None
         at += array.nbytes
     text = json.dumps(header, sort_keys=True).encode('utf-8')
     text += b' ' * (-len(text) % 8)
+    if len(text) > MAX_HEADER:
+        raise CheckpointError(f'cannot write {path!r}: got {len(text)} bytes of names, '
+                              f'expected at most {MAX_HEADER}')
     target = Path(path)
+    fresh = ''
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+            fresh = file.name
             file.write(len(text).to_bytes(8, 'little') + text)
             for array in arrays.values():
                 file.write(np.ascontiguousarray(array).tobytes())
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
+        os.chmod(fresh, 0o644)
+        os.replace(fresh, target)
     except OSError as error:
-        raise CheckpointError(f'cannot write weights {path!r}: {error.strerror}') from error
+        if fresh:
+            os.unlink(fresh)
+        raise CheckpointError(f'cannot write {path!r}: {error.strerror}') from error

@@ -122,10 +122,14 @@ class StreamBank:
 
         keys: N stream names. stamps_ns: N integer nanoseconds. A row is NaN where there is no
         such stream, where the stamp is before its last message, or so late that the numbers end.
+        Errors: InputError where the lengths do not fit, TypeError for a stamp that is no integer.
         """
+        if len(keys) != len(stamps_ns):
+            raise InputError(f'got {len(keys)} keys and {len(stamps_ns)} stamps')
         estimate = self._blank(len(keys))
-        ages_ns = [index(stamp) - self._last_ns.get(key, stamp + 1)
-                   for key, stamp in zip(keys, stamps_ns)]
+        lasts_ns = [self._last_ns.get(key) for key in keys]
+        ages_ns = [-1 if last is None else index(stamp) - last
+                   for last, stamp in zip(lasts_ns, stamps_ns)]
         chosen = [i for i, age in enumerate(ages_ns) if age >= 0]
         if chosen:
             state = self._store.get(self._store.take(keys[i] for i in chosen))

@@ -98,3 +98,9 @@ def test_missing_file_unknown_name_and_unwritable_place(tmp_path):
     with pytest.raises(CheckpointError, match='cannot write'):
         safetensors.save(str(tmp_path / 'no' / 'x'), ARRAYS, {})
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(CheckpointError, match='cannot write'):
+        safetensors.save(str(tmp_path / 'folder'), ARRAYS, {})  # the rename fails
+    with pytest.raises(CheckpointError, match='bytes of names, expected at most'):
+        safetensors.save(str(tmp_path / 'x'), ARRAYS, {'long': 'x' * safetensors.MAX_HEADER})
+    assert [path.name for path in tmp_path.iterdir()] == ['folder']

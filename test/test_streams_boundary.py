@@ -5,10 +5,12 @@
 
 from banks import assert_same, bank, messages
 import numpy as np
+from problems import make, recording
 import pytest
 
+from liquid_ros.backend import TorchBackend
 from liquid_ros.errors import InputError, ParameterError
-from liquid_ros.manifold import minus
+from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.timing import Arrival, NS_PER_S, TimePolicy
@@ -129,7 +131,7 @@ def test_a_prediction_leaves_the_state_alone_and_begins_at_the_estimate(name, wi
 @pytest.mark.parametrize('name', ['liquid', 'kalman', 'kalman_gated'])
 def test_a_prediction_goes_on_and_its_variance_grows(name):
     times = np.arange(300) * STEP_NS
-    rows = np.outer(times / NS_PER_S, [1.0, -0.5, 0.0]) + 1e-3 * np.random.default_rng(
+    rows = np.outer(times / NS_PER_S, [1.0, -0.5, 0.0]) + 0.02 * np.random.default_rng(
         0).normal(size=(300, 3))
     a_bank = bank(name, 3)
     last = a_bank.update(['a'] * 300, times.tolist(), rows).estimate
@@ -137,8 +139,44 @@ def test_a_prediction_goes_on_and_its_variance_grows(name):
     got = [a_bank.predict(['a'], [times[-1] + ns]) for ns in ahead.tolist()]
     variance = np.array([last.variance[-1]] + [e.variance[0] for e in got])
     assert (np.diff(variance, axis=0) > 0.0).all()
-    there = rows[-1] + np.outer(ahead / NS_PER_S, [1.0, -0.5, 0.0])
-    assert np.abs(np.concatenate([e.rows for e in got]) - there).max() < 0.25
+    there = np.outer((times[-1] + ahead) / NS_PER_S, [1.0, -0.5, 0.0])
+    error, held = np.concatenate([e.rows for e in got]) - there, last.rows[-1] - there
+    assert (np.linalg.norm(error, axis=1)[1:] < 0.5 * np.linalg.norm(held, axis=1)[1:]).all()
+
+
+def test_a_prediction_knows_how_wrong_it_is():
+    rng = np.random.default_rng(0)
+    truth, dt_s = recording(rng, 300, 16, 7, sigma=1e-9)
+    rows = plus(truth, 0.02 * rng.normal(size=(300, 16, 6)))
+    smoother = make('liquid')
+    state, _ = smoother.init(rows[0])
+    errors = {1: [], 3: [], 8: []}  # messages ahead -> squares over variance, over those of a hold
+    for k in range(1, 290):
+        state, estimate = smoother.step(state, rows[k], dt_s[k])
+        for ahead in errors if k > 100 else ():
+            got = smoother.predict(state, dt_s[k + 1:k + 1 + ahead].sum(0))
+            square = minus(got.rows, truth[k + ahead])**2
+            held = minus(estimate.rows, truth[k + ahead])**2
+            errors[ahead].append([(square / got.variance).mean(), square.mean(), held.mean()])
+    for ahead, parts in errors.items():
+        nees, square, held = np.mean(parts, axis=0)
+        assert 0.5 < nees < 2.0 and square < 0.5 * held, ahead
+
+
+@every
+def test_what_torch_predicts_is_what_numpy_predicts(name):
+    pytest.importorskip('torch', reason='compares with torch')
+    keys, stamps, rows = messages(13, 200, keys=3)
+    told = np.random.default_rng(0).uniform(1e-5, 1e-2, (600, 6))
+    told[::5] = np.nan
+    banks = [bank(name), bank(name, backend=TorchBackend('cpu'))]
+    for a_bank in banks:
+        a_bank.tune(Tuning(0.4, 1e-3))
+    got, expected = (b.update(keys, stamps, rows, variances=told) for b in banks[::-1])
+    assert_same(got, expected, atol=1e-9)
+    ends = [stamp + 3 * STEP_NS for stamp in stamps[-3:]]
+    for part, want in zip(*(b.predict(keys[:3], ends) for b in banks[::-1])):
+        np.testing.assert_allclose(part, want, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize('name', ['ema', 'one_euro', 'liquid_direct'])
@@ -156,6 +194,10 @@ def test_what_cannot_be_predicted_is_nan():
     a_bank = bank()
     assert a_bank.predict([], []).rows.shape == (0, 7)
     a_bank.update(keys, stamps, rows)
+    with pytest.raises(InputError, match='got 2 keys and 1 stamps'):
+        a_bank.predict(['k0', 'k9'], stamps[-1:])
+    with pytest.raises(TypeError):
+        a_bank.predict(['k0'], [1.5])
     got = a_bank.predict(['k0', 'k9', 'k0'], [stamps[-1] - 1, stamps[-1], stamps[-1] + 1])
     assert np.isnan(got.rows).all(axis=1).tolist() == [True, True, False]
     assert a_bank.update(['k9'], [0], rows[:1]).arrivals == [Arrival.FIRST]

@@ -160,7 +160,7 @@ class Liquid:
             output = follow(xp, prior, cast(minus(rows, prior.rows), w['bias_out']),
                                   noise * self._noise_factor, verdict)
         following = {
-            **dict(zip(MAIN, main)), **dict(zip(OUTPUT, output)),
+            **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'measured': rows, 'hidden': hidden,
             'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
             'past': stack(seen, state['past'][..., 0]),
@@ -169,8 +169,8 @@ class Liquid:
             'stated': stated,
             **probes._asdict(),
         }
-        return following, Estimate(output.rows, output.covariance[..., 0] * lasting,
-                                   output.motion[..., 0], 3.0 * surprise[..., ::3],
+        return following, Estimate(output.track.rows, output.variance * lasting,
+                                   output.velocity, 3.0 * surprise[..., ::3],
                                    weight[..., ::3])
 
     def predict(self, state: State, dt_s: Array) -> Estimate:

@@ -29,6 +29,14 @@ MAIN = Track('rows', 'motion', 'covariance')
 OUTPUT = Track('output_rows', 'output_motion', 'output_covariance')
 
 
+class Posterior(NamedTuple):
+    """A filter's state after a message, and of it velocity and P11 (B, A) by themselves."""
+
+    track: Track
+    velocity: Array
+    variance: Array
+
+
 class Prior(NamedTuple):
     """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
 
@@ -66,17 +74,18 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
 
 
 def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdict: Verdict
-           ) -> Track:
+           ) -> Posterior:
     """Return where a message with this variance (B, A) leads the prediction."""
     weight, wider, again, dt_s = verdict
     p = motion.inflate(xp, prior.covariance, wider, again, innovation, dt_s)
     # the weight divides S, not R: after a gap P is wide, and R would hardly matter
     total = p[0] + noise
     gains = weight * p[0] / total, weight * p[1] / total, weight * p[2] / total
-    moving = stack(prior.velocity + gains[1] * innovation,
-                   prior.acceleration + gains[2] * innovation)
+    velocity = prior.velocity + gains[1] * innovation
+    moving = stack(velocity, prior.acceleration + gains[2] * innovation)
     p = motion.condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
-    return Track(plus(prior.rows, gains[0] * innovation), moving, stack(*p))
+    return Posterior(Track(plus(prior.rows, gains[0] * innovation), moving, stack(*p)),
+                     velocity, p[0])
 
 
 def known(state: State) -> Known:
