@@ -32,7 +32,7 @@ RUN_STAMP := $(VENV)/.run-$(MODE)
 TEST_STAMP := $(VENV)/.test-$(MODE)
 LINT_STAMP := $(VENV)/.lint-$(MODE)
 BUILD_STAMP := $(INSTALL)/.built
-SOURCES := $(shell find liquid_ros launch config rviz resource -type f -not -name '*.pyc' \
+SOURCES := $(shell find liquid_ros launch config layouts rviz resource -type f -not -name '*.pyc' \
     2>/dev/null) setup.py setup.cfg package.xml
 
 RUN_FILES := requirements/build.txt requirements/run.txt

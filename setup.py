@@ -19,6 +19,8 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', sorted(glob('launch/*.py'))),
         (f'share/{NAME}/config', sorted(glob('config/*.yaml'))),
+        (f'share/{NAME}/config/presets', sorted(glob('config/presets/*.yaml'))),
+        (f'share/{NAME}/layouts', sorted(glob('layouts/*.xml'))),
         *((f'share/{NAME}/rviz', [path]) for path in sorted(glob('rviz/*.rviz'))),
     ],
     python_requires='>=3.10',

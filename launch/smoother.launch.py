@@ -20,12 +20,16 @@ KEEP = 'empty: as in params_file'
 SWITCH = ['true', 'false']
 
 # Arguments that are parameters of the node.
-TEXTS = ('input_topic', 'output_topic', 'input_type', 'device')
+TEXTS = ('preset', 'input_topic', 'output_topic', 'input_type', 'device')
 
 ARGUMENTS = [
     DeclareLaunchArgument(
-        'params_file', default_value=str(SHARE / 'config' / 'smoother.yaml'),
-        description='YAML file with the parameters of the node'),
+        'params_file', default_value='',
+        description=f'YAML file with parameters of the node, as those in {SHARE / "config"}'),
+    DeclareLaunchArgument(
+        'preset', default_value='', choices=['', *sorted(
+            path.stem for path in (SHARE / 'config' / 'presets').glob('*.yaml'))],
+        description=f'the kind of sensor; {KEEP}'),
     DeclareLaunchArgument('namespace', default_value='', description='namespace of the node'),
     DeclareLaunchArgument('node_name', default_value='smoother', description='name of the node'),
     DeclareLaunchArgument(
@@ -33,8 +37,10 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'output_topic', default_value='', description=f'topic of the smooth output; {KEEP}'),
     DeclareLaunchArgument(
-        'input_type', default_value='', choices=['', 'pose', 'point'],
-        description=f'PoseStamped or PointStamped; {KEEP}'),
+        'input_type', default_value='', choices=[
+            '', 'pose', 'point', 'pose_with_covariance', 'transform', 'pose_array', 'odometry',
+            'path'],
+        description=f'what the input carries; {KEEP}'),
     DeclareLaunchArgument(
         'device', default_value='', choices=['', 'auto', 'cuda', 'cpu'],
         description=f'where the smoother runs; {KEEP}'),
@@ -67,7 +73,7 @@ def actions(context):
         package='liquid_ros', executable='smoother_node', name=given['node_name'],
         namespace=given['namespace'], output='screen',
         # The transitions come from here, so the node must not make them itself.
-        parameters=[given['params_file'], {**overrides, 'autostart': False}],
+        parameters=[*filter(None, [given['params_file']]), {**overrides, 'autostart': False}],
         arguments=['--ros-args', '--log-level', given['log_level']])
     made = [node]
     if given['autostart'] == 'true':

@@ -22,8 +22,8 @@ from ros_graph import read_log, ROOT, SMOOTHER, stamped, START_NS
 from liquid_ros.params import SPECS
 
 LAUNCH_FILE = ROOT / 'launch' / 'smoother.launch.py'
-ARGUMENTS = {'params_file', 'namespace', 'node_name', 'input_topic', 'output_topic', 'input_type',
-             'device', 'use_sim_time', 'rviz', 'log_level', 'autostart'}
+ARGUMENTS = {'params_file', 'preset', 'namespace', 'node_name', 'input_topic', 'output_topic',
+             'input_type', 'device', 'use_sim_time', 'rviz', 'log_level', 'autostart'}
 
 RUN = """
 import sys
@@ -54,7 +54,8 @@ def test_every_argument_is_declared_described_and_has_a_default():
     declared = {call[''][0].value: call for call in calls('DeclareLaunchArgument')}
     assert set(declared) == ARGUMENTS
     assert all('description' in call and 'default_value' in call for call in declared.values())
-    for name in ('input_topic', 'output_topic', 'input_type', 'device', 'use_sim_time'):
+    for name in ('params_file', 'preset', 'input_topic', 'output_topic', 'input_type', 'device',
+                 'use_sim_time'):
         assert declared[name]['default_value'].value == '', f'{name} would override params_file'
     for name in ('input_type', 'device'):
         choices = [element.value for element in declared[name]['choices'].elts]
@@ -160,6 +161,15 @@ def test_arguments_at_their_defaults_leave_params_file_alone(graph, launch):
     assert told == ['tag', 'out', 'point', True, 'cpu']
     reports = graph.listen(DiagnosticArray, '/diagnostics')
     assert not reports and graph.peer.count_publishers('/diagnostics') == 0
+
+
+@launches
+def test_a_preset_by_name(graph, launch):
+    """What the preset says, but for what the file gives."""
+    launch('autostart:=false', 'preset:=gnss', yaml='    hold_timeout_s: 4.0\n')
+    reach(graph, State.PRIMARY_STATE_UNCONFIGURED)
+    told = values(graph, 'preset', 'input_type', 'gap_reset_s', 'hold_timeout_s')
+    assert told == ['gnss', 'point', 30.0, 4.0]
 
 
 @launches

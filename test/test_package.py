@@ -146,7 +146,8 @@ def test_scripts_go_where_ros2_run_looks() -> None:
 
 
 @pytest.mark.parametrize('folder, pattern', [('launch', '*.py'), ('config', '*.yaml'),
-                                             ('rviz', '*.rviz')])
+                                             ('config/presets', '*.yaml'),
+                                             ('layouts', '*.xml'), ('rviz', '*.rviz')])
 def test_install_has_every_data_file(prefix: Path, folder: str, pattern: str) -> None:
     for path in (ROOT / folder).glob(pattern):
         assert (prefix / 'share' / NAME / folder / path.name).read_bytes() == path.read_bytes()
