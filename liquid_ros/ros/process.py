@@ -52,6 +52,11 @@ class NodeProcess:
                 [*command, *arguments], stdin=subprocess.DEVNULL, stdout=stream,
                 stderr=subprocess.STDOUT, env=environment)
 
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raise LiquidError where the node has ended."""
         status = self._process.poll()
