@@ -33,7 +33,7 @@ from liquid_ros.ros.main import make_executor
 from liquid_ros.ros.messages import Codec, CODECS, header_at, Smooth
 
 ARRAY = 5  # streams of the array
-RATE_HZ = 100.0  # of each of the ten
+RATE_HZ = 100.0  # of each of the ten streams
 ROUND_S = 60.0  # length of the bag that loops
 WARM_UP_S = 60.0
 MOST_GROWTH_MB = 5.0
@@ -120,7 +120,7 @@ def arguments(names: Dict[str, str]) -> List[str]:
     return given
 
 
-def soak(minutes: float, folder: Path) -> List[str]:
+def soak(minutes: float, rate_hz: float, folder: Path) -> List[str]:
     """Run it; print a line a minute; return what went wrong."""
     replay_dds.own_domain()
     rclpy.init()
@@ -143,7 +143,7 @@ def soak(minutes: float, folder: Path) -> List[str]:
             f'/{s.name}/smoothed') for s in streams) and bool(arrays), 60.0)
         start = at = time.monotonic()
         base_mb, told = 0.0, 0
-        period = 1.0 / RATE_HZ
+        period = 1.0 / rate_hz
         step = 0
         while at - start < 60.0 * minutes:
             under_test.check()
@@ -153,7 +153,8 @@ def soak(minutes: float, folder: Path) -> List[str]:
                 for stream in streams:
                     stream.send(BASE_NS + int(in_round * 1e9), in_round)
                 step += 1
-                executor.spin_once(timeout_sec=0.0)
+                for _ in range(2 * len(streams)):
+                    executor.spin_once(timeout_sec=0.0)
             executor.spin_once(timeout_sec=BATCH_S / 10)
             if not base_mb and at - start > WARM_UP_S:
                 base_mb = memory_mb(pid)
@@ -218,8 +219,10 @@ def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
     parser.add_argument('--minutes', type=float, default=60.0)
+    parser.add_argument('--rate', type=float, default=RATE_HZ, help='of each stream, Hz')
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        faults = soak(parser.parse_args().minutes, Path(folder))
+        faults = soak(args.minutes, args.rate, Path(folder))
     print('\n'.join(faults) or 'nothing went wrong')
     return bool(faults)
 

@@ -13,7 +13,18 @@ from lifecycle_msgs.srv import GetState
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
-from ros_graph import lossless, ROOT, rows_of, run, SMOOTHER, stamped, START_NS, stop, walk
+from ros_graph import (
+    lossless,
+    read_log,
+    ROOT,
+    rows_of,
+    run,
+    SMOOTHER,
+    stamped,
+    START_NS,
+    stop,
+    walk,
+)
 from std_srvs.srv import Trigger
 
 ACTIVE = ('-p', 'autostart:=true', '-p', 'device:=cpu', '-p', f'smoother:={SMOOTHER}')
@@ -102,6 +113,27 @@ def test_yaml_that_does_not_parse_is_told(tmp_path):
     assert status == 1 and str(path) in output and 'Traceback' not in output
 
 
+@pytest.mark.parametrize('device, loaded', [('cpu', False), ('cuda', True)])
+def test_torch_is_loaded_in_configure_and_only_for_a_device(device, loaded):
+    """The CPU path never loads it; asking for CUDA does, whether there is one or not."""
+    if loaded:
+        pytest.importorskip('torch')
+    code = f"""
+import sys, rclpy
+from liquid_ros.ros.node import SmootherNode
+rclpy.init(args=['test', '--ros-args', '-p', 'device:={device}'])
+node = SmootherNode()
+before = 'torch' in sys.modules
+node.trigger_configure()
+print(before, 'torch' in sys.modules)
+node.destroy_node()
+rclpy.shutdown()
+"""
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, text=True, capture_output=True,
+                          timeout=120)
+    assert done.stdout.split() == ['False', str(loaded)], done.stderr
+
+
 def test_two_instances_in_namespaces_do_not_disturb_each_other(graph):
     """One YAML file, two namespaces, two recordings; each equals its own."""
     names, both = ('left', 'right'), {}
@@ -123,6 +155,24 @@ def test_two_instances_in_namespaces_do_not_disturb_each_other(graph):
     reports = graph.listen(DiagnosticArray, '/diagnostics')
     want = {f'/{name}/smoother: /{name}/pose' for name in names}
     graph.until(lambda: {s.name for a in reports for s in a.status} == want, 'both reports')
+
+
+def test_remaps_lead_topics_services_and_overrides_where_they_should(graph):
+    """Input, output, name and namespace remapped on the command line."""
+    process = graph.process(
+        *ACTIVE, *options(lossless('/camera/tag', '/arm/tool')), '-r', '__ns:=/arm', '-r',
+        '__node:=tracker', '-r', 'pose:=/camera/tag', '-r', 'pose/smoothed:=tool')
+    received = graph.listen('pose', '/arm/tool')
+    publisher = graph.speak('pose', '/camera/tag')
+    stamps, rows = walk('pose', 50)
+    prime(graph, publisher, received, '/arm/tracker/reset', rows[0])
+    graph.send(publisher, 'pose', stamps, rows)
+    graph.until(lambda: len(received) >= 50, 'the output')
+    assert rows_of('pose', received)[0] == stamps
+    reports = graph.listen(DiagnosticArray, '/diagnostics')
+    graph.until(lambda: {s.name for a in reports for s in a.status} == {
+        '/arm/tracker: /camera/tag'}, 'its report')
+    assert 'WARN' not in read_log(process)
 
 
 def test_a_replayed_bag_equals_what_smooth_makes_of_it(graph, tmp_path):
