@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 from liquid_ros.checkpoint import build
 from liquid_ros.params import SPECS
 from liquid_ros.ros.messages import CODECS, Smooth
+from liquid_ros.smoothers.ema import Ema
 from liquid_ros.streams import DROP_REASONS, StreamBank
 
 NS = 10**9
@@ -116,6 +117,33 @@ def test_bad_input_is_counted_dropped_and_leaves_no_trace(graph, kind):
     want_stamps, want_rows = offline(kind, stamps, rows)
     assert got_stamps == want_stamps == stamps
     assert np.array_equal(got_rows, want_rows) and np.isfinite(got_rows).all()
+
+
+class Fragile(Ema):
+    """An average whose state ends as soon as it sees an x above 5."""
+
+    def step(self, state, rows, dt_s, variances=None):
+        """Return a state that is not finite for such a row."""
+        following, estimate = super().step(state, rows, dt_s, variances)
+        broken = np.where(rows[:, :1] > 5.0, np.nan, 1.0)
+        return {name: array * broken for name, array in following.items()}, estimate
+
+
+def test_a_state_that_ends_is_rolled_back_and_counted(graph, monkeypatch):
+    """The message counts as diverged; the others come out as if it had never come."""
+    monkeypatch.setattr('liquid_ros.ros.node.build', lambda *_: Fragile())
+    node = graph.smoother(**lossless('/pose'))
+    publisher, _ = graph.connect(node, 'pose')
+    stamps, rows = walk('pose', 40)
+    rows[10::10, 0] = 6.0
+    graph.send(publisher, 'pose', stamps, rows)
+    tally, received = settle(graph, node, 40)
+    assert tally.dropped == {'diverged': 3} and not tally.resets
+    kept = np.setdiff1d(np.arange(40), [10, 20, 30])
+    bank = StreamBank(Ema(), 7)
+    want = [bank.update((0,), (stamps[i],), rows[i][None]).estimate.rows[0] for i in kept]
+    assert rows_of('pose', received)[0] == [stamps[i] for i in kept]
+    assert np.array_equal(rows_of('pose', received)[1], want)
 
 
 def test_quaternions_of_any_length_and_sign_come_out_unit(graph):
