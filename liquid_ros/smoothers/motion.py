@@ -13,6 +13,8 @@ f, l: 1/s. q_v: m^2/s^3. q_a: m^2/s^5. Singer, IEEE T-AES 6(4), 1970, is f = q_v
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
+import numpy as np
+
 from liquid_ros.arrays import Array, clip, namespace
 
 
@@ -103,7 +105,10 @@ def inflate(xp: ModuleType, p: Covariance, factor: Array, again: Array, innovati
 
     The factor is the fading memory of the strong tracking filter.
     """
-    p11, p12, p13, p22, p23, p33 = (entry * (1.0 + factor) for entry in p)
+    factor = 1.0 + factor
+    p11, p12, p13, p22, p23, p33 = (entry * factor for entry in p)
+    if isinstance(again, np.ndarray) and not again.any():  # torch cannot ask without waiting
+        return p11, p12, p13, p22, p23, p33
     zero = xp.zeros_like(p11)
     miss = 100.0 * innovation * innovation
     return (xp.where(again, p11 + miss, p11), xp.where(again, zero, p12),
