@@ -291,6 +291,22 @@ def test_what_is_held_back_at_a_reset_is_counted(graph):
     assert tally.accepted == 30
 
 
+def test_streams_that_never_end_are_bounded_while_held_back(graph):
+    """A new child frame with every message: as many as max_streams are held, none is lost."""
+    node = graph.smoother(input_type='transform', reorder_s=1.0, max_streams=3,
+                          **lossless('/pose'))
+    publisher, _ = graph.connect(node, 'transform')
+    for i in range(40):
+        message = stamped('transform', START_NS + i * NS, STILL)
+        message.child_frame_id = f'tag_{i}'
+        publisher.publish(message)
+    tally, _ = settle(graph, node, 40)
+    assert tally.pending <= 3 and len(node.channels[0].flow._held) <= 3
+    node.channels[0].flow.flush()
+    settle(graph, node, 40)
+    assert tally.pending == 0 and tally.accepted > 3 and len(tally.streams) <= 3
+
+
 @pytest.mark.parametrize('knob', [{'smoothing': 1.0}, {'gate_probability': 0.05}])
 def test_knobs_turn_while_messages_flow(graph, knob):
     """The output from there on is that of a bank with the same knob; back at 0 as before."""

@@ -65,7 +65,7 @@ class Flow:
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
 
     def reset(self, reason: str) -> None:
-        """Forget the past, and count why; the next message starts each stream anew."""
+        """Forget the past, and count why."""
         self.forget()
         self.tally.resets[reason] += 1
 
@@ -80,8 +80,7 @@ class Flow:
         self.tally.resets['load'] += 1
 
     def _clear(self) -> None:
-        held = sum(len(buffer) for buffer in self._held.values())
-        self.tally.dropped.update({'reset': held} if held else {})
+        self._lose(sum(len(buffer) for buffer in self._held.values()))
         self._held.clear()
         self.tally.pending = 0
         self._track.clear()
@@ -90,6 +89,10 @@ class Flow:
         self._outputs.new_run()
         for key, stream in self.tally.streams.items():
             stream.last_ns = self.bank.last_ns(key)
+
+    def _lose(self, held: int) -> None:
+        if held:
+            self.tally.dropped['reset'] += held
 
     def on_clock_jump(self, now_ns: int) -> None:
         """Forget the streams that are ahead of a clock that went back."""
@@ -106,17 +109,19 @@ class Flow:
             self._use(arrived)
             return
         key = arrived.batch.keys[0]
-        buffer = self._held.get(key)
-        if buffer is None:
-            buffer = self._held[key] = Reorder(
+        if key not in self._held:
+            if len(self._held) >= self.params.max_streams:
+                self._use(arrived)
+                return
+            self._held[key] = Reorder(
                 round(self.params.reorder_s * NS_PER_S), MOST_HELD, self.bank.policy)
-        for due in buffer.add(arrived.batch.stamps_ns[0], arrived, now_ns or None):
+        for due in self._held[key].add(arrived.batch.stamps_ns[0], arrived, now_ns or None):
             self._use(due)
         self.tally.pending = sum(len(buffer) for buffer in self._held.values())
 
     def flush(self) -> None:
         """Use what was held back: nothing older will come."""
-        for buffer in self._held.values():
+        for buffer in list(self._held.values()):  # using a message may drop a stream
             for due in buffer.flush():
                 self._use(due)
         self.tally.pending = 0
@@ -157,13 +162,13 @@ class Flow:
         wanted = self.params.frame_id
         if wanted and any(frame != wanted for frame in batch.frames):
             return 'frame'
-        streams, most = self.tally.streams, self.params.max_streams
-        if self._codec.many and batch.keys[-1] not in streams:
-            new = sum(key not in streams for key in batch.keys)
-            if len(streams) + new > most:
-                self._evict(batch.stamps_ns[0], set(batch.keys))
-            return 'max_streams' if len(streams) + new > most else None
-        return None
+        streams = self.tally.streams
+        if not self._codec.many or batch.keys[-1] in streams:
+            return None
+        room = self.params.max_streams - sum(key not in streams for key in batch.keys)
+        if len(streams) > room:
+            self._evict(batch.stamps_ns[0], set(batch.keys))
+        return 'max_streams' if len(streams) > room else None
 
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
         """Forget the streams whose next message would start them anew anyway."""
@@ -173,7 +178,7 @@ class Flow:
                 del self.tally.streams[key]
                 self.bank.reset((key,))
                 self._latest.pop(key, None)
-                self.tally.dropped['reset'] += len(self._held.pop(key, ()))
+                self._lose(len(self._held.pop(key, ())))
                 self._outputs.drop(key)
 
     def _count(self, batch: Batch, update: Update) -> float:
