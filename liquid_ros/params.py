@@ -30,6 +30,7 @@ class Spec(NamedTuple):
     unit: str
     minimum: Optional[float]
     above: Optional[float]
+    least: Optional[float]  # what is smaller must be 0
     maximum: Optional[float]
     choices: Tuple[str, ...]
     changes: str  # ANY_TIME, UNCONFIGURED or AT_START
@@ -52,7 +53,9 @@ class Spec(NamedTuple):
         kind = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'a text',
                 tuple: 'a list of different names (letters, digits, _) that are no parameters'}
         bounds = [f'{sign} {bound}' for sign, bound in (
-            ('>', self.above), ('>=', self.minimum), ('<=', self.maximum)) if bound is not None]
+            ('>', self.above), ('0 or >=', self.least),
+            ('>=', self.minimum if self.least is None else None), ('<=', self.maximum))
+            if bound is not None]
         words = [kind[type(self.default)], ' and '.join(bounds), self.unit]
         return ' '.join(word for word in words if word)
 
@@ -79,19 +82,20 @@ class Spec(NamedTuple):
                 and name not in (*SPECS, 'qos_overrides') for name in value)
         if isinstance(value, float) and not math.isfinite(value):
             return False
-        return ((self.minimum is None or value >= self.minimum)
+        return ((self.least is None or value == 0 or value >= self.least)
+                and (self.minimum is None or value >= self.minimum)
                 and (self.above is None or value > self.above)
                 and (self.maximum is None or value <= self.maximum))
 
 
 def _node(default: Value, description: str, changes: str, *, unit: str = '',
           minimum: Optional[float] = None, above: Optional[float] = None,
-          maximum: Optional[float] = None, choices: Tuple[str, ...] = (),
-          per_input: bool = False) -> Any:
+          least: Optional[float] = None, maximum: Optional[float] = None,
+          choices: Tuple[str, ...] = (), per_input: bool = False) -> Any:
     return field(default=default, metadata={
         'description': description, 'unit': unit, 'minimum': minimum, 'above': above,
-        'maximum': maximum, 'choices': choices, 'changes': changes, 'per_input': per_input,
-        'read_only': changes == AT_START})
+        'least': least, 'maximum': maximum, 'choices': choices, 'changes': changes,
+        'per_input': per_input, 'read_only': changes == AT_START})
 
 
 def _input(default: Value, description: str, changes: str, **bounds: Any) -> Any:
@@ -132,10 +136,12 @@ class Params:
         False, 'Fail to configure where auto finds no CUDA device, instead of using the CPU.',
         UNCONFIGURED)
     smoothing: float = _input(
-        0.0, 'From -1, responsive, to 1, smooth; 0 is as trained.',
+        0.0, 'From -1, responsive, to 1, smooth; 0 is as trained. Does nothing for the smoother '
+        'liquid_direct.',
         ANY_TIME, minimum=-1.0, maximum=1.0)
     gate_probability: float = _input(
-        0.0, 'How likely a good message is taken for an outlier; 0 leaves that to the weights.',
+        0.0, 'How likely a good message is taken for an outlier; 0 leaves that to the weights. '
+        'Only the smoothers liquid and kalman_gated have such a gate.',
         ANY_TIME, minimum=0.0, maximum=0.5)
     gap_reset_s: float = _input(
         5.0, 'A silence longer than this, by the stamps, starts the stream anew.',
@@ -152,15 +158,18 @@ class Params:
         ANY_TIME, unit='s', above=0.0, maximum=86400.0)
     reorder_s: float = _input(
         0.0, 'How long, by the stamps, a message is held back for older ones that come late; '
-        '0 holds none.', ANY_TIME, unit='s', minimum=0.0, maximum=10.0)
+        '0 holds none. Does nothing for input_type path.',
+        ANY_TIME, unit='s', minimum=0.0, least=0.001, maximum=10.0)
     publish_rate_hz: float = _input(
-        0.0, 'Publish predictions to the present at this rate; 0: one output a message.',
-        ANY_TIME, unit='Hz', minimum=0.0, maximum=1000.0)
+        0.0, 'Publish predictions to the present at this rate; 0: one output a message. Does '
+        'nothing for input_type path.',
+        ANY_TIME, unit='Hz', minimum=0.0, least=0.01, maximum=1000.0)
     hold_timeout_s: float = _input(
         0.5, 'At publish_rate_hz, how long after a message predictions go on.',
         ANY_TIME, unit='s', above=0.0, maximum=60.0)
     lookahead_s: float = _input(
-        0.0, 'Predict each output so far ahead of its stamp, and stamp it so.',
+        0.0, 'Predict each output so far ahead of its stamp, and stamp it so. Does nothing for '
+        'input_type path.',
         ANY_TIME, unit='s', minimum=0.0, maximum=10.0)
     publish_odometry: bool = _input(
         False, 'Publish nav_msgs/Odometry at <input_topic>/odometry: pose, twist and the '
@@ -179,7 +188,7 @@ class Params:
         ANY_TIME, minimum=0, maximum=10000)
     path_rate_hz: float = _input(
         2.0, 'How often the path is published while it changes.',
-        ANY_TIME, unit='Hz', above=0.0, maximum=100.0)
+        ANY_TIME, unit='Hz', minimum=0.01, maximum=100.0)
     path_smoothed: bool = _input(
         False, 'The path in hindsight: each pose corrected by those that came after it (RTS).',
         UNCONFIGURED)

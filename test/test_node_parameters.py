@@ -129,7 +129,9 @@ def test_a_set_is_all_or_nothing(graph):
     ('autostart', True, 'autostart: got True, but it can change at start only'),
     ('jump_reset_s', 0, 'jump_reset_s: got 0, expected a number > 0.0 and <= 86400.0 s'),
     ('path_length', 'many', "path_length: got 'many', expected an integer >= 0 and <= 10000"),
-    ('path_rate_hz', True, 'path_rate_hz: got True, expected a number > 0.0 and <= 100.0 Hz')])
+    ('path_rate_hz', True, 'path_rate_hz: got True, expected a number >= 0.01 and <= 100.0 Hz'),
+    ('publish_rate_hz', 1e-12, 'publish_rate_hz: got 1e-12, expected a number 0 or >= 0.01 and '
+     '<= 1000.0 Hz')])
 def test_refusals_say_why(graph, name, value, reason):
     """Through both services."""
     node = graph.smoother()

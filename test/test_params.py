@@ -113,7 +113,9 @@ def test_every_parameter_is_described_and_holds_its_default(spec):
     ('input_type', 'odom'), ('smoothing', 1.1),
     ('gate_probability', -0.1), ('zero_stamp', ''), ('require_device', 1),
     ('require_device', 'true'),
-    ('input_topic', 5), ('path_rate_hz', 0.0), ('path_rate_hz', 100.5)])
+    ('input_topic', 5), ('path_rate_hz', 0.0), ('path_rate_hz', 100.5), ('path_rate_hz', 1e-12),
+    ('publish_rate_hz', 1e-12), ('publish_rate_hz', -1.0), ('publish_rate_hz', 0.0099),
+    ('reorder_s', 1e-10), ('reorder_s', -1.0), ('reorder_s', 10.1)])
 def test_a_bad_value_is_named_with_what_was_expected(name, value):
     """The message carries the name, what came and the range."""
     with pytest.raises(ParameterError) as caught:
@@ -130,6 +132,19 @@ def test_bounds_and_whole_numbers():
     assert from_mapping({'gap_reset_s': 86400}).gap_reset_s == 86400.0
 
 
+@pytest.mark.parametrize('name, least', [('publish_rate_hz', 0.01), ('reorder_s', 0.001)])
+def test_nought_is_off_and_what_is_on_has_a_least(name, least):
+    for value in (0, 0.0, least, SPECS[name].maximum):
+        assert getattr(from_mapping({name: value}), name) == value
+
+
+def test_the_slowest_timers_fit_into_nanoseconds():
+    """And the fastest is no busy loop."""
+    spec, other = SPECS['publish_rate_hz'], SPECS['path_rate_hz']
+    assert 1e9 / spec.least < 2**63 and 1e9 / other.minimum < 2**63
+    assert SPECS['reorder_s'].least * 1e9 >= 1e6
+
+
 @pytest.mark.parametrize('typo, meant', [
     ('gap_resets', 'gap_reset_s'), ('Device', 'device'), ('input_topc', 'input_topic'),
     ('pathlength', 'path_length')])
@@ -143,6 +158,7 @@ def test_an_unknown_name_gets_the_nearest(typo, meant):
 def test_expected_says_range_and_unit():
     """Words of every form."""
     assert SPECS['gap_reset_s'].expected() == 'a number > 0.0 and <= 86400.0 s'
+    assert SPECS['reorder_s'].expected() == 'a number 0 or >= 0.001 and <= 10.0 s'
     assert SPECS['path_length'].expected() == 'an integer >= 0 and <= 10000'
     assert SPECS['device'].expected() == 'one of auto, cuda, cpu'
     assert SPECS['require_device'].expected() == 'true or false'
