@@ -35,7 +35,7 @@ class Learned(NamedTuple):
 def _liquid_shapes(config: LiquidConfig) -> Shapes:
     return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
             'weight_out': (OUTPUTS, config.hidden + FEATURES), 'bias_out': (OUTPUTS,),
-            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (3, PROBES)}
+            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (4, PROBES)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:

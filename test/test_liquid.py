@@ -267,3 +267,27 @@ def test_smoother_than_the_input_and_nearer_to_the_truth():
 def test_configuration_is_a_value():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SHIPPED.config.hidden = 3
+
+
+def test_a_sensor_that_counts_in_grains_is_never_certain():
+    dt = np.full(400, 0.02)
+    rows = np.zeros((400, 3))
+    _, variance, _ = run(SHIPPED, rows, dt)
+    assert np.all(variance == 1.0)  # nothing has ever moved: nothing is known
+    rows[::50, 0] = 0.003
+    rows[150:, 1] += 5.0
+    _, variance, _ = run(SHIPPED, rows, dt)
+    assert variance[60:].min() >= 0.003**2 / 12.0 * (1.0 - 1e-9)
+    rows[:, 1] += 1e-6 * np.random.default_rng(3).standard_normal(400)
+    _, variance, _ = run(SHIPPED, rows, dt)
+    assert variance[300:].min() < 0.003**2 / 12.0  # another axis has shown it resolves more
+
+
+def test_levels_are_a_matter_of_the_stream_and_not_of_a_burst():
+    rows, _, dt = line(300, noise=0.01)
+    state, _ = SHIPPED.init(rows[:1])
+    for k in range(1, 250):
+        state, _ = SHIPPED.step(state, rows[k:k + 1], np.array([[dt[k]]]))
+    usual = SHIPPED.step(state, rows[250:251], np.array([[dt[250]]]))[0]['said']
+    burst = SHIPPED.step(state, rows[250:251], np.array([[1e-9]]))[0]['said']
+    assert np.abs(usual - state['said']).max() > 1e-3 > np.abs(burst - state['said']).max()

@@ -19,6 +19,7 @@ from liquid_ros.manifold import minus
 from liquid_ros.smoothers import track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
+from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way
 from liquid_ros.smoothers.stated import heed, unheard
@@ -27,14 +28,14 @@ from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import Clock, tick, Unit, UNKNOWN_VARIANCE
 
 MAX_AXES = 6
-OUTPUTS = 8  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out
-LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0)
-UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0)
-FEATURES = 2 * (2 * PROBES - 1 + 5) + 7
+OUTPUTS = 9  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out, rate
+LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0, -7.0)
+UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0, -2.0)
+FEATURES = 2 * (3 * PROBES - 1 + 7) + 7
 
 SLACK = 0.3  # of the way since the last message
 CLEAN = 0.02  # of it: noise below this is as good as none
-STALE = 1e12  # a squared miss beyond so many times P
+STALE = 1e8  # a squared miss beyond so many times P
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
@@ -55,8 +56,8 @@ class Liquid:
     """
     The default smoother.
 
-    weights: the cell's, weight_out (8, H + F), bias_out (8,), and the constants lower, upper
-    (8,), probes (3, M), group (6, 6); all on the namespace and device of the rows.
+    weights: the cell's, weight_out (9, H + F), bias_out (9,), and the constants lower, upper
+    (9,), probes (4, M), group (6, 6); all on the namespace and device of the rows.
     """
 
     linked = track.LINKED
@@ -91,6 +92,9 @@ class Liquid:
             'process': stack(*[zero] * 5, zero + 1.0, zero),  # and variance over P, inflation
             'past': stack(zero, zero),
             'clock': zero[:, :2],
+            'habits': stack(zero + 0.8, zero),
+            'said': stack(*[zero] * 5),
+            'grain': zero + UNSEEN,
             'rejects': stack(zero, zero),
             'stated': unheard(zero),
             **Probes.zeros(zero)._asdict(),
@@ -120,11 +124,18 @@ class Liquid:
         spread = prior.covariance[0] + expected
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
+        share = xp.maximum(1.0 / (clock.count + 20.0), 0.002 + 0.0 * clock.count)[..., None]
+        once = stack(clip(seen * seen, 0.0, 9.0), clip(seen * state['past'][..., 0], -9.0, 9.0))
+        habits = state['habits'] + share * (once - state['habits'])
         hidden, said = self._ask(
             xp, state, clock.pace,
-            _features(xp, state, clock, probes, average, seen, prior.covariance[0] / spread,
-                      prior.noise / unit.square))
-        process, usual = _measures(xp, said, unit)
+            _features(xp, state, clock, probes, habits, average, seen,
+                      prior.covariance[0] / spread, prior.noise / unit.square))
+        # the second message of a burst says next to nothing of the levels
+        heard = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
+        rate = heard * xp.maximum(xp.exp(said[..., 8:]), (1.0 / clock.count)[..., None])
+        held = state['said'] + rate * (said[..., :5] - state['said'])
+        process, usual = _measures(xp, held, unit)
         noise = usual * told
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
@@ -159,17 +170,20 @@ class Liquid:
             prior = ahead(xp, state, OUTPUT, clock, unit)
             output = follow(xp, prior, cast(minus(rows, prior.rows), w['bias_out']),
                                   noise * self._noise_factor, verdict)
+        grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'measured': rows, 'hidden': hidden,
             'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
             'past': stack(seen, state['past'][..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
-            'rejects': rejects,
+            'rejects': rejects, 'grain': grain,
+            'habits': habits, 'said': held,
             'stated': stated,
             **probes._asdict(),
         }
-        return following, Estimate(output.track.rows, output.variance * lasting,
+        return following, Estimate(output.track.rows,
+                                   at_least(xp, output.variance * lasting, grain),
                                    output.velocity, 3.0 * surprise[..., ::3],
                                    weight[..., ::3])
 
@@ -181,12 +195,13 @@ class Liquid:
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)
         groups = 0.0 * prior.velocity[:, ::3]
-        return Estimate(prior.rows, prior.covariance[0] * state['process'][..., 5],
+        return Estimate(prior.rows, at_least(
+            xp, prior.covariance[0] * state['process'][..., 5], state['grain']),
                         prior.velocity, groups + 3.0, groups + 1.0)
 
     def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
              ) -> Tuple[Array, Array]:
-        """Return the hidden state (B, A, H) and what the cell says (B, A, 8), within bounds."""
+        """Return the hidden state (B, A, H) and what the cell says (B, A, 9), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
         hidden, read = CELLS[self.config.cell].step(w, features, state['hidden'],
@@ -229,8 +244,8 @@ def mean(average: Array, values: Array) -> Array:
     return (average @ values[..., None])[..., 0]
 
 
-def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, average: Array,
-              seen: Array, gain: Array, noise: Array) -> Array:
+def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, habits: Array,
+              average: Array, seen: Array, gain: Array, noise: Array) -> Array:
     """Return what the cell sees, all of it dimensionless, (B, A, F)."""
     past, count = state['past'], clock.count
     log_scale = xp.log(probes.slow)
@@ -238,6 +253,8 @@ def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, averag
     own = xp.concatenate([
         clip(log_scale[..., 1:] - level, -WIDE, WIDE),
         clip(xp.log(probes.fast) - log_scale, -WIDE, WIDE),
+        clip(xp.log(probes.long) - log_scale, -WIDE, WIDE),
+        xp.log(0.05 + habits[..., :1]), 3.0 * habits[..., 1:],
         stack(xp.abs(seen), seen * past[..., 0], seen * past[..., 1], 0.3 * xp.log(gain),
               clip(xp.log(noise), -2.0 * WIDE, 2.0 * WIDE))], -1)
     clues = stack(0.0 * count + 1.0, xp.log(clock.pace), 1.0 / (1.0 + 0.1 * count),

@@ -20,6 +20,7 @@ THETAS = (0.05, 0.4, 0.65, 0.8, 0.89, 0.94, 0.97, 0.985)
 PROBES = len(THETAS)
 FAST = tuple(min(max(1.0 - theta, 0.04), 0.25) for theta in THETAS)  # shares of a new size
 SLOW = tuple(min(max(0.1 * (1.0 - theta), 0.003), 0.01) for theta in THETAS)
+LONG = tuple(min(max(0.01 * (1.0 - theta), 0.001), 0.002) for theta in THETAS)
 CLIP = 5.0  # an innovation counts at most as so many usual ones
 NEAR = 0.01  # of the usual innovation: filters closer than this count as so far apart
 PEAK_DECAY = 2e-4  # a message
@@ -57,6 +58,7 @@ class Probes(NamedTuple):
     velocity: Array
     fast: Array
     slow: Array
+    long: Array
     peak: Array
     age: Array
 
@@ -64,7 +66,7 @@ class Probes(NamedTuple):
     def zeros(cls, like: Array) -> 'Probes':
         """Return the probes before a first innovation; like (B, A)."""
         zero = namespace(like).stack([like] * PROBES, -1)
-        return cls(zero, zero, zero, zero, zero[..., :1], zero[..., :1])
+        return cls(zero, zero, zero, zero, zero, zero[..., :1], zero[..., :1])
 
 
 def probe(probes: Probes, moved: Array, dt_s: Array, mean_dt: Array, tables: Array,
@@ -110,17 +112,23 @@ def probe(probes: Probes, moved: Array, dt_s: Array, mean_dt: Array, tables: Arr
                        xp.maximum(RESTING * peak, IDLE * (average @ slow0)))
     slow0 = clip(slow0, FLOOR, HUGE)
     apart = xp.log(xp.maximum(xp.abs(offset[..., :-1] - offset[..., 1:]), NEAR * slow0))
-    fast, slow = (
+    share_long = xp.maximum(1.0 / age, tables[3])
+    long0 = xp.where(unknown, start, probes.long[..., :1])
+    long0 = xp.exp(xp.log(clip(long0, FLOOR, HUGE)) + share_long[..., :1] * xp.log(
+        clip(slow0, FLOOR, HUGE) / clip(long0, FLOOR, HUGE)))
+    fast, slow, long = (
         xp.exp(xp.where(unknown, apart, log + share * (apart - log)))
         for log, share in (
             (xp.log(clip(probes.fast[..., 1:], FLOOR, HUGE)), share_fast[..., 1:]),
-            (xp.log(clip(probes.slow[..., 1:], FLOOR, HUGE)), share_slow[..., 1:])))
+            (xp.log(clip(probes.slow[..., 1:], FLOOR, HUGE)), share_slow[..., 1:]),
+            (xp.log(clip(probes.long[..., 1:], FLOOR, HUGE)), share_long[..., 1:])))
     # stamps of a burst may be as good as equal: no speed follows from such a dt
     return Probes(offset, probes.velocity + beta * trusted / xp.maximum(dt_s, BURST * mean_dt),
                   xp.concatenate([clip(fast0, FLOOR, HUGE), fast], -1),
-                  xp.concatenate([slow0, slow], -1), peak, age)
+                  xp.concatenate([slow0, slow], -1),
+                  xp.concatenate([long0, long], -1), peak, age)
 
 
 def probe_tables() -> np.ndarray:
     """Return (3, M): log theta and the shares of a new size in its fast and slow mean."""
-    return np.array([np.log(THETAS), FAST, SLOW])
+    return np.array([np.log(THETAS), FAST, SLOW, LONG])

@@ -25,7 +25,7 @@ class TrainConfig:
     cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py')
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
     hidden: int = setting(48, 1, 1024, 'hidden units')
-    iterations: int = setting(8000, 1, 10**9, 'steps of the optimiser')
+    iterations: int = setting(6000, 1, 10**9, 'steps of the optimiser')
     batch: int = setting(128, 1, 10**6, 'streams advanced side by side')
     axes: int = setting(6, 3, 6, '3: one group of axes; 6: two that share outliers')
     shares: int = setting(4, 1, 1000, 'parts of the batch that begin anew at different times')

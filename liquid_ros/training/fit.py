@@ -17,6 +17,8 @@ from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
 
+FAR_OUT = 50.0  # squared error over variance
+
 
 def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
             ) -> Tuple[Dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
@@ -52,7 +54,11 @@ def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor
     mse = (square * weight).mean()
     accel = torch.log(bends + 1e-4).mean()
     variances = variances.clamp(min=1e-6)
-    likelihood = 0.5 * (torch.log(variances) + errors.square() / variances).clamp(max=30.0).mean()
+    ratio = errors.square() / variances
+    # far out it grows as a logarithm: a bounded gradient that never dies
+    ratio = torch.where(ratio > FAR_OUT, FAR_OUT * (1.0 + torch.log(
+        ratio.clamp(min=FAR_OUT) / FAR_OUT)), ratio)
+    likelihood = 0.5 * (torch.log(variances) + ratio).mean()
     loss = mse + config.accel_weight * accel + config.likelihood_weight * likelihood
     figures = {'log_mse': torch.log(square + 1e-4).mean(), 'log_accel': accel,
                'nll': likelihood,

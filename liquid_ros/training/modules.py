@@ -16,7 +16,7 @@ from liquid_ros.smoothers.liquid import FEATURES, LiquidConfig, OUTPUTS
 from liquid_ros.smoothers.probes import probe_tables
 from liquid_ros.training.config import TrainConfig
 
-BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0)  # a usual Kalman filter, before training
+BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0, -3.5)  # of a usual filter
 # Bounds of the outputs that take acceleration (q_a, fade), then velocity (friction), away.
 FEWER_STATES = {2: {2: -43.9, 4: 2.0}, 1: {2: -43.9, 4: 2.0, 3: 8.0}}
 
