@@ -46,6 +46,7 @@ def fit(config, path):
 
     from liquid_ros.training.fit import Trainer
     torch.set_num_threads(config.threads)
+    torch.compiler.reset()  # each row is compiled by itself
     trainer = Trainer(config)
     begun = time.monotonic()
     while trainer.iteration < config.iterations:
