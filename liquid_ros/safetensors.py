@@ -39,14 +39,18 @@ def load(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     try:
         header = json.loads(data[8:8 + size].decode('utf-8'))
         meta = header.pop('__metadata__', {})
+        if not isinstance(meta, dict) or not all(isinstance(v, str) for v in meta.values()):
+            raise ValueError('its __metadata__ is not made of texts')
         arrays = {}
         for name, entry in header.items():
             begin, end = entry['data_offsets']
+            if min(begin, *entry['shape'], 0) < 0:
+                raise ValueError(f'{name} has a negative size or place')
             body = data[8 + size + begin:8 + size + end]
             if len(body) != end - begin:
                 raise ValueError(f'{name} is cut short')
             arrays[name] = np.frombuffer(body, DTYPES[entry['dtype']]).reshape(entry['shape'])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'{path!r} is no .safetensors file this package can read: '
                               f'{type(error).__name__} {error}') from error
     return arrays, meta

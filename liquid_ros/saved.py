@@ -61,12 +61,14 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
                                   f'expected {mine!r}')
     try:
         keys, frames = _keys(meta['keys']), json.loads(meta['frames'])
-        last_ns = arrays[STAMPS].tolist()
+        stamps = arrays[STAMPS]
         rows = {name[len(PREFIX):]: np.array(array) for name, array in arrays.items()
                 if name.startswith(PREFIX)}
-        fits = len({*keys}) == len(keys) == len(frames) == len(last_ns)
+        fits = isinstance(frames, list) and stamps.dtype == np.int64
+        fits = fits and stamps.shape == (len({*keys}),) == (len(keys),) == (len(frames),)
         fits = fits and all(frame is None or isinstance(frame, str) for frame in frames)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        fits = fits and all(array.dtype == np.float64 for array in rows.values())
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'the saved state is damaged: {error!r}') from error
     shapes = {name: (len(keys),) + tuple(array.shape[1:]) for name, array in
               smoother.init(backend.asarray(_unit_row(width)))[0].items()} if keys else {}
@@ -74,7 +76,7 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
         raise CheckpointError('the saved state is damaged: its arrays do not fit its streams')
     if not all(np.isfinite(array).all() for array in rows.values()):
         raise CheckpointError('the saved state is damaged: it is not finite')
-    return Streams(keys, last_ns, frames,
+    return Streams(keys, stamps.tolist(), frames,
                    {name: backend.asarray(array) for name, array in rows.items()})
 
 
@@ -91,7 +93,10 @@ def identity(smoother: Smoother, width: int, backend: Backend) -> Dict[str, str]
 
 
 def _keys(text: str) -> List[Hashable]:
-    return [_tuples(key) for key in json.loads(text)]
+    keys = json.loads(text)
+    if not isinstance(keys, list):
+        raise ValueError('its keys are no list')
+    return [_tuples(key) for key in keys]
 
 
 def _tuples(value: Any) -> Hashable:

@@ -81,6 +81,18 @@ def test_a_file_of_another_kind_is_one_clear_line(tmp_path, data):
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('header', [
+    '{"__metadata__": []}', '{"__metadata__": {"a": 1}}', '{"__metadata__": null}',
+    '{"a": {"dtype": "F64", "shape": [-1], "data_offsets": [0, 8]}}',
+    '{"a": {"dtype": "F64", "shape": [1], "data_offsets": [-8, 0]}}', '[' * 200_000])
+def test_a_header_of_another_kind_is_one_clear_line(tmp_path, header):
+    path = tmp_path / 'x'
+    path.write_bytes(len(header).to_bytes(8, 'little') + header.encode() + b'12345678')
+    with pytest.raises(CheckpointError, match='no .safetensors file this package can') as caught:
+        safetensors.load(str(path))
+    assert '\n' not in str(caught.value)
+
+
 def test_a_truncated_file_is_told(tmp_path):
     data = open(checkpoint.SHIPPED, 'rb').read()
     for size in (len(data) - 1, len(data) // 2, 100, 9):

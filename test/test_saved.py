@@ -133,11 +133,24 @@ def test_other_weights_are_refused():
     lambda arrays, meta: meta.update(keys='[{"a": 1}, 2]'),
     lambda arrays, meta: meta.update(frames='[1, 2]'),
     lambda arrays, meta: meta.update(frames='7'),
+    lambda arrays, meta: meta.update(frames='{"a": 1, "b": 2}'),
+    lambda arrays, meta: meta.update(frames='"ab"'),
+    lambda arrays, meta: meta.update(keys='"ab"'),
+    lambda arrays, meta: meta.update(keys='[' * 100_000),
+    lambda arrays, meta: arrays.update({'last_ns': np.array([np.nan, 1.0])}),
+    lambda arrays, meta: arrays.update({'last_ns': arrays['last_ns'].astype(np.int32)}),
+    lambda arrays, meta: arrays.update({'last_ns': arrays['last_ns'][:, None]}),
+    lambda arrays, meta: arrays.update({'last_ns': arrays['last_ns'][0]}),
+    lambda arrays, meta: arrays.update({'state.rows': arrays['state.rows'].astype(np.float32)}),
 ])
 def test_a_damaged_state_is_refused(spoil):
     arrays, meta = filled().state()
     arrays, meta = dict(arrays), dict(meta)
     spoil(arrays, meta)
+    a_bank, untouched = filled(), filled()
     with pytest.raises(CheckpointError, match='the saved state') as caught:
-        filled().load_state(arrays, meta)
+        a_bank.load_state(arrays, meta)
     assert '\n' not in str(caught.value)
+    _, stamps, rows = messages(7, 3)
+    later = [stamp + 2 * 10**9 for stamp in stamps]
+    assert_same(a_bank.update(['k0'] * 3, later, rows), untouched.update(['k0'] * 3, later, rows))
