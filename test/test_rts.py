@@ -13,7 +13,7 @@ from liquid_ros.errors import InputError, ParameterError
 from liquid_ros.manifold import minus, plus, quat_exp, quat_multiply
 from liquid_ros.smoothers import motion, SMOOTHERS
 from liquid_ros.smoothers.kalman import Kalman
-from liquid_ros.smoothers.rts import has_hindsight, Window
+from liquid_ros.smoothers.rts import has_hindsight, inverse, Window
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import NS_PER_S
@@ -256,6 +256,59 @@ def test_hard_streams_stay_finite(name, kind):
     # never further from the messages than they spread
     spread = np.ptp(rows, axis=0).max() + 1e-6
     assert np.abs(got.rows - rows).max() < 3.0 * spread
+
+
+@pytest.mark.parametrize('matrix, want', [
+    ([[np.nan, 0.0], [0.0, 1.0]], 0.0), ([[np.inf, 0.0], [0.0, 1.0]], 0.0),
+    ([[1.0, np.nan], [np.nan, 1.0]], 0.0), ([[-1.0, 0.0], [0.0, 1.0]], 0.0),
+    ([[0.0, 0.0], [0.0, 0.0]], 0.0), ([[0.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [0.0, 0.25]]),
+    ([[1.0, 1e300], [1e300, 1.0]], 0.25), ([[1.0, 1.0], [1.0, 1.0]], 0.25)])
+def test_what_has_no_inverse(matrix, want):
+    both = np.stack([np.diag([2.0, 0.5]), np.array(matrix)])
+    got = inverse(both)
+    np.testing.assert_allclose(got[0], np.diag([0.5, 2.0]))
+    np.testing.assert_allclose(got[1], np.zeros((2, 2)) + want, atol=1e-12)
+
+
+class Broken(Kalman):
+    """A filter one of whose predictions is no number."""
+
+    def link(self, before, after, dt_s):
+        """Spoil the prediction for message 31."""
+        good = super().link(before, after, dt_s)
+        spoilt = getattr(good, self.part).copy()
+        spoilt[30:31] = self.value
+        return good._replace(**{self.part: spoilt})
+
+
+@pytest.mark.parametrize('part', ['rows', 'motion', 'covariance', 'start', 'transition'])
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_nothing_goes_back_over_a_prediction_that_is_no_number(part, value, monkeypatch):
+    monkeypatch.setattr(Broken, 'part', part, raising=False)
+    monkeypatch.setattr(Broken, 'value', value, raising=False)
+    stamps, rows = draw(13, 60, 7)
+    whole = filtered(Kalman(), stamps, rows)[1].smooth()
+    until = filtered(Kalman(), stamps[:31], rows[:31])[1].smooth()
+    got = filtered(Broken(), stamps, rows)[1].smooth()
+    for mine, late, early in zip(got[1:], whole[1:], until[1:]):
+        np.testing.assert_array_equal(mine[31:], late[31:])
+        np.testing.assert_allclose(mine[:31], early, rtol=1e-9, atol=1e-12)
+
+
+@able
+@pytest.mark.parametrize('every', [2, 3, 7])
+def test_a_window_of_some_of_the_messages(name, every):
+    rng = np.random.default_rng(14)
+    rows = np.r_[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0] + np.zeros((61, 7))
+    rows[:, 0] = 0.1 * np.arange(61) + 0.01 * rng.normal(size=61)
+    stamps = (np.arange(61) * 70_000_000).tolist()
+    estimate, window = filtered(make(name), stamps, rows)
+    some = Window(make(name), 100)
+    for stamp, state in list(window._kept)[::every]:
+        some.add(stamp, state)
+    got, whole = some.smooth(), window.smooth()
+    assert all(np.isfinite(part).all() for part in got[1:]) and (got.variance > 0.0).all()
+    np.testing.assert_allclose(got.rows[:, 0], whole.rows[::every, 0], atol=0.05)
 
 
 def test_what_a_window_cannot_do_is_one_sentence():

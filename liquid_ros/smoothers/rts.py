@@ -8,7 +8,8 @@ A window of filter states, smoothed with hindsight (Rauch, Tung & Striebel, AIAA
 
 x, P: after a message. x^-, P^-: what they predict for the next one, whose results have a prime.
 An axis is a filter of n states, the position and n - 1 derivatives; differences of rotations are
-in the body's tangent space, as in the filter itself.
+in the body's tangent space, as in the filter itself. Where a prediction is not finite nothing
+goes back over it: the axis keeps what the filter knew.
 """
 
 from collections import deque
@@ -97,28 +98,38 @@ class Window:
                 link = self._smoother.link({name: array[:-1] for name, array in states.items()},
                                            {name: array[1:] for name, array in states.items()},
                                            dt_s)
-            _go_back(link, rows, motion, spread, covariance[-1])
+                _go_back(link, rows, motion, spread, covariance)
         return Smoothed(stamps_ns, rows, spread * lasting, motion[..., 0])
 
 
 def _go_back(link: Link, rows: np.ndarray, motion: np.ndarray, spread: np.ndarray,
-             last: np.ndarray) -> None:
-    """Smooth rows, motion and P11 in place, back from the last P (A, n, n)."""
+             covariance: np.ndarray) -> None:
+    """Smooth rows, motion and P11 in place; covariance (T, A, n, n) is the filter's P."""
     gains = link.start @ np.swapaxes(link.transition, -1, -2) @ inverse(link.covariance)
-    after = last
+    after = covariance[-1]
     for k in range(len(gains) - 1, -1, -1):
         late = np.concatenate([minus(rows[k + 1], link.rows[k])[:, None],
                                motion[k + 1] - link.motion[k]], -1)
-        moved = (gains[k] @ late[..., None])[..., 0]
-        rows[k] = plus(rows[k], moved[:, 0])
-        motion[k] += moved[:, 1:]
+        moved = gains[k] @ late[..., None]
         after = link.start[k] + gains[k] @ (after - link.covariance[k]) @ np.swapaxes(
             gains[k], -1, -2)
+        sound = np.isfinite(np.concatenate([moved, after], -1)).all((-1, -2))[:, None, None]
+        moved = np.where(sound, moved, 0.0)[..., 0]
+        after = np.where(sound, after, covariance[k])
+        rows[k] = plus(rows[k], moved[:, 0])
+        motion[k] += moved[:, 1:]
         spread[k] = after[:, 0, 0]
 
 
 def inverse(covariance: np.ndarray) -> np.ndarray:
-    """Return the pseudo-inverse of covariances (..., n, n) whose units differ widely."""
-    size = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    """
+    Return the pseudo-inverse of covariances (..., n, n) whose units differ widely.
+
+    It is 0 for one that is not finite or has a negative variance.
+    """
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    sound = np.isfinite(covariance).all((-1, -2)) & (variance >= 0.0).all(-1)
+    size = np.sqrt(np.where(sound[..., None] & (variance > 0.0), variance, 1.0))
     scale = size[..., :, None] * size[..., None, :]
-    return np.linalg.pinv(covariance / scale, LEAST_SHARE, hermitian=True) / scale
+    alike = np.clip(np.where(sound[..., None, None], covariance, 0.0) / scale, -1.0, 1.0)
+    return np.linalg.pinv(alike, LEAST_SHARE, hermitian=True) / scale

@@ -97,7 +97,8 @@ def known(state: State) -> Known:
 def link(before: State, after: State, dt_s: Array) -> Link:
     """Return what states predicted for the following ones, P inflated as it was."""
     xp, packed = namespace(dt_s), after['clock']
-    clock = Clock(packed[:, :1], packed[:, :1] < 1.5, packed[:, 1:], dt_s, dt_s)
+    first = before['clock'][:, :1] < 0.5  # not by the following one: some may be left out between
+    clock = Clock(packed[:, :1], first, packed[:, 1:], dt_s, dt_s)
     scale = size(xp, after['slow'], after['fast'])
     unit = Unit(scale * scale, clock.mean_dt)
     prior = ahead(xp, before, OUTPUT, clock, unit)
