@@ -10,6 +10,8 @@ import pytest
 
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
+# small arrays: threads would only wait for each other, where cores are shared by far the most
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 collect_ignore_glob = [] if HAS_ROS else ['test_node*.py', 'test_launch.py']

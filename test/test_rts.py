@@ -308,7 +308,7 @@ def test_a_window_of_some_of_the_messages(name, every):
         some.add(stamp, state)
     got, whole = some.smooth(), window.smooth()
     assert all(np.isfinite(part).all() for part in got[1:]) and (got.variance > 0.0).all()
-    np.testing.assert_allclose(got.rows[:, 0], whole.rows[::every, 0], atol=0.05)
+    np.testing.assert_allclose(got.rows[:, 0], whole.rows[::every, 0], atol=0.1)
 
 
 def test_what_a_window_cannot_do_is_one_sentence():
