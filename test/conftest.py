@@ -10,7 +10,7 @@ import pytest
 
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
-# small arrays: threads would only wait for each other, where cores are shared by far the most
+# arrays are small: more threads would only wait for each other
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
