@@ -90,7 +90,7 @@ class Watched:
         self.graph = Graph()
         self.node = self.graph.smoother(
             input_type=kind, smoother='liquid', publish_odometry=True, debug=True,
-            hold_timeout_s=60.0, path_smoothed=True, **lossless('/pose'))
+            hold_timeout_s=60.0, path_smoothed=kind != 'path', **lossless('/pose'))
         self.publisher, self.received = self.graph.connect(self.node, kind)
         self.channel = channel_of(self.node, '/pose')
         self.newest = {}

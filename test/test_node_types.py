@@ -277,7 +277,7 @@ def test_frame_id_chooses_among_frames_and_names_the_nameless(graph):
     assert all(isinstance(m, PoseStamped) for m in received)
 
 
-@pytest.mark.parametrize('kind', ['pose', 'point', 'path'])
+@pytest.mark.parametrize('kind', ['pose', 'point'])
 def test_a_path_in_hindsight_is_the_window_s(graph, kind):
     """The newest pose is the filter's; older ones are those of a smoothed window."""
     node = graph.smoother(input_type=kind, path_smoothed=True, path_length=30, path_rate_hz=50.0,

@@ -5,9 +5,11 @@
 
 import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from zlib import crc32
 
 from nav_msgs.msg import Odometry, Path
 import numpy as np
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64, Header
 
@@ -32,6 +34,8 @@ from liquid_ros.streams import Update
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
 
+WORD = 60  # letters of a stream's name in the topic of its path
+
 
 class Outputs:
     """The publishers of an input, and what stamps they have published."""
@@ -49,6 +53,9 @@ class Outputs:
         if params.path_smoothed and not has_hindsight(smoother):
             raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
                                  'motion model; expected liquid or kalman')
+        if params.path_smoothed and params.input_type == 'path':
+            raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
+                                 'once; expected another type')
         self._codec = codec = CODECS[params.input_type]
         self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
@@ -58,7 +65,6 @@ class Outputs:
         self._changed: Set[Key] = set()
         self.input_topic = topic = params.input_topic
         self._path_topic = params.path_topic or f'{topic}/path'
-        self._own_child = topic.rsplit('/', 1)[-1].lstrip('~') or 'body'
         try:
             self.main = self._publisher(
                 codec.message, params.output_topic or f'{topic}/smoothed', depth)
@@ -76,14 +82,16 @@ class Outputs:
             raise
         self.apply(params)
 
-    def _publisher(self, message: type, topic: str, depth: int) -> Any:
-        made: List[Any] = []
-        made.append(self._node.create_lifecycle_publisher(
+    def _publisher(self, message: type, topic: str, depth: int, of_stream: bool = False) -> Any:
+        """Make a publisher; a stream's has no parameters: they cannot be taken back."""
+        name = [topic]
+        made = self._node.create_lifecycle_publisher(
             message, topic, QoSProfile(depth=depth),
-            qos_overriding_options=overridable(),
-            event_callbacks=publisher_events(self._warn, lambda: made[0].topic_name)))
-        self._every += made
-        return made[0]
+            qos_overriding_options=None if of_stream else overridable(),
+            event_callbacks=publisher_events(self._warn, lambda: name[0]))
+        name[0] = made.topic_name
+        self._every.append(made)
+        return made
 
     @property
     def topics(self) -> List[str]:
@@ -112,6 +120,11 @@ class Outputs:
             self._newest_ns.clear()
         self._newest_ns.pop(run, None)
 
+    def end_runs(self, limit_ns: int) -> None:
+        """Begin a new run where stamps later than this were published."""
+        for run in [run for run, newest_ns in self._newest_ns.items() if newest_ns > limit_ns]:
+            self.new_run(run)
+
     def forget(self, keys: Optional[List[Key]] = None) -> None:
         """Drop the paths of these streams, or of all."""
         for key in list(self._trails) if keys is None else keys:
@@ -123,16 +136,21 @@ class Outputs:
         self.new_run(key)
         if self._codec.many and key in self._paths:
             publisher = self._paths.pop(key)
-            self._every.remove(publisher)
-            self._node.destroy_lifecycle_publisher(publisher)
+            if publisher is not None:
+                self._every.remove(publisher)
+                self._node.destroy_lifecycle_publisher(publisher)
+                # rclpy keeps a dead reference to whatever there ever was
+                entities = self._node.default_callback_group.entities
+                entities.difference_update([one for one in entities if one() is None])
 
-    def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Smooth,
+    def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
              run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
         """
         Publish an output; return False where it must not go out.
 
         That is where its stamp is not newer than the run's last one, or nothing is known.
-        template: the input message. run: whose stamps must rise; None: those of all streams.
+        template: the input message; it goes out itself where smooth is None.
+        run: whose stamps must rise; None: those of all streams.
         bodies: of each of the keys, for odometry and TF.
         """
         newest_ns = self._newest_ns.get(run)
@@ -142,9 +160,12 @@ class Outputs:
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         header = header_at(stamp_ns, frame_id)
-        self.main.publish(self._codec.write(template, header, smooth))
+        if smooth is None:
+            template.header = header
+        self.main.publish(
+            template if smooth is None else self._codec.write(template, header, smooth))
         if self._odometry is not None or self._tf is not None:
-            own = getattr(template, 'child_frame_id', '') or self._own_child
+            own = getattr(template, 'child_frame_id', '') or self._own_child()
             self._send_bodies(header, [self._child(own, key) for key in keys], bodies)
         return True
 
@@ -165,6 +186,9 @@ class Outputs:
             message.pose.covariance = pose_36[j]
             put_twist(message, twist[j], twist_36[j])
             self._odometry.publish(message)
+
+    def _own_child(self) -> str:
+        return self.input_topic.rsplit('/', 1)[-1].lstrip('~') or 'body'
 
     def _child(self, own: str, key: Key) -> str:
         given = self._params.child_frame
@@ -196,16 +220,24 @@ class Outputs:
                 self._changed.discard(key)
                 continue
             publisher = self._path_publisher(key)
-            if publisher.get_subscription_count():
+            if publisher is None:
+                self._changed.discard(key)
+            elif publisher.get_subscription_count():
                 publisher.publish(trail.message())
                 self._changed.discard(key)
 
     def _path_publisher(self, key: Key) -> Any:
+        """Return the publisher of a stream's path, None where there can be none."""
         if key not in self._paths:
-            word = re.sub('[^A-Za-z0-9]+', '_', str(key)).strip('_')
-            taken = {publisher.topic_name for publisher in self._paths.values()}
-            topic = f'{self._path_topic}/stream_{word}'
-            publisher = self._publisher(Path, topic, 1)
+            topic = f'{self._path_topic}/stream_{topic_word(str(key))}'
+            taken = {publisher.topic_name for publisher in self._paths.values() if publisher}
+            self._paths[key] = None
+            try:
+                publisher = self._publisher(Path, topic, 1, of_stream=True)
+            except (NameValidationException, ParameterException, RuntimeError) as error:
+                said = str(error)
+                self._warn('no path', lambda: f'{topic}: no path of this stream: {said}')
+                return None
             publisher.on_activate(None)  # the node's own transition is over
             self._paths[key] = publisher
             if publisher.topic_name in taken:
@@ -218,6 +250,12 @@ class Outputs:
             for publisher, number in zip(self._debug, numbers()):
                 if np.isfinite(number):
                     publisher.publish(Float64(data=float(number)))
+
+
+def topic_word(name: str) -> str:
+    """Return a name as a word of a topic; a long one is cut and told apart by a checksum."""
+    word = re.sub('[^A-Za-z0-9]+', '_', name).strip('_')
+    return word if len(word) <= WORD else f'{word[:WORD]}_{crc32(name.encode()):08x}'
 
 
 def debug_numbers(update: Update, dt_s: float, age_s: float, took_s: float
