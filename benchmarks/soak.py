@@ -6,22 +6,25 @@ Does the node live for an hour? 10 streams, 1 kHz together, bag loops every minu
 
 Two processes: the node under test, with six inputs, one of them an array of five streams, and
 this one, which sends what robots send at 100 Hz a stream: drops, repeats, late and zero stamps,
-NaN, and a stamp that goes back a minute every minute. It prints a line a minute and exits with
-1 where the node dies, memory grows by more than 5 MB after the warm-up, a message is not accounted
-for, an output is not finite or stamps do not rise within a run.
+NaN, and stamps that go back a minute every minute. The node smooths with the shipped weights on
+the CPU and publishes one output a message, and paths; predictions, reordering, Path inputs and the
+services are not used. It prints a line a minute and exits with 1 where the node dies, its memory
+grows by more than 5 MB after the first minute, a message is not accounted for, an output is not
+finite, stamps of outputs do not rise within a run, or the outputs did not loop as the inputs did.
 
     PYTHONPATH=. .venv/bin/python benchmarks/soak.py                # an hour
-    PYTHONPATH=. .venv/bin/python benchmarks/soak.py --minutes 5
+    PYTHONPATH=. .venv/bin/python benchmarks/soak.py --minutes 5    # 2 or more
 """
 
 import argparse
+from collections import deque
 import math
 import os
 from pathlib import Path
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List
+from typing import Any, Deque, Dict, List
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -54,7 +57,9 @@ class Stream:
         node.create_subscription(self.codec.message, f'/{name}/smoothed', self.take, qos)
         self.template = self.codec.message()
         self.streams = ARRAY if kind == 'pose_array' else 1
-        self.sent = self.received = self.runs = 0
+        self.sent = self.received = 0
+        self.loops = self.runs = 0  # how often the stamps of inputs, and of outputs, went back
+        self.past: Deque[int] = deque([0], maxlen=3)  # the newest stamps
         self.last_ns = -1
         self.faults: List[str] = []
 
@@ -64,7 +69,10 @@ class Stream:
             return
         odd = self.rng.random()
         if odd < 0.01:
-            stamp_ns = (0, stamp_ns - 30_000_000, stamp_ns - 10_000_000)[self.sent % 3]
+            stamp_ns = (0, self.past[0], self.past[-1])[self.sent % 3]  # zero, late, a repeat
+        else:
+            self.loops += stamp_ns < self.past[-1]
+            self.past.append(stamp_ns)
         row = np.array([[math.sin(time_s), math.cos(time_s), 0.1 * time_s, 0.0, 0.0,
                          math.sin(0.1 * time_s), math.cos(0.1 * time_s)]] * self.streams)
         row[:, :3] += self.rng.normal(scale=0.01, size=(self.streams, 3))
@@ -165,7 +173,7 @@ def soak(minutes: float, rate_hz: float, folder: Path) -> List[str]:
         while time.monotonic() < limit and not settled(streams, counts(arrays)):
             executor.spin_once(timeout_sec=0.05)
         growth_mb = memory_mb(pid) - base_mb
-        faults += judge(streams, counts(arrays), growth_mb)
+        faults += judge(streams, counts(arrays), growth_mb, int((step - 1) * period // ROUND_S))
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
@@ -187,12 +195,16 @@ def settled(streams: List[Stream], told: Dict[str, Dict[str, str]]) -> bool:
                and int(told[s.name]['published']) == s.received for s in streams)
 
 
-def judge(streams: List[Stream], told: Dict[str, Dict[str, str]], growth_mb: float) -> List[str]:
-    """Return every fault found."""
+def judge(streams: List[Stream], told: Dict[str, Dict[str, str]], growth_mb: float,
+          loops: int) -> List[str]:
+    """Return every fault found; loops: how often the bag began again."""
     faults = [fault for stream in streams for fault in stream.faults[:3]]
     if growth_mb > MOST_GROWTH_MB:
         faults.append(f'memory grew by {growth_mb:.1f} MB, expected at most {MOST_GROWTH_MB}')
     for stream in streams:
+        if not stream.runs == stream.loops == loops > 0:
+            faults.append(f'{stream.name}: outputs went back {stream.runs} times, inputs '
+                          f'{stream.loops} times, expected {loops} and at least 1')
         mine = told.get(stream.name, {})
         received, accepted, dropped, published = (
             int(mine.get(key, -1)) for key in ('received', 'accepted', 'dropped', 'published'))
@@ -221,6 +233,8 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=60.0)
     parser.add_argument('--rate', type=float, default=RATE_HZ, help='of each stream, Hz')
     args = parser.parse_args()
+    if args.minutes < 2.0:
+        parser.error(f'got --minutes {args.minutes}, expected 2 or more: a warm-up and a loop')
     with tempfile.TemporaryDirectory() as folder:
         faults = soak(args.minutes, args.rate, Path(folder))
     print('\n'.join(faults) or 'nothing went wrong')
