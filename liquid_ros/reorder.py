@@ -58,6 +58,11 @@ class Reorder:
         due = sum(held_ns <= newest_ns - self._wait_ns for held_ns, _, _ in self._held)
         return out + self._let_out(max(due, len(self._held) - self._most))
 
+    def release(self, newest_ns: int) -> List[Any]:
+        """Return what need not wait any more where this stamp came, in another stream."""
+        return self._let_out(sum(held_ns <= newest_ns - self._wait_ns
+                                 for held_ns, _, _ in self._held))
+
     def flush(self) -> List[Any]:
         """Return all that is held, in order: at the end, or when nothing has come for a while."""
         return self._let_out(len(self._held))

@@ -70,6 +70,10 @@ class StreamBank:
         """Return the stamp of the stream's last accepted message, None before the first."""
         return self._last_ns.get(key)
 
+    def frames(self) -> Dict[Hashable, str]:
+        """Return the streams that have begun, each with the frame_id it is in; '' if none."""
+        return {key: self._frames.get(key, '') for key in self._last_ns}
+
     def peek(self, key: Hashable) -> State:
         """
         Return what rts.Window keeps of a stream's state, NumPy arrays (1, ...).

@@ -3,8 +3,13 @@
 
 """Messages at the edge of what a node must bear, given to its channel one by one."""
 
+from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
+from nav_msgs.msg import Path
+import numpy as np
 from ros_graph import stamped, START_NS
+from std_srvs.srv import SetBool, Trigger
 
+from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.outputs import topic_word
 
 NS = 10**9
@@ -36,6 +41,23 @@ def tag(child, at_s, x=0.0):
     message = stamped('transform', round(at_s * NS), [x, *ROW[1:]])
     message.child_frame_id = child
     return message
+
+
+def path(frame, start_s, *xs, step_s=0.1):
+    """Return a path."""
+    poses = [pose(start_s + i * step_s, x, frame) for i, x in enumerate(xs)]
+    return Path(header=poses[-1].header, poses=poses)
+
+
+def accounted(made):
+    """Return whether every message has one fate."""
+    tally = made.tally
+    return tally.received == tally.accepted + tally.pending + sum(tally.dropped.values())
+
+
+def stamps_of(messages):
+    """Return stamps in s."""
+    return [m.header.stamp.sec + m.header.stamp.nanosec / NS for m in messages]
 
 
 # -- paths of streams
@@ -83,6 +105,183 @@ def test_a_path_in_hindsight_is_not_for_paths(graph, capfd):
     node = graph.smoother(active=False, input_type='path', path_smoothed=True)
     assert not node.bring_up()
     assert 'path_smoothed: got input_type path' in capfd.readouterr().err
+
+
+# -- paths that come in
+
+
+def test_poses_of_a_path_with_one_stamp_are_left_out_but_the_first(graph, capfd):
+    """Not copies of the first under the others' places."""
+    _, made, out = channel(graph, input_type='path')
+    give(made, path('map', 5.0, 0.0, 1.0, 2.0, step_s=0.0))
+    assert [p.pose.position.x for p in out[0].poses] == [0.0]
+    assert 'duplicate' in capfd.readouterr().err and accounted(made)
+
+
+def test_a_path_in_another_frame_does_not_repeat_poses_of_the_old_one(graph):
+    """What was remembered is in the frame before."""
+    _, made, out = channel(graph, input_type='path')
+    give(made, path('map', 1.0, 0.0, 0.1, 0.2), path('odom', 1.0, 90.0, 90.1, 90.2, 90.3))
+    assert {p.header.frame_id for p in out[1].poses} == {'odom'}
+    assert all(p.pose.position.x > 80.0 for p in out[1].poses)
+
+
+# -- frames, pass-through, switches
+
+
+def test_a_fixed_rate_after_a_pass_through_is_in_the_frame_that_came_meanwhile(graph):
+    """No row under the name of another frame."""
+    node, made, out = channel(graph, publish_rate_hz=0.01, hold_timeout_s=60.0)
+    flow = made.flow
+    for i in range(3):
+        flow.take(pose(100 + 0.1 * i, 1.0), 100 * NS)
+    node._on_enable(SetBool.Request(data=False), SetBool.Response())
+    for i in range(3):
+        flow.take(pose(100.5 + 0.1 * i, 77.0, 'odom'), 100 * NS)
+    node._on_enable(SetBool.Request(data=True), SetBool.Response())
+    flow.tick(round(100.8 * NS))
+    assert out[-1].header.frame_id == 'odom' and abs(out[-1].pose.position.x - 77.0) < 1.0
+
+
+def test_a_place_that_stayed_in_another_frame_is_not_predicted_into_this_one(graph):
+    """Its quaternion is of zeros, as where nothing is known."""
+    _, made, out = channel(graph, input_type='pose_array')
+    for i, frame in enumerate(('map', 'map', 'odom')):
+        message = PoseArray(header=header_at((100 + i) * NS, frame))
+        message.poses = [pose(0, 1.0).pose, Pose() if i < 2 else pose(0, np.nan).pose]
+        message.poses[1].orientation.w = 1.0
+        give(made, message)
+    assert out[1].poses[1].orientation.w == 1.0 and out[2].header.frame_id == 'odom'
+    assert out[2].poses[1].orientation.w == 0.0 and out[2].poses[0].orientation.w == 1.0
+
+
+def test_pass_through_sends_the_message_itself(graph):
+    """Off-diagonal and zero covariances and the quaternion's length; odometry has it at one."""
+    node, made, out = channel(graph, input_type='pose_with_covariance', publish_odometry=True)
+    told = []
+    made.outputs._odometry.publish = told.append
+    node._on_enable(SetBool.Request(data=False), SetBool.Response())
+    message = PoseWithCovarianceStamped(header=header_at(NS, 'map'))
+    message.pose.pose.orientation.w = 2.0
+    covariance = np.eye(6)
+    covariance[0, 1] = covariance[1, 0] = 0.5
+    covariance[5, 5] = 0.0
+    message.pose.covariance = covariance.ravel()
+    give(made, message)
+    assert np.array_equal(out[0].pose.covariance, covariance.ravel())
+    assert out[0].pose.pose.orientation.w == 2.0 and out[0].header.stamp.sec == 1
+    assert told[0].pose.pose.orientation.w == 1.0
+
+
+def test_a_fixed_rate_switched_off_does_not_silence_what_is_behind_the_clock(graph):
+    """Messages a second old go out from the first on."""
+    node, made, out = channel(graph, publish_rate_hz=0.01)
+    made.flow.take(pose(100), 100 * NS)
+    made.flow.tick(round(100.4 * NS))
+    node._on_enable(SetBool.Request(data=False), SetBool.Response())
+    made.flow.take(pose(100.1), round(100.5 * NS))
+    assert np.allclose(stamps_of(out), [100.4, 100.1])
+
+
+def test_a_clock_that_goes_back_a_little_begins_no_new_run(graph):
+    """Stamps go on rising; beyond jump_reset_s they begin anew."""
+    _, made, out = channel(graph, publish_rate_hz=0.01, hold_timeout_s=60.0)
+    made.flow.take(pose(100), 100 * NS)
+    for at_s in (100.30, 100.29, 100.31):
+        made.flow.on_clock_jump(round(at_s * NS))
+        made.flow.tick(round(at_s * NS))
+    assert np.allclose(stamps_of(out), [100.30, 100.31])
+    made.flow.on_clock_jump(50 * NS)
+    made.flow.take(pose(50), 50 * NS)
+    made.flow.tick(50 * NS)
+    assert stamps_of(out)[-1] == 50.0 and made.tally.resets == {'clock': 1}
+
+
+# -- reordering and eviction
+
+
+def test_a_stream_evicted_while_another_is_flushed_is_counted_once(graph):
+    """Received is accepted, dropped or pending at every moment."""
+    _, made, _ = channel(graph, input_type='transform', max_streams=2, reorder_s=0.05)
+    for message in (tag('c', 100), tag('b', 1), tag('b', 100), tag('a', 100), tag('z', 200)):
+        give(made, message)
+        assert accounted(made)
+    made.flow.flush()
+    assert made.tally.pending == 0 and accounted(made)
+
+
+def test_a_stream_that_falls_silent_is_let_out_by_the_stamps_of_another(graph):
+    """Not when it comes again, half a minute later."""
+    _, made, out = channel(graph, input_type='transform', reorder_s=0.05)
+    give(made, tag('a', 100), tag('b', 100), tag('b', 100.04))
+    assert not out
+    give(made, tag('b', 100.06))
+    assert [m.child_frame_id for m in out] == ['b', 'a']
+
+
+def test_messages_that_come_slower_than_their_stamps_are_still_put_in_order(graph):
+    """The wall clock lets nothing go within a second."""
+    _, made, out = channel(graph, reorder_s=0.02)
+    for i in range(8):
+        give(made, pose(100 + 0.01 * (i ^ 1)))
+        graph.pause(0.03)
+        made._flush_if_silent()
+    assert not made.tally.dropped and stamps_of(out) == sorted(stamps_of(out))
+
+
+def test_a_bad_message_makes_no_room_for_itself(graph):
+    """NaN of a new child far ahead: those there are stay, with their states."""
+    _, made, _ = channel(graph, input_type='transform', max_streams=3)
+    give(made, *(tag(child, 100 + 0.1 * i) for i in range(3) for child in 'abc'))
+    give(made, tag('junk', 2e9, np.nan), tag('junk', 0))
+    assert list(made.tally.streams) == ['a', 'b', 'c'] and accounted(made)
+    assert made.tally.dropped == {'non_finite': 1, 'zero_stamp': 1}
+    made.flow.take(tag('junk', 2e9), 101 * NS)  # whatever it says, it is 101 s
+    assert list(made.tally.streams) == ['a', 'b', 'c']
+
+
+def test_streams_of_before_a_jump_back_make_room(graph):
+    """A few messages are lost, not all from there on."""
+    _, made, _ = channel(graph, input_type='transform', max_streams=3)
+    give(made, *(tag(child, 1000) for child in 'abc'), *(tag('new', 1 + i) for i in range(20)))
+    assert 0 < made.tally.dropped['max_streams'] < 10 and 'new' in made.tally.streams
+
+
+# -- what is told
+
+
+def test_a_loaded_stream_is_told_of_and_its_next_message_is_no_reset(graph, tmp_path):
+    """Neither 'resets: step' nor a stream that is not there."""
+    values = {'input_type': 'transform', 'state_file': str(tmp_path / 'state')}
+    node, made, _ = channel(graph, **values)
+    give(made, *(tag('a', 100 + 0.1 * i) for i in range(5)))
+    assert node._on_save(None, Trigger.Response()).success
+    other, made, _ = channel(graph, **values)
+    assert other._on_load(None, Trigger.Response()).success
+    assert list(made.tally.streams) == ['a'] and made.tally.streams['a'].last_ns is not None
+    give(made, tag('a', 100.5))
+    assert not made.tally.streams['a'].resets and made.tally.resets == {'load': 1}
+
+
+def test_stamps_ahead_of_the_clock_are_told_at_a_fixed_rate(graph):
+    """One output, then none until the clock is there: the report says so."""
+    _, made, _ = channel(graph, publish_rate_hz=0.01)
+    made.flow.take(pose(100), 100 * NS)
+    assert made.flow.trouble(100 * NS) == ''
+    made.flow.take(pose(104), 100 * NS)
+    assert '4.0 s ahead of the clock' in made.flow.trouble(100 * NS)
+
+
+def test_the_age_is_not_told_where_there_is_no_time(graph):
+    """Before the first /clock; minus 1.7e9 s would be told otherwise."""
+    _, made, _ = channel(graph, debug=True)
+    told = []
+    for publisher in made.outputs._debug:
+        publisher.publish = lambda m, p=publisher: told.append(p.topic_name.rsplit('/')[-1])
+    made.flow.take(pose(100), 0)
+    assert 'age' not in told and 'step_ms' in told
+    made.flow.take(pose(100.1), 101 * NS)
+    assert 'age' in told
 
 
 def test_the_child_frame_is_named_after_the_topic_it_really_is(graph):

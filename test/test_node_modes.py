@@ -140,19 +140,23 @@ def test_lookahead_is_the_bank_s_prediction(graph):
     assert np.array_equal(rows_of('pose', received)[1], want)
 
 
-def test_stamps_rise_whatever_is_switched(graph):
-    """Lookahead up and down, pass-through on and off: withheld is counted, never published."""
+def test_stamps_rise_within_a_run_and_a_switch_back_begins_one(graph):
+    """Lookahead up and down, pass-through on and off: nothing is withheld."""
     node = graph.smoother(**lossless('/pose'))
     publisher, received = graph.connect(node, 'pose')
     stamps, rows = walk('pose', 120)
+    aheads = (0.0, 0.3, 0.3, 0.3, 0.1, 0.0)
     for i in range(0, 120, 20):
-        put(node, lookahead_s=(0.0, 0.3, 0.0, 0.1, 0.0, 0.0)[i // 20])
-        request = SetBool.Request(data=i // 20 not in (2, 4))
+        put(node, lookahead_s=aheads[i // 20])
+        request = SetBool.Request(data=i // 20 != 2)
         assert graph.call(SetBool, '/smoother/set_enabled', request).success
         graph.send(publisher, 'pose', stamps[i:i + 20], rows[i:i + 20])
         tally, _ = settle(graph, node, i + 20)
-    assert np.all(np.diff(stamps_of(received)) > 0)
-    assert 20 < tally.dropped['withheld'] < 80 and set(tally.dropped) == {'withheld'}
+    assert not tally.dropped
+    runs = [stamps_of(received[i:j]) for i, j in ((0, 40), (40, 80), (80, 100), (100, 120))]
+    assert all(np.all(np.diff(run) > 0) for run in runs)
+    ahead_ns = np.repeat([0, 300_000_000, 0, 300_000_000, 100_000_000, 0], 20)
+    assert stamps_of(received) == [s + int(a) for s, a in zip(stamps, ahead_ns)]
 
 
 def test_pass_through_publishes_what_comes_and_the_smoother_goes_on(graph):

@@ -24,6 +24,10 @@ from liquid_ros.streams import StreamBank
 # A filter can use what waited: dt comes from the stamps. So a stall loses nothing up to here.
 QUEUE_DEPTH = 100
 
+# Stamps let go what reorder_s holds back; the wall clock only where no stamps come, not where
+# they come slowly.
+SILENCE_S = 1.0
+
 
 class Channel:
     """Smooths one topic while it is active; made in configure, destroyed in cleanup."""
@@ -106,7 +110,8 @@ class Channel:
             self._due.append(self._timers.every(
                 1.0 / rate_hz, lambda: self.flow.tick(self.now_ns())))
         if held_s > 0.0:
-            self._due.append(self._timers.every(held_s, self._flush_if_silent, steady=True))
+            self._due.append(self._timers.every(
+                max(held_s, SILENCE_S) / 2.0, self._flush_if_silent, steady=True))
 
     def _stop_timers(self) -> None:
         for due in self._due:
@@ -118,8 +123,7 @@ class Channel:
         return self._clock.now().nanoseconds  # type: ignore[no-any-return]
 
     def _flush_if_silent(self) -> None:
-        if monotonic() - self._heard >= self.params.reorder_s:
-            self.flow.flush()
+        self.flow.flush(max(self.params.reorder_s, SILENCE_S))
 
     def _on_message(self, message: Any) -> None:
         self.tally.received += 1
@@ -149,8 +153,7 @@ class Channel:
         silent_s = now - self._heard
         if not self._active or silent_s <= self.params.no_data_s:
             self._told_silent = False
-            stale = self._active and self.flow.held_too_long(self.now_ns())
-            return 'no message within hold_timeout_s: nothing is predicted' if stale else ''
+            return self.flow.trouble(self.now_ns()) if self._active else ''
         text = (f'no data on {self.topic} for {silent_s:.0f} s: '
                 + why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos()))
         if not self._told_silent:

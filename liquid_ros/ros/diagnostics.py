@@ -4,13 +4,13 @@
 """What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sized, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
 
 from liquid_ros.ros.messages import Key
-from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS
+from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
 
 STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
 DT_WINDOW = 256
@@ -49,6 +49,8 @@ class StreamTally:
         self.dropped: 'Counter[str]' = Counter()
         self.resets: 'Counter[str]' = Counter()
         self.last_ns: Optional[int] = None
+        self.frame_id = ''  # of that pose
+        self.heard = 0  # which of the input's messages it was in
         self._dts_s = Ring(DT_WINDOW)
         self._nis_sum = 0.0
         self._nis_count = 0
@@ -57,10 +59,11 @@ class StreamTally:
     def accept(self, stamp_ns: int, arrival: Arrival, nis: np.ndarray) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
         self.accepted += 1
-        if arrival not in RESTARTS and self.last_ns is not None:
+        if arrival in RESTARTS:
+            if arrival is not Arrival.FIRST:
+                self.resets[arrival.value] += 1
+        elif self.last_ns is not None:
             self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
-        elif arrival is not Arrival.FIRST:
-            self.resets[arrival.value] += 1
         self.last_ns = stamp_ns
         self._nis_sum += float(nis.sum())
         self._nis_count += nis.size
@@ -93,7 +96,8 @@ class Tally:
 
     def __init__(self) -> None:
         """Start from zero."""
-        self.received = self.accepted = self.published = self.pending = 0
+        self.received = self.accepted = self.published = 0
+        self.held: Sized = ()  # by the reorder buffers
         self.dropped: 'Counter[str]' = Counter()
         self.resets: 'Counter[str]' = Counter()
         self.future = 0
@@ -101,12 +105,40 @@ class Tally:
         self.steps_s = Ring(STEP_WINDOW)
         self._seen = (0, 0)
 
+    @property
+    def pending(self) -> int:
+        """Return how many messages are held back."""
+        return len(self.held)
+
     def stream(self, key: Key) -> StreamTally:
         """Return a stream's counts."""
         found = self.streams.get(key)
         if found is None:
             found = self.streams[key] = StreamTally()
         return found
+
+    def outdated(self, stamp_ns: int, policy: TimePolicy, most: int) -> List[Key]:
+        """
+        Return the streams that may make room for one that begins with this stamp.
+
+        They would start anew anyway, for a gap or, where time jumped back, for that: then the
+        last 2 * most messages were of others.
+        """
+        oldest_ns, newest_ns = stamp_ns - policy.gap_reset_ns, stamp_ns + policy.jump_reset_ns
+        return [key for key, stream in self.streams.items()
+                if stream.last_ns is None or stream.last_ns < oldest_ns
+                or (stream.last_ns > newest_ns and stream.heard < self.received - 2 * most)]
+
+    def why_none_at_rate(self, now_ns: int, hold_ns: int, future_ns: int) -> str:
+        """Return why no outputs at a fixed rate can be expected; empty where they can."""
+        ages_ns = [now_ns - stream.last_ns for stream in self.streams.values()
+                   if stream.last_ns is not None]
+        if not any(age_ns <= hold_ns for age_ns in ages_ns):
+            return 'no message within hold_timeout_s: nothing is predicted'
+        if now_ns and min(ages_ns) < -future_ns:
+            return (f'a stamp is {-min(ages_ns) / NS_PER_S:.1f} s ahead of the clock: outputs '
+                    'wait for it; are the clocks in step?')
+        return ''
 
     def news(self) -> Tuple[int, int]:
         """Return how many were received and dropped since the last call."""

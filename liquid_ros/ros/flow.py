@@ -8,19 +8,20 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
+from liquid_ros.intake import refuse
 from liquid_ros.params import Params
-from liquid_ros.reorder import Reorder
+from liquid_ros.ros.answers import Answers
 from liquid_ros.ros.diagnostics import Tally
-from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, Smooth
+from liquid_ros.ros.held import Held
+from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, passable, Smooth
 from liquid_ros.ros.outputs import debug_numbers, Outputs
-from liquid_ros.ros.trail import Track, twist_variance
+from liquid_ros.ros.trail import Track
 from liquid_ros.ros.watch import HINTS, Warner
-from liquid_ros.smoothers.base import Estimate, Smoother
+from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank, Update
-from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
 
-MOST_HELD = 1000  # messages of a stream in its reorder buffer
 
 class Latest(NamedTuple):
     """The newest message of some streams, from which an output at a fixed rate is made."""
@@ -36,8 +37,8 @@ class Flow:
     def __init__(self, params: Params, codec: Codec, smoother: Smoother, bank: StreamBank,
                  outputs: Outputs, warn: Warner) -> None:
         """Start with no streams; smoother: the bank's."""
-        self._smoother = smoother
-        self.enabled = True
+        self._enabled = True
+        self._leads = (False, 0)  # what outputs are ahead of messages: the present, or so many ns
         self.bank = bank
         self.tally = Tally()
         self._codec, self._outputs, self._warn = codec, outputs, warn
@@ -45,24 +46,45 @@ class Flow:
         self._array_input = params.input_type == 'pose_array'
         self._track = Track()
         self._latest: Dict[Optional[Key], Latest] = {}
-        self._held: Dict[Key, Reorder] = {}
+        self._held = self.tally.held = Held()
+        self._answers = Answers(smoother, bank, self.tally)
         self.params = params
         self.apply(params)
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""
-        if self._held and params.reorder_s != self.params.reorder_s:
+        if params.reorder_s != self.params.reorder_s:
             self.flush()
             self._held.clear()
         self.params = params
+        self._answers.spread = params.publish_odometry
         self.bank.policy = TimePolicy.from_seconds(
             params.gap_reset_s, params.jump_reset_s, params.zero_stamp, params.future_s)
-        for buffer in self._held.values():
-            buffer.policy = self.bank.policy
+        self._held.judge_by(self.bank.policy)
         self.bank.tune(Tuning(params.smoothing, params.gate_probability))
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
         self._hold_ns = round(params.hold_timeout_s * NS_PER_S)
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
+        if not self._at_rate:
+            self._latest.clear()
+        self._follow_leads()
+
+    @property
+    def enabled(self) -> bool:
+        """Return False where messages are passed through."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._follow_leads()
+
+    def _follow_leads(self) -> None:
+        """Begin a new run where outputs are less far ahead from now on: none would go out."""
+        before = self._leads
+        self._leads = (self._at_rate, self._ahead_ns) if self._enabled else (False, 0)
+        if any(now < then for now, then in zip(self._leads, before)):
+            self._outputs.new_run()
 
     def reset(self, reason: str) -> None:
         """Forget the past, and count why."""
@@ -80,24 +102,23 @@ class Flow:
         self.tally.resets['load'] += 1
 
     def _clear(self) -> None:
-        self._lose(sum(len(buffer) for buffer in self._held.values()))
-        self._held.clear()
-        self.tally.pending = 0
+        self._lose(self._held.clear())
         self._track.clear()
         self._latest.clear()
         self._outputs.forget()
         self._outputs.new_run()
-        for key, stream in self.tally.streams.items():
-            stream.last_ns = self.bank.last_ns(key)
+        frames = self.bank.frames()
+        for key in [*self.tally.streams, *frames]:
+            stream = self.tally.stream(key)  # type: ignore[arg-type]
+            stream.last_ns, stream.frame_id = self.bank.last_ns(key), frames.get(key, '')
 
     def _lose(self, held: int) -> None:
-        if held:
-            self.tally.dropped['reset'] += held
+        self.tally.dropped.update(['reset'] * held)
 
     def on_clock_jump(self, now_ns: int) -> None:
         """Forget the streams that are ahead of a clock that went back."""
-        self._outputs.new_run()
         limit_ns = now_ns + self.bank.policy.jump_reset_ns
+        self._outputs.end_runs(limit_ns + self._leads[1])
         if any(s.last_ns is not None and s.last_ns > limit_ns
                for s in self.tally.streams.values()):
             self.reset('clock')
@@ -105,26 +126,17 @@ class Flow:
     def take(self, message: Any, now_ns: int) -> None:
         """Take a message that came at now_ns of the node's clock, 0 where that stands still."""
         arrived = Arrived(message, self._codec.read(message), now_ns)
-        if not self.params.reorder_s or self._path_input or not arrived.batch.keys:
+        if (not self.params.reorder_s or self._path_input or not arrived.batch.keys
+                or all(refuse(row) is not None for row in arrived.batch.rows)):
             self._use(arrived)
             return
-        key = arrived.batch.keys[0]
-        if key not in self._held:
-            if len(self._held) >= self.params.max_streams:
-                self._use(arrived)
-                return
-            self._held[key] = Reorder(
-                round(self.params.reorder_s * NS_PER_S), MOST_HELD, self.bank.policy)
-        for due in self._held[key].add(arrived.batch.stamps_ns[0], arrived, now_ns or None):
+        for due in self._held.add(arrived, self.params, self.bank.policy):
             self._use(due)
-        self.tally.pending = sum(len(buffer) for buffer in self._held.values())
 
-    def flush(self) -> None:
-        """Use what was held back: nothing older will come."""
-        for buffer in list(self._held.values()):  # using a message may drop a stream
-            for due in buffer.flush():
-                self._use(due)
-        self.tally.pending = 0
+    def flush(self, silent_s: float = 0.0) -> None:
+        """Use what was held back of streams silent for so long: nothing older will come."""
+        for due in self._held.flush(silent_s):
+            self._use(due)
 
     def _use(self, arrived: Arrived) -> None:
         message, batch, now_ns = arrived
@@ -136,7 +148,7 @@ class Flow:
                 return
         if self.params.frame_id:
             batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
-        reason = self._refuse(batch)
+        reason = self._refuse(batch, now_ns)
         if reason is not None:
             self._drop(reason)
             return
@@ -149,13 +161,14 @@ class Flow:
             return
         self.tally.steps_s.add(took_s)
         self._outputs.send_debug(lambda: debug_numbers(
-            update, dts_s, (now_ns - max(update.stamps_ns)) / NS_PER_S, took_s))
+            update, dts_s, (now_ns - max(update.stamps_ns)) / NS_PER_S if now_ns else np.nan,
+            took_s))
         if self._send(message, batch, update, now_ns):
             self.tally.accepted += 1
         else:
             self._drop('withheld')
 
-    def _refuse(self, batch: Batch) -> Optional[str]:
+    def _refuse(self, batch: Batch, now_ns: int) -> Optional[str]:
         """Return why a message cannot be used as a whole, None where it can."""
         if not batch.keys:
             return 'empty'
@@ -167,29 +180,33 @@ class Flow:
             return None
         room = self.params.max_streams - sum(key not in streams for key in batch.keys)
         if len(streams) > room:
-            self._evict(batch.stamps_ns[0], set(batch.keys))
+            reasons = [refuse(row) for row in batch.rows]
+            arrival, stamp_ns, _, future = arrive(
+                None, batch.stamps_ns[0], self.bank.policy, now_ns or None)
+            if None not in reasons or arrival is Arrival.ZERO_STAMP:
+                return reasons[0] or arrival.value
+            self._evict(now_ns if future else stamp_ns, set(batch.keys))
         return 'max_streams' if len(streams) > room else None
 
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
-        """Forget the streams whose next message would start them anew anyway."""
-        limit_ns = stamp_ns - self.bank.policy.gap_reset_ns
-        for key, stream in list(self.tally.streams.items()):
-            if key not in kept and (stream.last_ns is None or stream.last_ns < limit_ns):
+        for key in self.tally.outdated(stamp_ns, self.bank.policy, self.params.max_streams):
+            if key not in kept:
                 del self.tally.streams[key]
                 self.bank.reset((key,))
                 self._latest.pop(key, None)
-                self._lose(len(self._held.pop(key, ())))
+                self._lose(self._held.drop(key))
                 self._outputs.drop(key)
 
     def _count(self, batch: Batch, update: Update) -> float:
         """Count each pose, follow resets, extend paths; return dt in s, NaN where none is."""
         dt_s = np.nan
-        newest = max(np.flatnonzero(update.accepted), default=-1)
         for i, key in enumerate(batch.keys):
             stream, arrival = self.tally.stream(key), update.arrivals[i]
             reason = update.reasons[i]
             if reason is not None or arrival is None:
                 stream.dropped[str(reason)] += 1
+                if self._path_input and reason == 'duplicate':
+                    self._tell('duplicate', 'a pose of the path is left out')
                 continue
             stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
             if arrival in RESTARTS:
@@ -197,12 +214,11 @@ class Flow:
             elif stream.last_ns is not None:
                 dt_s = (stamp_ns - stream.last_ns) / NS_PER_S
             stream.accept(stamp_ns, arrival, update.estimate.nis[i])
+            stream.frame_id, stream.heard = frame_id, self.tally.received
             trail = self._outputs.trail(key)
             if trail is not None:
-                if not self.params.path_smoothed:
-                    trail.add(stamp_ns, frame_id, update.estimate.rows[i])
-                elif i == newest or not self._path_input:  # of a path, what the bank knows now
-                    trail.add(stamp_ns, frame_id, self.bank.peek(key))
+                trail.add(stamp_ns, frame_id, self.bank.peek(key) if self.params.path_smoothed
+                          else update.estimate.rows[i])
         if update.future.any():
             self.tally.future += 1
             self._tell('future', f'{self.tally.future} messages')
@@ -215,8 +231,9 @@ class Flow:
         self._outputs.forget([key])
         if arrival is Arrival.FRAME:
             self._tell('new frame', f'it is {frame_id!r} now')
-        if arrival is Arrival.JUMP:
+        if arrival in (Arrival.JUMP, Arrival.FRAME):
             self._track.clear()
+        if arrival is Arrival.JUMP:
             self._outputs.new_run(None if self._array_input else key)
 
     def _drop(self, reason: str) -> None:
@@ -229,58 +246,42 @@ class Flow:
 
     # Outputs.
 
-    def _smooth(self, keys: Sequence[Key], estimate: Estimate) -> Smooth:
-        """Return an estimate with the variance of its twist, where that is wanted and known."""
-        spread = np.full_like(estimate.twist, np.nan)
-        if self.params.publish_odometry:
-            twist_variance(self._smoother, self.bank, keys, spread)
-        return Smooth(estimate.rows, estimate.variance, estimate.twist, spread)
-
-    def _passed(self, batch: Batch, update: Update) -> Smooth:
-        """Return the usable messages as they came; what they do not say is the estimate's."""
-        smooth = self._smooth(batch.keys, update.estimate)
-        own = batch.variances if batch.variances is not None else smooth.variance
-        return smooth._replace(
-            rows=np.where(update.accepted[:, None], batch.rows, np.nan),
-            variance=np.where(np.isfinite(own), own, smooth.variance))
-
     def _send(self, message: Any, batch: Batch, update: Update, now_ns: int) -> bool:
         """Publish what an accepted message leads to; return False where it is withheld."""
         i = int(np.flatnonzero(update.accepted)[-1])
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
         run = None if self._array_input else batch.keys[i]
-        if self._at_rate and self.enabled:
+        if self._at_rate:
             self._latest[run] = Latest(message, batch.keys, frame_id)
+        if self._at_rate and self.enabled:
             if now_ns and now_ns - stamp_ns > self._hold_ns:
                 self._tell('stale', f'it is {(now_ns - stamp_ns) / NS_PER_S:.1f} s old')
             return True
         if not self.enabled:
-            smooth = self._passed(batch, update)
+            smooth = self._answers.passed(batch, update)
         elif self._ahead_ns:
             stamp_ns += self._ahead_ns
-            expected = self.bank.predict(batch.keys, [stamp_ns] * len(batch.keys))
-            smooth = self._smooth(batch.keys, expected)
+            smooth = self._answers.predicted(batch.keys, stamp_ns, frame_id)
+        elif self._array_input:
+            smooth = self._answers.filled(batch, update, stamp_ns, frame_id)
         else:
-            smooth = self._smooth(batch.keys, update.estimate)
-            if self._array_input and not update.accepted.all():
-                expected = self.bank.predict(batch.keys, update.stamps_ns)
-                smooth = Smooth(*(np.where(update.accepted[:, None], ours, other)
-                                  for ours, other in zip(smooth, self._smooth(
-                                      batch.keys, expected))))
+            smooth = self._answers.smooth(batch.keys, update.estimate)
         bodies = smooth
         if self._path_input:
             self._track.take(batch.stamps_ns, smooth.rows)
             bodies = Smooth(*(part[i:i + 1] for part in smooth))
             smooth = smooth._replace(rows=self._track.rows(message))
-        sent = self._outputs.send(message, stamp_ns, frame_id, smooth, run, batch.keys, bodies)
+        whole = not self.enabled and passable(self._codec, message)
+        sent = self._outputs.send(message, stamp_ns, frame_id, None if whole else smooth, run,
+                                  batch.keys, bodies)
         self.tally.published += sent
         return sent
 
-    def held_too_long(self, now_ns: int) -> bool:
-        """Return True where outputs at a fixed rate have ended: all streams are too old."""
-        return self._at_rate and self.enabled and not any(
-            stream.last_ns is not None and now_ns - stream.last_ns <= self._hold_ns
-            for stream in self.tally.streams.values())
+    def trouble(self, now_ns: int) -> str:
+        """Return why no outputs at a fixed rate can be expected; empty where they can."""
+        if not self._at_rate or not self.enabled:
+            return ''
+        return self.tally.why_none_at_rate(now_ns, self._hold_ns, self.bank.policy.future_ns)
 
     def tick(self, now_ns: int) -> None:
         """Publish predictions to the present of all streams heard of lately."""
@@ -292,9 +293,7 @@ class Flow:
             if not alive:
                 continue
             stamp_ns = max(now_ns, *alive) + self._ahead_ns
-            stamps = [stamp_ns if last is not None and now_ns - last <= self._hold_ns else 0
-                      for last in lasts]  # before its last message: nothing is predicted
-            smooth = self._smooth(keys, self.bank.predict(keys, stamps))
+            smooth = self._answers.predicted(keys, stamp_ns, frame_id, now_ns - self._hold_ns)
             self.tally.published += self._outputs.send(
                 message, stamp_ns, frame_id, smooth, run, keys, smooth)
 

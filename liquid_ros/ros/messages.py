@@ -9,7 +9,7 @@ stream with many stamps; TransformStamped the stream of its child_frame_id; the 
 An output has its input's type; what the smoother does not touch is copied.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from geometry_msgs.msg import (
     PointStamped,
@@ -23,6 +23,7 @@ from nav_msgs.msg import Odometry, Path
 import numpy as np
 from std_msgs.msg import Header
 
+from liquid_ros.intake import refuse
 from liquid_ros.ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.timing import NS_PER_S
 
@@ -213,6 +214,25 @@ def _write_path(taken: Path, header: Header, smooth: Smooth) -> Path:
             _put(made.pose, row)
             message.poses.append(made)
     return message
+
+
+def passable(codec: Codec, message: Any) -> bool:
+    """Return whether a message can go out as it came: every pose usable, every number finite."""
+    numbers: List[Any] = []
+    if hasattr(message, 'pose') and hasattr(message.pose, 'covariance'):
+        numbers += message.pose.covariance.tolist()
+    if isinstance(message, Odometry):
+        v, r = message.twist.twist.linear, message.twist.twist.angular
+        numbers += [v.x, v.y, v.z, r.x, r.y, r.z, *message.twist.covariance]
+    return bool(np.isfinite(numbers).all()) and all(
+        refuse(row) is None for row in codec.read(message).rows)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Return rows (N, 3 | 7) with quaternions of length one."""
+    if rows.shape[1] == 7:
+        rows[:, 3:] /= np.linalg.norm(rows[:, 3:], axis=1, keepdims=True)
+    return rows
 
 
 def pose_stamped(row: np.ndarray, header: Header) -> PoseStamped:

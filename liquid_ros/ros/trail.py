@@ -99,11 +99,17 @@ class Track:
         self._rows.update((stamp, row) for stamp, row in zip(stamps_ns, rows) if row[0] == row[0])
 
     def rows(self, message: Path) -> np.ndarray:
-        """Return the smooth poses (N, 7) of the message's, and forget those it does not have."""
+        """
+        Return the smooth poses (N, 7) of the message's, and forget those it does not have.
+
+        NaN where there is none, and from the second pose on of those with one stamp.
+        """
         stamps = [stamp_ns(pose.header) for pose in message.poses]
         nothing = np.full(7, np.nan)
         self._rows = {stamp: self._rows.get(stamp, nothing) for stamp in stamps}
-        return np.array([self._rows[stamp] for stamp in stamps])
+        first = {stamp: i for i, stamp in reversed(list(enumerate(stamps)))}
+        return np.array([self._rows[stamp] if first[stamp] == i else nothing
+                         for i, stamp in enumerate(stamps)])
 
 
 def twist_variance(smoother: Any, bank: StreamBank, keys: Sequence[Key], out: np.ndarray) -> None:

@@ -1,0 +1,60 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a message is answered with: the estimate, a prediction, or what came itself."""
+
+from typing import Optional, Sequence
+
+import numpy as np
+
+from liquid_ros.ros.diagnostics import Tally
+from liquid_ros.ros.messages import Batch, Key, Smooth, unit
+from liquid_ros.ros.trail import twist_variance
+from liquid_ros.smoothers.base import Estimate, Smoother
+from liquid_ros.streams import StreamBank, Update
+
+
+class Answers:
+    """Makes rows, variances and twists of an input's streams from its bank."""
+
+    def __init__(self, smoother: Smoother, bank: StreamBank, tally: Tally) -> None:
+        """Take the bank's smoother; spread: whether the twist's variance is wanted."""
+        self.spread = False
+        self._smoother, self._bank, self._tally = smoother, bank, tally
+
+    def smooth(self, keys: Sequence[Key], estimate: Estimate) -> Smooth:
+        """Return an estimate with the variance of its twist, where that is wanted and known."""
+        spread = np.full_like(estimate.twist, np.nan)
+        if self.spread:
+            twist_variance(self._smoother, self._bank, keys, spread)
+        return Smooth(estimate.rows, estimate.variance, estimate.twist, spread)
+
+    def passed(self, batch: Batch, update: Update) -> Smooth:
+        """Return the usable messages as they came; what they do not say is the estimate's."""
+        smooth = self.smooth(batch.keys, update.estimate)
+        own = batch.variances if batch.variances is not None else smooth.variance
+        return smooth._replace(
+            rows=unit(np.where(update.accepted[:, None], batch.rows, np.nan)),
+            variance=np.where(np.isfinite(own), own, smooth.variance))
+
+    def predicted(self, keys: Sequence[Key], stamp_ns: int, frame_id: str,
+                  oldest_ns: Optional[int] = None) -> Smooth:
+        """Return the estimates at a stamp; NaN for streams in another frame, or too old."""
+        streams = self._tally.streams
+        unknown = []
+        for key in keys:
+            last_ns = streams[key].last_ns if key in streams else None
+            unknown.append(last_ns is None or streams[key].frame_id != frame_id
+                           or (oldest_ns is not None and last_ns < oldest_ns))
+        estimate = self._bank.predict(keys, [stamp_ns] * len(keys))
+        for part in estimate:
+            part[unknown] = np.nan
+        return self.smooth(keys, estimate)
+
+    def filled(self, batch: Batch, update: Update, stamp_ns: int, frame_id: str) -> Smooth:
+        """Return the estimate, with a prediction in the place of what could not be used."""
+        smooth = self.smooth(batch.keys, update.estimate)
+        if update.accepted.all():
+            return smooth
+        return Smooth(*(np.where(update.accepted[:, None], ours, other) for ours, other in zip(
+            smooth, self.predicted(batch.keys, stamp_ns, frame_id))))
