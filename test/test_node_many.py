@@ -44,6 +44,14 @@ message = st.tuples(moves_ns, st.sampled_from(['map'] * 8 + ['odom', '']),
 sequences = st.lists(st.one_of(*[message] * 12, switches), min_size=LENGTH // 2,
                      max_size=LENGTH)
 
+# What the assertions at the end count on, whatever was drawn before.
+GOOD = [[1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0]]
+SURELY = [
+    {'zero_stamp': 'reject', 'frame_id': '', 'reorder_s': 0.0, 'max_streams': 256},
+    {'reset': True},
+    (NS, 'map', GOOD, False, 'a', 0.0), (-1, 'map', GOOD, True, 'a', 0.0),
+    (-1, 'map', GOOD, False, 'a', 0.0), {'frame_id': 'map'}, (NS, 'odom', GOOD, False, 'a', 0.0)]
+
 
 def made(kind, stamp_ns, frame, given_rows, child, covariance):
     """Return a message of any type: what does not fit the type is left out."""
@@ -169,6 +177,8 @@ def test_whatever_comes_nothing_breaks(kind):
     try:
         play()
         assert watched.sent >= PER_KIND
+        watched.now_ns = START_NS
+        watched.play(SURELY)
         dropped, resets = watched.channel.tally.dropped, watched.channel.tally.resets
         assert {'zero_stamp', 'late', 'frame'} <= set(dropped) and len(dropped) >= 5
         assert {'gap', 'jump', 'frame', 'service'} <= set(resets)
