@@ -1,0 +1,102 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""One stream of a recording as it came and as it left, and what is said of it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+
+from liquid_ros.evaluation.replay import Tally
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    The accepted messages of one stream, in order; N messages, A = 3 or 6 axes, G = A / 3.
+
+    name: its topic; with '#' and a child frame or place behind it where a topic has many streams.
+    stamps_ns: (N,) int64. raw, smooth: (N, 3 | 7). variance, twist: (N, A). nis, weight: (N, G).
+    starts: (N,) bool, True where a run begins anew; within a run stamps rise.
+    offline, offline_variance: the estimate in hindsight (RTS), where the smoother has one.
+    tally: counts of the whole stream. left_out: accepted messages that are not kept here.
+    truth: (N, 3 | 7), NaN where there is none; None without any. truth_name: where it is from.
+    """
+
+    name: str
+    msgtype: str
+    frame_id: str
+    smoother: str
+    stamps_ns: np.ndarray
+    raw: np.ndarray
+    smooth: np.ndarray
+    variance: np.ndarray
+    twist: np.ndarray
+    nis: np.ndarray
+    weight: np.ndarray
+    starts: np.ndarray
+    tally: Tally
+    left_out: int = 0
+    offline: Optional[np.ndarray] = None
+    offline_variance: Optional[np.ndarray] = None
+    truth: Optional[np.ndarray] = None
+    truth_name: str = ''
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Return (N,) seconds since the first message."""
+        return (self.stamps_ns - self.stamps_ns[0]) / 1e9
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One smoother's figures on a run; None for what cannot be told there.
+
+    in_hindsight: its settings were picked with the whole recording in hand, for that figure.
+    causal: no output knew a later message.
+    Units: m, rad in degrees, s. rotation figures are of poses only.
+    """
+
+    name: str  # raw, liquid, liquid_offline, ema, one_euro, kalman, kalman_gated
+    label: str
+    in_hindsight: bool = False
+    causal: bool = True
+    settings: Dict[str, float] = field(default_factory=dict)
+    rmse_m: Optional[float] = None
+    rmse_aligned_m: Optional[float] = None
+    rotation_deg: Optional[float] = None
+    accel_error_m_s2: Optional[float] = None
+    lag_s: Optional[float] = None
+    nees: Optional[float] = None  # mean of e^2 / variance over axes; 1 is expected
+    jerk_m_s3: Optional[float] = None
+    jitter_m: Optional[float] = None  # RMS of what a local line leaves, see docs/evaluation.md
+    jitter_deg: Optional[float] = None
+    lag_to_offline_s: Optional[float] = None
+    rmse_to_offline_m: Optional[float] = None
+    rotation_to_offline_deg: Optional[float] = None
+    log_likelihood: Optional[float] = None  # mean of log p(z | past), nats a message
+
+
+@dataclass(frozen=True)
+class Judged:
+    """
+    All that is said of a run.
+
+    rows: raw first, then the run's own smoother, its estimate in hindsight, the baselines.
+    ratios: such as rmse_ratio: the run's smoother over the best causal baseline in hindsight.
+    stream: counts and dt statistics, NIS, innovation whiteness (plain numbers and texts).
+    sweeps: name of a baseline -> arrays 'jitter_m', 'lag_s', 'rmse_m' over its whole grid, (S,).
+    series: arrays that the plots need: times_s (N,), error_raw, error_smooth (N,), nis (N, G),
+    innovation autocorrelation, spectra, and so on; see docs/evaluation.md for the keys.
+    verdict: sentences in plain words, the most important first.
+    """
+
+    run: Run
+    rows: Tuple[Row, ...]
+    ratios: Dict[str, float]
+    stream: Dict[str, Any]
+    sweeps: Dict[str, Dict[str, np.ndarray]]
+    series: Dict[str, np.ndarray]
+    verdict: Tuple[str, ...]
