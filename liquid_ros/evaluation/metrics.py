@@ -5,11 +5,12 @@
 How far off, how rough and how late an estimate is.
 
 Errors are unaligned: estimate and truth share a frame. A low jitter alone means nothing, a
-frozen output has none at all: these figures are read together.
+frozen output has none at all: these figures are read together. A figure that cannot be told is
+NaN. Where messages come in pieces, a figure is pooled over them and nothing spans two.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -17,10 +18,15 @@ from liquid_ros.manifold import quat_conjugate, quat_log, quat_multiply
 
 SKIP_S = 1.0  # what is not judged: every filter's first second,
 SKIP_ROWS = 10  # and at least so many messages
+APART_S = 5.0  # a silence that ends a piece
 
 # An output may lag by half a second, or lead by a tenth where a filter predicts.
 LAG_GRID_S = np.linspace(-0.1, 0.5, 101)
 LAG_FINE_S = np.linspace(-0.006, 0.006, 13)  # then to the millisecond
+LAG_FAR_S = 4.0  # where the grid ends too soon it is stretched up to here
+LAG_SURE_S = 0.05  # a lag that is less sure than this is not told
+
+Pieces = Sequence[np.ndarray]  # indices of messages that belong together
 
 
 class Lag(NamedTuple):
@@ -46,41 +52,80 @@ class Figures:
 
 
 def rmse(positions: np.ndarray, truth: np.ndarray) -> float:
-    """Return sqrt(mean |p - g|^2) over the rows (N, D), in their unit."""
+    """Return sqrt(mean |p - g|^2) over the rows (N, D), in their unit; NaN for none."""
+    if not len(positions):
+        return np.nan
     return float(np.sqrt(np.mean(np.sum((positions - truth) ** 2, axis=1))))
 
 
-def accel_error(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray) -> float:
+def accel_error(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
+                pieces: Optional[Pieces] = None) -> float:
     """
     Return the RMS of |d2p - d2g| on a uniform resample at the median rate, unit/s^2.
 
-    times_s: (N,) increasing; positions, truth: (N, D).
+    times_s: (N,), increasing in each piece; positions, truth: (N, D).
     Source: Zeng et al., SmoothNet, ECCV 2022, arXiv 2112.13715 ("Accel", times rate^2).
     """
-    return _rms_difference(times_s, positions - truth, 2)
+    return _rms_difference(times_s, positions - truth, 2, pieces)
 
 
-def jerk(times_s: np.ndarray, positions: np.ndarray) -> float:
+def jerk(times_s: np.ndarray, positions: np.ndarray, pieces: Optional[Pieces] = None) -> float:
     """Return the RMS of |d3p| on a uniform resample at the median rate, unit/s^3."""
-    return _rms_difference(times_s, positions, 3)
+    return _rms_difference(times_s, positions, 3, pieces)
 
 
-def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray) -> Lag:
-    """Return the delay, to 1 ms, that minimises the RMSE of p(t) against g(t - delay)."""
-    best = Lag(0.0, np.inf)
-    for offsets_s in (LAG_GRID_S, LAG_FINE_S):
-        delays_s = offsets_s if offsets_s is LAG_GRID_S else best.delay_s + offsets_s
-        for delay_s in np.round(delays_s, 3).tolist():
-            past = times_s - delay_s
-            known = (past >= times_s[0]) & (past <= times_s[-1])
-            if known.any():
-                error = rmse(positions[known], _resample(times_s, truth, past[known]))
-                best = min(best, Lag(delay_s, error), key=lambda one: one.rmse)
+def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
+        pieces: Optional[Pieces] = None) -> Lag:
+    """
+    Return the delay, to 1 ms, that minimises the RMSE of p(t) against g(t - delay).
+
+    It is looked for from -0.1 to 0.5 s and, where the best is an end of that, further out.
+    """
+    pieces = _whole(times_s) if pieces is None else pieces
+    best, grid = Lag(0.0, np.inf), LAG_GRID_S
+    while True:
+        for delay_s in np.round(grid, 3).tolist():
+            best = min(best, _delayed(times_s, positions, truth, pieces, delay_s),
+                       key=lambda one: one.rmse)
+        late, early = best.delay_s >= grid[-1] - 1e-9, best.delay_s <= grid[0] + 1e-9
+        if not (late or early) or max(-grid[0], grid[-1]) >= LAG_FAR_S:
+            break
+        grid = np.linspace(grid[0] * (2 if early else 1), grid[-1] * (2 if late else 1), 101)
+    if late or early or not np.isfinite(best.rmse):
+        return Lag(np.nan, np.nan)
+    step_s = grid[1] - grid[0]
+    for delay_s in np.round(best.delay_s + np.arange(-step_s, step_s, 1e-3), 3).tolist():
+        best = min(best, _delayed(times_s, positions, truth, pieces, delay_s),
+                   key=lambda one: one.rmse)
     return best
 
 
+def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,
+                pieces: Optional[Pieces] = None) -> float:
+    """
+    Return the standard error of a lag: RMSE / (RMS speed sqrt(n)), n tenths of a second.
+
+    The speed is that over a tenth of a second or a message, so that noise is little of it.
+    """
+    way, span_s, square = 0.0, 0.0, 0.0
+    for piece in _whole(times_s) if pieces is None else pieces:
+        t = times_s[piece]
+        if len(t) < 2:
+            continue
+        step_s = max(0.1, float(np.median(np.diff(t))))
+        even_s = np.arange(t[0], t[-1], step_s)
+        moved = np.diff(_resample(t, truth[piece], even_s), axis=0) / step_s
+        square, span_s = square + float(np.sum(moved**2)) * step_s, span_s + t[-1] - t[0]
+        way += len(moved) * step_s
+    if not square > 0.0:
+        return np.inf
+    return float(error / (np.sqrt(square / way) * np.sqrt(max(span_s / 0.1, 1.0))))
+
+
 def rotation_rms_deg(quat_xyzw: np.ndarray, truth_xyzw: np.ndarray) -> float:
-    """Return the RMS angle between unit quaternions (N, 4), degrees."""
+    """Return the RMS angle between unit quaternions (N, 4), degrees; NaN for none."""
+    if not len(quat_xyzw):
+        return np.nan
     turn = quat_log(quat_multiply(quat_conjugate(truth_xyzw), quat_xyzw))
     return float(np.degrees(np.sqrt(np.mean(np.sum(turn**2, axis=1)))))
 
@@ -103,6 +148,22 @@ def scored(times_s: np.ndarray) -> np.ndarray:
     return (times_s - times_s[0] >= SKIP_S) & (np.arange(len(times_s)) >= SKIP_ROWS)
 
 
+def pieces_of(times_s: np.ndarray, starts: np.ndarray, judged: np.ndarray) -> List[np.ndarray]:
+    """
+    Return the indices of judged messages that belong together.
+
+    A piece ends where a run does and where nothing is judged for APART_S or ten intervals.
+    """
+    at = np.flatnonzero(judged)
+    if not len(at):
+        return []
+    steps_s = np.diff(times_s[at])
+    if not len(steps_s):
+        return [at]
+    apart = steps_s > max(APART_S, 10.0 * float(np.median(steps_s)))
+    return np.split(at, np.flatnonzero((np.diff(np.cumsum(starts)[at]) > 0) | apart) + 1)
+
+
 def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
              judged: Optional[np.ndarray] = None, axes: Sequence[int] = (0, 1, 2)) -> Figures:
     """
@@ -120,12 +181,36 @@ def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
                    turned)
 
 
+def _whole(times_s: np.ndarray) -> List[np.ndarray]:
+    return [np.arange(len(times_s))]
+
+
 def _resample(times_s: np.ndarray, rows: np.ndarray, at_s: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at_s, times_s, column) for column in rows.T], axis=1)
 
 
-def _rms_difference(times_s: np.ndarray, rows: np.ndarray, order: int) -> float:
-    step_s = float(np.median(np.diff(times_s)))
-    uniform = _resample(times_s, rows, np.arange(times_s[0], times_s[-1], step_s))
-    change = np.diff(uniform, n=order, axis=0) / step_s**order
-    return float(np.sqrt(np.mean(np.sum(change**2, axis=1))))
+def _delayed(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray, pieces: Pieces,
+             delay_s: float) -> Lag:
+    square, count = 0.0, 0
+    for piece in pieces:
+        t = times_s[piece]
+        past = t - delay_s
+        known = (past >= t[0]) & (past <= t[-1])
+        if known.any():
+            error = positions[piece][known] - _resample(t, truth[piece], past[known])
+            square, count = square + float(np.sum(error**2)), count + len(error)
+    return Lag(delay_s, np.sqrt(square / count) if count else np.inf)
+
+
+def _rms_difference(times_s: np.ndarray, rows: np.ndarray, order: int,
+                    pieces: Optional[Pieces]) -> float:
+    pieces = [piece for piece in (_whole(times_s) if pieces is None else pieces)
+              if len(piece) > order]
+    if not pieces:
+        return np.nan
+    steps_s = np.concatenate([np.diff(times_s[piece]) for piece in pieces])
+    step_s = max(float(np.median(steps_s)), 0.1 * float(np.mean(steps_s)))  # bursts: not finer
+    changes = [np.diff(_resample(t, rows[piece], np.arange(t[0], t[-1], step_s)), n=order, axis=0)
+               for piece in pieces for t in (times_s[piece],)]
+    change = np.concatenate(changes) / step_s**order
+    return float(np.sqrt(np.mean(np.sum(change**2, axis=1)))) if len(change) else np.nan

@@ -1,0 +1,116 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What of a run is judged: which messages, on which axes, against what."""
+
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation import metrics
+from liquid_ros.evaluation.alignment import Alignment, umeyama
+from liquid_ros.evaluation.runs import Run
+from liquid_ros.manifold import quat_normalise
+
+FRAMES_DIFFER = 3.0  # unaligned over aligned RMSE of the messages
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    A run near its own origin.
+
+    times_s: (N,). raw: (N, 3 | 7). axes: the position axes that are judged.
+    settled: (N,) bool, past the first second and ten messages. pieces: of those.
+    origin: (3,) what was taken from positions.
+    truth: (N, 3 | 7), NaN where there is none; moved into the messages' frame by alignment
+    where the two differ. judged: (N,) bool, settled and with truth. judged_pieces: of those.
+    turns: whether rotations can be judged.
+    """
+
+    times_s: np.ndarray
+    raw: np.ndarray
+    starts: np.ndarray
+    axes: Tuple[int, ...]
+    settled: np.ndarray
+    pieces: List[np.ndarray]
+    origin: np.ndarray
+    truth: Optional[np.ndarray]
+    alignment: Optional[Alignment]
+    judged: np.ndarray
+    judged_pieces: List[np.ndarray]
+    turns: bool
+
+    def local(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows (N, 3 | 7) less the origin."""
+        out = rows.astype(float)
+        out[:, :3] -= self.origin
+        return out
+
+    def positions(self, local: np.ndarray) -> np.ndarray:
+        """Return (N, A): the judged axes."""
+        return local[:, list(self.axes)]
+
+
+def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
+    """
+    Return what of a run is judged.
+
+    axes: position axes; by default those that move in the messages and, with truth, are in it.
+    Errors: InputError for an empty run or an axis other than 0, 1, 2.
+    """
+    if not len(run.raw):
+        raise InputError(f'{run.name}: got no messages, expected at least one')
+    if axes is not None and (not len(axes) or not all(axis in (0, 1, 2) for axis in axes)):
+        raise InputError(f'{run.name}: got axes {tuple(axes)}, expected some of 0, 1, 2')
+    starts = run.starts.copy()
+    starts[0] = True
+    times_s, origin = run.times_s, np.nan_to_num(run.raw[0, :3])
+    raw = run.raw.astype(float)
+    raw[:, :3] -= origin
+    if raw.shape[1] == 7:
+        raw[:, 3:] = quat_normalise(raw[:, 3:])
+    settled = _settled(times_s, starts)
+    truth = None if run.truth is None else run.truth.astype(float)
+    if truth is not None:
+        truth[:, :3] -= origin
+        if not np.isfinite(truth).any():
+            truth = None
+    chosen = tuple(sorted(set(axes))) if axes is not None else _moving(raw, truth)
+    judged = np.zeros(len(raw), dtype=bool)
+    alignment, turns = None, False
+    if truth is not None:
+        known = np.isfinite(truth[:, list(chosen)]).all(1)
+        turns = raw.shape[1] == truth.shape[1] == 7 and bool(np.isfinite(truth[known]).all())
+        judged = settled & known
+        alignment = _frames(raw, truth, judged, chosen)
+        if alignment is not None:
+            truth = alignment.moved_rows(truth, chosen)
+    return View(times_s, raw, starts, chosen, settled,
+                metrics.pieces_of(times_s, starts, settled), origin, truth, alignment, judged,
+                metrics.pieces_of(times_s, starts, judged), turns)
+
+
+def _settled(times_s: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    first = np.cumsum(starts) == 1
+    return metrics.scored(times_s) | ~first  # a clock may go back where a run begins anew
+
+
+def _moving(raw: np.ndarray, truth: Optional[np.ndarray]) -> Tuple[int, ...]:
+    """Return the axes that ever change and that the truth has, all of those if none moves."""
+    there = [axis for axis in range(3)
+             if truth is None or np.isfinite(truth[:, axis]).any()] or [0, 1, 2]
+    return tuple(axis for axis in there if np.ptp(raw[:, axis]) > 0.0) or tuple(there)
+
+
+def _frames(raw: np.ndarray, truth: np.ndarray, judged: np.ndarray, axes: Tuple[int, ...]
+            ) -> Optional[Alignment]:
+    """Return what takes truth into the messages' frame, None where it is there already."""
+    z, g = raw[judged][:, list(axes)], truth[judged][:, list(axes)]
+    found = umeyama(g, z)
+    if found is None:
+        return None
+    apart, near = metrics.rmse(z, g), metrics.rmse(z, found.moved(g))
+    return found if apart > FRAMES_DIFFER * near else None
