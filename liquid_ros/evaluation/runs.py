@@ -20,6 +20,8 @@ class Run:
     stamps_ns: (N,) int64. raw, smooth: (N, 3 | 7). variance, twist: (N, A). nis, weight: (N, G).
     starts: (N,) bool, True where a run begins anew; within a run stamps rise.
     offline, offline_variance: the estimate in hindsight (RTS), where the smoother has one.
+    expected: (N, 3 | 7) what was predicted of each message before it came, as rts.Smoothed has
+    it; of no meaning where a run begins. None: the estimate before and its twist must do.
     tally: counts of the whole stream. left_out: accepted messages that are not kept here.
     truth: (N, 3 | 7), NaN where there is none; None without any. truth_name: where it is from.
     """
@@ -42,6 +44,7 @@ class Run:
     offline_variance: Optional[np.ndarray] = None
     truth: Optional[np.ndarray] = None
     truth_name: str = ''
+    expected: Optional[np.ndarray] = None
 
     @property
     def times_s(self) -> np.ndarray:
@@ -71,7 +74,7 @@ class Row:
     lag_s: Optional[float] = None
     nees: Optional[float] = None  # mean of e^2 / variance over axes; 1 is expected
     jerk_m_s3: Optional[float] = None
-    jitter_m: Optional[float] = None  # RMS of what a local line leaves, see docs/evaluation.md
+    jitter_m: Optional[float] = None  # RMS of what a local parabola leaves, see docs/evaluation.md
     jitter_deg: Optional[float] = None
     lag_to_offline_s: Optional[float] = None
     rmse_to_offline_m: Optional[float] = None
@@ -87,7 +90,8 @@ class Judged:
     rows: raw first, then the run's own smoother, its estimate in hindsight, the baselines.
     ratios: such as rmse_ratio: the run's smoother over the best causal baseline in hindsight.
     stream: counts and dt statistics, NIS, innovation whiteness (plain numbers and texts).
-    sweeps: name of a baseline -> arrays 'jitter_m', 'lag_s', 'rmse_m' over its whole grid, (S,).
+    sweeps: name of a baseline -> arrays 'jitter_m', 'lag_s', 'rmse_m' over its whole grid, (S,);
+    NaN where it cannot be told. Against the truth, or stream['reference'] without any.
     series: arrays that the plots need: times_s (N,), error_raw, error_smooth (N,), nis (N, G),
     innovation autocorrelation, spectra, and so on; see docs/evaluation.md for the keys.
     verdict: sentences in plain words, the most important first.

@@ -30,12 +30,15 @@ class Smoothed(NamedTuple):
     T messages in the order they were added.
 
     stamps_ns: T integers. rows: (T, 3 | 7). variance, twist: (T, A), as in Estimate.
+    expected: (T, 3 | 7) what the state before each message predicted of it, before it came; for
+    the first its own estimate.
     """
 
     stamps_ns: List[int]
     rows: np.ndarray
     variance: np.ndarray
     twist: np.ndarray
+    expected: np.ndarray
 
 
 def has_hindsight(smoother: Smoother) -> bool:
@@ -92,14 +95,16 @@ class Window:
                   for name in self._kept[0][1]}
         rows, motion, covariance, lasting = self._smoother.known(states)
         rows, motion, spread = rows.copy(), motion.copy(), covariance[..., 0, 0].copy()
+        expected = rows.copy()
         if len(stamps_ns) > 1:
             dt_s = np.diff(np.array(stamps_ns, dtype=np.int64))[:, None] / NS_PER_S
             with np.errstate(all='ignore'):
                 link = self._smoother.link({name: array[:-1] for name, array in states.items()},
                                            {name: array[1:] for name, array in states.items()},
                                            dt_s)
+                expected[1:] = link.rows
                 _go_back(link, rows, motion, spread, covariance)
-        return Smoothed(stamps_ns, rows, spread * lasting, motion[..., 0])
+        return Smoothed(stamps_ns, rows, spread * lasting, motion[..., 0], expected)
 
 
 def _go_back(link: Link, rows: np.ndarray, motion: np.ndarray, spread: np.ndarray,
