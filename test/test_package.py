@@ -159,10 +159,11 @@ def test_install_has_the_marker_and_the_scripts(prefix: Path) -> None:
         assert os.access(prefix / 'lib' / NAME / script, os.X_OK)
 
 
-def test_install_has_every_module_and_the_weights(prefix: Path) -> None:
+def test_install_has_every_module_and_its_data(prefix: Path) -> None:
     sites = list(prefix.glob(f'**/{NAME}/__init__.py'))
     assert len(sites) == 1
-    for path in [*(ROOT / NAME).rglob('*.py'), *(ROOT / NAME).rglob('*.safetensors')]:
+    for path in (path for kind in ('py', 'safetensors', 'css', 'js')
+                 for path in (ROOT / NAME).rglob(f'*.{kind}')):
         copy = sites[0].parent / path.relative_to(ROOT / NAME)
         assert copy.read_bytes() == path.read_bytes()
 
