@@ -4,6 +4,7 @@
 """Figures against exact small cases, and against the project's score.py where it is there."""
 
 import importlib.util
+import json
 import math
 from pathlib import Path
 
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.hindsight import best_in_hindsight, GRIDS, sweep
+from liquid_ros.evaluation import hindsight
+from liquid_ros.evaluation.filters import POSITIONS
+from liquid_ros.evaluation.filters_turns import TURNS
+from liquid_ros.evaluation.hindsight import best_in_hindsight, GRIDS, Track
 from liquid_ros.evaluation.metrics import (
     accel_error,
     describe,
@@ -129,43 +133,56 @@ def test_figures_do_not_care_where_the_world_begins():
     assert away.accel_error == pytest.approx(near.accel_error, rel=1e-5)
 
 
+def tracks(times, measured):
+    """Return the positions of a recording and, of poses, its rotations, as they are swept."""
+    dt_s, starts = np.diff(times, prepend=times[0]), np.arange(len(times)) == 0
+    return [Track(dt_s, starts, measured[:, part])
+            for part in (slice(0, 3), slice(3, 7)) if measured[:, part].size]
+
+
+def whole_sweep(name, track):
+    return (TURNS if track.rows.shape[1] == 4 else POSITIONS)[name](
+        *track, GRIDS[name](track)).rows
+
+
 @pytest.mark.parametrize('name', GRIDS)
 @pytest.mark.parametrize('width', [3, 7])
 def test_hindsight_is_the_best_row_of_the_sweep(name, width):
     times, truth, measured = noisy(width=width)
     best = best_in_hindsight(name, times, measured, truth)
     judged = scored(times)
-    grid = GRIDS[name](times, measured, (0, 1, 2))
-    every = sweep(name, grid, times, measured)
-    errors = [rmse(every[judged, s, :3], truth[judged, :3]) for s in range(every.shape[1])]
+    every = [whole_sweep(name, track) for track in tracks(times, measured)]
+    errors = [rmse(every[0][judged, :, s], truth[judged, :3]) for s in range(every[0].shape[2])]
     assert rmse(best.rows[judged, :3], truth[judged, :3]) == pytest.approx(min(errors), rel=1e-9)
     assert min(errors) < rmse(measured[judged, :3], truth[judged, :3])
     if width == 7:
-        turns = [rotation_rms_deg(every[judged, s, 3:], truth[judged, 3:])
-                 for s in range(every.shape[1])]
+        turns = [rotation_rms_deg(every[1][judged, :, s], truth[judged, 3:])
+                 for s in range(every[1].shape[2])]
         assert rotation_rms_deg(best.rows[judged, 3:], truth[judged, 3:]) == pytest.approx(
             min(turns), rel=1e-9)
 
 
-def test_a_setting_runs_alone_as_it_does_in_the_sweep():
-    times, _, measured = noisy(count=60)
-    for name, make in GRIDS.items():
-        grid = make(times, measured, (0, 1, 2))
-        every = sweep(name, grid, times, measured)
-        alone = sweep(name, {k: v[7:8] for k, v in grid.items()}, times, measured)
-        np.testing.assert_allclose(alone[:, 0], every[:, 7], rtol=0, atol=1e-12)
+def test_a_sweep_in_parts_is_the_same(monkeypatch):
+    times, truth, measured = noisy(count=80)
+    for name in GRIDS:
+        whole = best_in_hindsight(name, times, measured, truth)
+        monkeypatch.setattr(hindsight, 'MOST_NUMBERS', 80 * 10 * 7)
+        parts = best_in_hindsight(name, times, measured, truth)
+        monkeypatch.undo()
+        np.testing.assert_allclose(parts.rows, whole.rows, rtol=0, atol=1e-12)
+        assert parts.setting == whole.setting
 
 
 def test_a_repeated_stamp_holds_the_output():
-    times, _, measured = noisy(count=20)
-    times[10] = times[9]
-    every = sweep('kalman', GRIDS['kalman'](times, measured, (0, 1, 2)), times, measured)
-    assert np.array_equal(every[10], every[9]) and np.isfinite(every).all()
+    times, truth, measured = noisy(count=60)
+    times[40] = times[39]
+    best = best_in_hindsight('kalman', times, measured, truth)
+    assert np.array_equal(best.rows[40], best.rows[39]) and np.isfinite(best.rows).all()
 
 
 def test_an_unknown_baseline():
     times, truth, measured = noisy(count=30)
-    with pytest.raises(InputError, match='one_euro, kalman'):
+    with pytest.raises(InputError, match='ema, one_euro, kalman, kalman_gated'):
         best_in_hindsight('magic', times, measured, truth)
 
 
@@ -176,14 +193,16 @@ def test_the_same_figures_as_score_py(name):
     data = np.load(SHARED / 'data' / f'{name}.npz')
     times, rows, truth = (data[key].astype(float) for key in ('t', 'z', 'gt'))
     theirs = score.score(SHARED / 'data' / f'{name}.npz')
-    ours = {'raw': describe(times, rows, truth)}
-    for key, baseline in (('one_euro', 'one_euro'), ('kalman_cv', 'kalman')):
-        ours[key] = describe(times, best_in_hindsight(baseline, times, rows, truth).rows, truth)
+    axes = tuple(json.loads(str(data['meta'])).get('good_axes') or (0, 1, 2))
+    ours = {'raw': describe(times, rows, truth, axes=axes)}
+    for key, baseline in (('ema', 'ema'), ('one_euro', 'one_euro'), ('kalman_cv', 'kalman'),
+                          ('kalman_gated', 'kalman_gated')):
+        best = best_in_hindsight(baseline, times, rows, truth, axes)
+        ours[key] = describe(times, best.rows, truth, axes=axes)
     for key, figures in ours.items():
         assert figures.rmse == pytest.approx(theirs[key]['rmse'], rel=1e-6)
         assert figures.accel_error == pytest.approx(theirs[key]['accel'], rel=1e-5)
         assert figures.lag.delay_s == pytest.approx(theirs[key]['lag_s'], abs=0.0061)
-    if rows.shape[1] == 7:
-        assert ours['raw'].rotation_deg == pytest.approx(theirs['raw']['rot_deg'], rel=1e-6)
-        assert ours['kalman_cv'].rotation_deg == pytest.approx(
-            theirs['kalman_rot']['rot_deg'], rel=1e-5)
+    for key, other in (('raw', 'raw'), ('ema', 'slerp'), ('kalman_cv', 'kalman_rot'),
+                       ('kalman_gated', 'kalman_rot_gated')) if rows.shape[1] == 7 else ():
+        assert ours[key].rotation_deg == pytest.approx(theirs[other]['rot_deg'], rel=1e-6)

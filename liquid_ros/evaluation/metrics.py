@@ -94,7 +94,8 @@ def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
     if late or early or not np.isfinite(best.rmse):
         return Lag(np.nan, np.nan)
     step_s = grid[1] - grid[0]
-    for delay_s in np.round(best.delay_s + np.arange(-step_s, step_s, 1e-3), 3).tolist():
+    near_s = np.round(best.delay_s + np.arange(-step_s, step_s, 1e-3), 3) + 0.0  # no -0.0
+    for delay_s in near_s.tolist():
         best = min(best, _delayed(times_s, positions, truth, pieces, delay_s),
                    key=lambda one: one.rmse)
     return best

@@ -49,6 +49,15 @@ class View:
         out[:, :3] -= self.origin
         return out
 
+    @property
+    def offset_m(self) -> Optional[float]:
+        """Return how far apart the two frames put the judged trajectory, in the mean."""
+        if self.alignment is None or self.truth is None:
+            return None
+        here = self.positions(self.truth)[self.judged]
+        there = (here - self.alignment.translation) @ self.alignment.rotation
+        return float(np.linalg.norm(np.mean(here - there, axis=0)))
+
     def positions(self, local: np.ndarray) -> np.ndarray:
         """Return (N, A): the judged axes."""
         return local[:, list(self.axes)]
@@ -76,6 +85,9 @@ def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
     truth = None if run.truth is None else run.truth.astype(float)
     if truth is not None:
         truth[:, :3] -= origin
+        if truth.shape[1] == 7:
+            with np.errstate(invalid='ignore'):  # of zeros: there is none
+                truth[:, 3:] = quat_normalise(truth[:, 3:])
         if not np.isfinite(truth).any():
             truth = None
     chosen = tuple(sorted(set(axes))) if axes is not None else _moving(raw, truth)

@@ -1,0 +1,130 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What plots of a run need, and what is said of the stream itself; see docs/evaluation.md."""
+
+from typing import Any, Dict, Optional
+
+import numpy as np
+
+from liquid_ros.evaluation import truthless
+from liquid_ros.evaluation.figures import Ruler
+from liquid_ros.evaluation.runs import Run
+
+MOST_POINTS = 5000  # of a line in a plot
+BINS = 60  # of the dt histogram
+DOUBTED = 0.5  # a message of less weight is an outlier to the smoother
+WEIGHING = ('liquid', 'kalman_gated')
+PARTS = ('position', 'rotation')
+
+
+def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict[str, Any]:
+    """Return counts, dt statistics, NIS and whiteness; normal: innovations (N, A)."""
+    seen, tally = rule.seen, run.tally
+    r, count = truthless.autocorrelation(normal, _heard(rule))
+    stream: Dict[str, Any] = {
+        'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
+        'duration_s': float(np.sum(np.diff(seen.times_s)[~seen.starts[1:]])),
+        'axes': ''.join('xyz'[axis] for axis in seen.axes), 'reference': reference or None,
+        'received': tally.received, 'accepted': tally.accepted,
+        'dropped': sum(tally.drops.values()), 'drops': dict(tally.drops),
+        'restarted': sum(tally.restarts.values()), 'restarts': dict(tally.restarts),
+        'duplicate_stamps': tally.drops.get('duplicate', 0),
+        'late_stamps': tally.drops.get('late', 0),
+        **truthless.intervals(seen.times_s, seen.starts),
+        'frames_differ': seen.alignment is not None,
+        'frame_turn_deg': seen.alignment.angle_deg if seen.alignment else None,
+        'frame_offset_m': seen.offset_m,
+        'innovation_correlation': float(r[1]) if len(r) else None,
+        'innovation_correlation_max': float(np.max(np.abs(r[1:]))) if len(r) else None,
+        'ljung_box': truthless.ljung_box(r, count),
+        'outliers': _outliers(run)}
+    for part, level in enumerate(rule.levels):
+        live = int(level.live.sum())
+        if part == 0:  # NIS is of all three axes, judged or not
+            live = int(np.sum(np.ptp(seen.raw[:, :3], axis=0) > 0.0))
+        found = truthless.consistency(run.nis[:, part], rule.heard, live,
+                                      run.smoother.startswith('liquid'))
+        stream.update({f'{key}_{PARTS[part]}': value for key, value in found.items()})
+    return stream
+
+
+def series_of(run: Run, rule: Ruler, normal: np.ndarray, reference: Optional[np.ndarray]
+              ) -> Dict[str, np.ndarray]:
+    """
+    Return arrays for plots; those over time at series['index'], at most some 5,000 messages.
+
+    Of a long run each stretch keeps its first message and the one that moved most.
+    """
+    seen = rule.seen
+    smooth = seen.local(run.smooth)
+    target = seen.truth if seen.truth is not None else reference
+    lines: Dict[str, np.ndarray] = {}
+    if target is not None:
+        estimates = {'raw': seen.raw, 'smooth': smooth}
+        if run.offline is not None and seen.truth is not None:
+            estimates['offline'] = seen.local(run.offline)
+        for name, rows in estimates.items():
+            off = seen.positions(rows) - seen.positions(target)
+            lines[f'error_{name}'] = np.sqrt(np.sum(off**2, axis=1))
+    moved = np.sqrt(np.sum((seen.positions(seen.raw) - seen.positions(smooth))**2, axis=1))
+    index = _fewer(lines.get('error_raw', moved))
+    dt_s = np.where(seen.starts, np.nan, np.diff(seen.times_s, prepend=seen.times_s[0]))
+    series = {'index': index, 'times_s': seen.times_s[index], 'nis': run.nis[index],
+              'weight': run.weight[index], 'dt_s': dt_s[index],
+              **{name: line[index] for name, line in lines.items()},
+              'worst': _worst(seen.times_s, seen.starts, lines.get('error_smooth', moved),
+                              seen.settled),
+              'autocorrelation': truthless.autocorrelation(normal, _heard(rule))[0]}
+    step_s = rule.tracks[0].median_dt_s
+    for name, rows in (('raw', seen.raw), ('smooth', smooth)):
+        series['frequency_hz'], series[f'spectrum_{name}'] = truthless.spectrum(
+            seen.times_s, seen.positions(rows), seen.pieces, step_s)
+    within = dt_s[np.isfinite(dt_s)]
+    if len(within):
+        top = max(float(np.percentile(within, 99.0)) * 1.25, 2.0 * float(np.median(within)))
+        series['dt_counts'], series['dt_edges_s'] = np.histogram(
+            np.minimum(within, top), BINS, (0.0, top))
+    return series
+
+
+def _heard(rule: Ruler) -> Any:
+    """Return the pieces of messages whose innovations count."""
+    return [piece for piece in (piece[rule.heard[piece]] for piece in rule.seen.pieces)
+            if len(piece)]
+
+
+def _outliers(run: Run) -> Optional[int]:
+    """Return how many messages the smoother doubted, None where it believes all alike."""
+    if run.smoother not in WEIGHING:
+        return None
+    return int(np.sum(np.nanmin(run.weight, axis=1) < DOUBTED))
+
+
+def _fewer(sizes: np.ndarray) -> np.ndarray:
+    """Return the indices that a plot keeps: of each stretch the first and the largest."""
+    count = len(sizes)
+    if count <= MOST_POINTS:
+        return np.arange(count)
+    width = -(-2 * count // MOST_POINTS)
+    padded = np.full(-(-count // width) * width, -np.inf)
+    padded[:count] = np.where(np.isfinite(sizes), sizes, -np.inf)
+    first = np.arange(0, count, width)
+    return np.unique(np.concatenate([first, first + np.argmax(padded.reshape(-1, width), 1)]))
+
+
+def _worst(times_s: np.ndarray, starts: np.ndarray, sizes: np.ndarray, settled: np.ndarray
+           ) -> np.ndarray:
+    """Return [first, last + 1): the second with the largest sum of squares, within one run."""
+    square = np.where(np.isfinite(sizes) & settled, sizes, 0.0)**2
+    after = np.concatenate([[0.0], np.cumsum(square)])
+    most, bounds = -1.0, np.array([0, len(square)])
+    edges = np.append(np.flatnonzero(starts), len(starts))
+    for first, last in zip(edges[:-1], edges[1:]):
+        t = times_s[first:last]
+        ends = first + np.searchsorted(t, t + 1.0, side='right')
+        sums = after[ends] - after[first:last]
+        k = int(np.argmax(sums))
+        if sums[k] > most:
+            most, bounds = sums[k], np.array([first + k, ends[k]])
+    return bounds

@@ -1,0 +1,222 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A run's figures in a few plain sentences, each with its numbers."""
+
+import math
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from liquid_ros.evaluation.runs import Row, Run
+
+EVEN = 0.02  # a smaller change is none
+LATE_S = 0.02  # a lag that a controller may notice, where it is above half an interval, too
+CORRELATED = 0.25  # of neighbouring innovations
+GROSS = 0.01  # a share of outliers worth a word
+
+
+def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
+               stream: Mapping[str, Any]) -> Tuple[str, ...]:
+    """Return 1 to 6 sentences, the most important first; low jitter never stands alone."""
+    raw, own = rows[:2]
+    if own.jitter_m is None and own.rmse_m is None:
+        return (f'{stream["messages"]} messages over {seconds(stream["duration_s"])} are too few '
+                'to judge: the first second and the first ten messages do not count.',)
+    known = own.rmse_m is not None
+    said: List[Optional[str]] = []
+    if known:
+        said += [_frames(stream), _accuracy(raw, own, stream), _lag(run, raw, own, stream),
+                 _best(run, rows, ratios, stream)]
+    else:
+        said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
+    said += [_offline(run, rows, stream) if known else None, _recording(stream)]
+    return tuple(one for one in said if one)
+
+
+def length(value: Optional[float]) -> str:
+    """Return a length in the unit a person would use, three digits."""
+    if value is None:
+        return 'unknown'
+    return f'{digits(value)} m' if abs(value) >= 1.0 else f'{digits(value * 1e3)} mm'
+
+
+def digits(value: float) -> str:
+    """Return a number with three significant digits, no exponent where it is a usual one."""
+    if not math.isfinite(value) or value == 0.0:
+        return '0' if value == 0.0 else 'unknown'
+    size = math.floor(math.log10(abs(value)))
+    return f'{value:.3g}' if not -3 <= size <= 5 else f'{value:.{max(2 - size, 0)}f}'
+
+
+def seconds(value: float) -> str:
+    """Return a time: ms below one second."""
+    return f'{value * 1e3:.0f} ms' if abs(value) < 1.0 else f'{digits(value)} s'
+
+
+def percent(ratio: float, less: str = 'less', more: str = 'more') -> str:
+    """Return a ratio as so many percent less or more."""
+    if abs(ratio - 1.0) < EVEN:
+        return 'about the same'
+    if ratio > 3.0:
+        return f'{digits(ratio)} times as much'
+    return f'{abs(ratio - 1.0) * 100:.0f} % {less if ratio < 1.0 else more}'
+
+
+def error_of(row: Row, stream: Mapping[str, Any]) -> Optional[float]:
+    """Return the RMSE that counts: aligned where the frames differ."""
+    return row.rmse_aligned_m if stream.get('frames_differ') else row.rmse_m
+
+
+def _frames(stream: Mapping[str, Any]) -> Optional[str]:
+    if not stream['frames_differ']:
+        return None
+    return (f'Truth and messages are in different frames ({length(stream["frame_offset_m"])} and '
+            f'{digits(stream["frame_turn_deg"])} degrees apart): the aligned figures count.')
+
+
+def _accuracy(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
+    before, after = error_of(raw, stream), error_of(own, stream)
+    if not before or after is None:
+        return f'The position error is {length(after)} RMS.'
+    ratio = after / before
+    if ratio < 1.0 - EVEN:
+        text = 'It is closer to the truth'
+    elif ratio > 1.0 + EVEN:
+        text = 'It is further from the truth than the messages themselves'
+    else:
+        text = 'It is as far from the truth as the messages themselves'
+    text += (f': the position error is {length(after)} RMS instead of {length(before)} '
+             f'({percent(ratio)})')
+    if own.jitter_m is not None and raw.jitter_m:
+        text += (f', with {length(own.jitter_m)} of jitter instead of {length(raw.jitter_m)} '
+                 f'({percent(own.jitter_m / raw.jitter_m)})')
+    if own.rotation_deg is not None and raw.rotation_deg:
+        text += (f'; the rotation error is {digits(own.rotation_deg)} degrees instead of '
+                 f'{digits(raw.rotation_deg)} ({percent(own.rotation_deg / raw.rotation_deg)})')
+    return text + '.'
+
+
+def _lag(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
+    if own.lag_s is None:
+        return ('Whether it is late cannot be told: there is too little motion for errors of '
+                'this size.')
+    since = '' if raw.lag_s is None else f' (the messages themselves: {seconds(raw.lag_s)})'
+    return _late(own.lag_s, stream) + since + '.'
+
+
+def _late(lag_s: float, stream: Mapping[str, Any]) -> str:
+    dt_s = stream.get('dt_median_s') or 0.0
+    if lag_s > max(LATE_S, 0.5 * dt_s):
+        return f'It is late by {seconds(lag_s)}, {digits(lag_s / dt_s)} messages'
+    if lag_s < -max(LATE_S, 0.5 * dt_s):
+        return f'It runs ahead by {seconds(-lag_s)}'
+    return f'It is not late: its lag is {seconds(lag_s)}'
+
+
+def _best(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
+          stream: Mapping[str, Any]) -> Optional[str]:
+    ratio = ratios.get('rmse_ratio')
+    tuned = [row for row in rows if row.in_hindsight and row.causal
+             and error_of(row, stream) is not None]
+    if ratio is None or not tuned:
+        return None
+    best = min(tuned, key=lambda row: error_of(row, stream) or 0.0)
+    text = (f'The best of {stream["settings_tried"]} settings of classic filters, picked with the '
+            f'truth in hand, is {best.label.split(",")[0]} with {length(error_of(best, stream))}'
+            + ('' if best.lag_s is None else f' and {seconds(best.lag_s)} of lag') + ': ')
+    if ratio < 1.0 - EVEN:
+        text += f'{run.smoother}, which nobody tuned, has {percent(ratio)} error'
+    elif ratio > 1.0 + EVEN:
+        text += f'{run.smoother}, which nobody tuned, has {percent(ratio)} error; tuned so, ' \
+                'that filter would be the better choice here'
+    else:
+        text += f'{run.smoother}, which nobody tuned, is as good'
+    turn = ratios.get('rotation_ratio')
+    if turn is not None:
+        text += (f'. Of rotations its error is {percent(turn)}' if abs(turn - 1.0) >= EVEN
+                 else '. Of rotations it is as good') + ' as the best of them' * (
+                     abs(turn - 1.0) < EVEN) + ' than the best of them' * (
+                     EVEN <= abs(turn - 1.0) and turn <= 3.0) + ' of the best' * (turn > 3.0)
+    return text + '.'
+
+
+def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
+    text = 'There is no truth, so how far off it is cannot be told'
+    away = own.rmse_to_offline_m
+    if away is not None:
+        name = ('its own estimate in hindsight' if stream['reference'] != 'kalman_rts'
+                else 'a Kalman smoother in hindsight')
+        text += f'; it stays within {length(away)} RMS of {name}'
+        if raw.rmse_to_offline_m is not None:
+            text += f' (the messages themselves: {length(raw.rmse_to_offline_m)})'
+    if own.jitter_m is not None and raw.jitter_m and away is not None:
+        text += (f', with {length(own.jitter_m)} of jitter instead of {length(raw.jitter_m)} '
+                 f'({percent(own.jitter_m / raw.jitter_m)})')
+    late = own.lag_to_offline_s
+    text += '. ' + ('Whether it is late cannot be told: there is too little motion'
+                    if late is None else _late(late, stream) + ' against that estimate')
+    return text + '.'
+
+
+def _likelihood(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
+                stream: Mapping[str, Any]) -> Optional[str]:
+    gain = ratios.get('likelihood_gain')
+    if gain is None:
+        return None
+    best = max((row for row in rows if row.in_hindsight and row.log_likelihood is not None),
+               key=lambda row: row.log_likelihood or 0.0)
+    text = (f'Of the next message {run.smoother} has ' if abs(gain) >= EVEN else
+            f'Of the next message {run.smoother} has about ')
+    name = best.label.split(',')[0]
+    if gain >= EVEN:
+        text += f'a better idea than the best of {stream["settings_tried"]} settings of ' \
+                f'classic filters ({name})'
+    elif gain <= -EVEN:
+        text += f'a worse idea than the best of {stream["settings_tried"]} settings of ' \
+                f'classic filters ({name}): tuned so, that filter may be the better choice here'
+    else:
+        text += f'as good an idea as the best of {stream["settings_tried"]} settings of ' \
+                f'classic filters ({name})'
+    text += f'; the log likelihood differs by {gain:+.2f} a message'
+    r = stream['innovation_correlation']
+    if gain <= -EVEN and r is not None and r > CORRELATED:
+        text += (' (errors that last, as here, are in the next message too: that favours a filter '
+                 'which follows them)')
+    return text + '.'
+
+
+def _offline(run: Run, rows: Sequence[Row], stream: Mapping[str, Any]) -> Optional[str]:
+    offline = next((row for row in rows[2:] if not row.in_hindsight), None)
+    error = None if offline is None else error_of(offline, stream)
+    if error is None:
+        return None
+    return (f'Smoothed in hindsight, with all messages at hand, the position error is '
+            f'{length(error)}.')
+
+
+def _recording(stream: Mapping[str, Any]) -> Optional[str]:
+    """Return what is odd about the recording, None for nothing."""
+    odd = []
+    if stream.get('gaps'):
+        odd.append(f'{_count(stream["gaps"], "gap")} of up to '
+                   f'{seconds(stream["gap_longest_s"])} in the stamps')
+    drops: Dict[str, int] = stream['drops']
+    odd += [f'{_count(count, "message")} dropped ({reason.replace("_", " ")})'
+            for reason, count in sorted(drops.items(), key=lambda one: -one[1])]
+    if stream['restarted']:
+        odd.append(f'{_count(stream["restarted"], "new start")} '
+                   f'({", ".join(sorted(stream["restarts"]))})')
+    outliers = stream['outliers']
+    if outliers and outliers > GROSS * stream['messages']:
+        odd.append(f'{_count(outliers, "outlier")} '
+                   f'({100.0 * outliers / stream["messages"]:.1f} % of the messages)')
+    r = stream['innovation_correlation']
+    if r is not None and r > CORRELATED:
+        odd.append(f'errors that last from message to message (innovations are correlated by '
+                   f'{r:.2f}), of which smoothing takes out little')
+    if stream['left_out']:
+        odd.append(f'{_count(stream["left_out"], "message")} not looked at here')
+    return 'About the recording: ' + '; '.join(odd) + '.' if odd else None
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}' + 's' * (number != 1)
