@@ -33,7 +33,8 @@ def tradeoff_panel(judged: Judged) -> Optional[Panel]:
     """Return jitter against lag: whole sweeps as lines, what runs as points."""
     curves = {name: curve for name, curve in ((name, _curve(sweep)) for name, sweep in
                                               judged.sweeps.items()) if curve is not None}
-    points = [(row, *at) for row in judged.rows if (at := _place(row)) is not None]
+    points = [(row, *at) for row in judged.rows
+              if (at := _place(row)) is not None and (row.causal or not row.in_hindsight)]
     ours = [(row, x, y) for row, x, y in points if not row.in_hindsight]
     if not curves and not ours:
         return None
@@ -96,8 +97,8 @@ def _place(row: Row) -> Optional[Tuple[float, float]]:
 def spectrum_panel(judged: Judged, detail: int) -> Optional[Panel]:
     """Return power over frequency, summed over the position axes."""
     found = [(name, label, judged.series.get(f'spectrum_{name}')) for name, label in (
-        ('raw', 'raw'), ('smooth', judged.run.smoother), ('truth', 'truth'),
-        ('offline', 'in hindsight (RTS)'))]
+        ('raw', 'raw'), ('offline', 'in hindsight (RTS)'), ('smooth', judged.run.smoother),
+        ('truth', 'truth')) if name != 'offline' or 'spectrum_truth' not in judged.series]
     hertz = judged.series.get('spectrum_hz')
     curves = [(name, label, power) for name, label, power in found if power is not None]
     if hertz is None or not curves:
@@ -120,14 +121,11 @@ def spectrum_panel(judged: Judged, detail: int) -> Optional[Panel]:
 
 def whiteness_panel(judged: Judged) -> Optional[Panel]:
     """Return the innovations' autocorrelation beside what chance alone would give."""
-    values, lags = (judged.series.get(key) for key in ('acf', 'acf_lags'))
-    if values is None or lags is None or len(values) < 2:
-        return None
-    bound = 1.96 / np.sqrt(max(len(judged.run.stamps_ns), 1))
-    keep = lags > 0
-    values, lags = np.asarray(values, dtype=float)[keep], np.asarray(lags, dtype=float)[keep]
+    values, lags = (np.asarray(judged.series.get(key, ()), dtype=float)[1:]
+                    for key in ('acf', 'acf_lags'))
     if not np.isfinite(values).any():
         return None
+    bound = 1.96 / np.sqrt(max(len(judged.run.stamps_ns), 1))
     reach = float(max(np.nanmax(np.abs(values)) * 1.15, 3.0 * bound))
     panel = Panel('Autocorrelation of the innovations', Axis(
         0.0, float(lags[-1]) + 1.0, 'lag (messages)'), Axis(-reach, reach, 'correlation'),

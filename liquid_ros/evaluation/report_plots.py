@@ -3,7 +3,7 @@
 
 """The panels of a stream: its path, its axes, its errors, and what its innovations say."""
 
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -15,30 +15,33 @@ from liquid_ros.evaluation.runs import Judged
 
 ASPECT = 1.5  # of a path's frame, as the style sheet has it
 TAIL = 0.004  # of the input may lie beyond the frame, where ticks tell of it
-NIS_95 = (0.2158, 9.3484)  # chi-square, 3 degrees of freedom, 2.5 and 97.5 %
+# Quantiles of chi-square, 2.5 and 97.5 %, for as many degrees of freedom as axes move.
+NIS_95 = {1: (0.00098, 5.0239), 2: (0.0506, 7.3778), 3: (0.2158, 9.3484)}
 NIS_MEAN = 50  # messages in a running mean
 RAW = 'raw'
 # Of a Coordinate, in the order they are drawn: the smoother's own name is its label.
 SERIES = (('raw', RAW, 'line'), ('offline', 'in hindsight (RTS)', 'line'), ('smooth', '', 'line'),
           ('truth', 'truth', 'dash'))
 Group = Tuple[str, List[Panel]]
+Window = Optional[Tuple[float, float]]
 
 
 def panels(judged: Judged, shown: Scene, detail: int) -> List[Group]:
     """Return the headed groups of a stream's panels; what cannot be drawn is left out."""
     axes = scenes.coordinates(shown)
+    seconds = windows(shown)
     rows = [panel for i, axis in enumerate(axes) for panel in (
-        axis_panel(shown, axis, i, detail), zoom_panel(shown, axis, i, detail),
-        error_panel(shown, i, detail))]
+        axis_panel(shown, axis, seconds[i], i, detail),
+        zoom_panel(shown, axis, seconds[i], i, detail), error_panel(shown, i, detail))]
     across = max(axes[:2], key=lambda axis: reach(axis.smooth))  # further along it
     groups: List[Tuple[str, List[Optional[Panel]]]] = [
         ('Path', [path_panel(shown, axes[0], axes[1], 'Top view', detail),
                   path_panel(shown, across, axes[2], 'Side view', detail)]),
         ('Axes', rows),
-        ('Error', [norm_panel(shown, slice(0, 3), detail),
-                   norm_panel(shown, slice(3, 6), detail)]),
+        ('Error', [norm_panel(judged, shown, judged_axes(judged), detail),
+                   norm_panel(judged, shown, [3, 4, 5], detail)]),
         ('Rough or late', [tradeoff_panel(judged), spectrum_panel(judged, detail)]),
-        ('Innovations and timing', [nis_panel(shown, detail), whiteness_panel(judged),
+        ('Innovations and timing', [nis_panel(judged, shown, detail), whiteness_panel(judged),
                                     interval_panel(shown)])]
     kept = [(title, [panel for panel in group if panel is not None]) for title, group in groups]
     return [(title, group) for title, group in kept if group]
@@ -79,16 +82,18 @@ def time_axis(shown: Scene, low: Optional[float] = None, high: Optional[float] =
     return Axis(low, high, f'time ({shown.time_unit.name})')
 
 
-def window(shown: Scene, i: int) -> Optional[Tuple[float, float]]:
-    """Return the second in which an axis is worst; None where the run is hardly longer."""
+def windows(shown: Scene) -> List[Window]:
+    """Return the second in which each axis is worst; None where the run is hardly longer."""
     gap = shown.error
     if gap is None:  # nothing to judge by: where smoothing changed most
         gap = scenes.difference(shown.run.smooth, shown.run.raw)
-    low, high = scenes.worst(shown, None if gap is None else gap[:, i])
-    return (low, high) if np.ptp(shown.times) > 1.5 * (high - low) else None
+    found = [scenes.worst(shown, column) for column in gap.T]
+    return [(low, high) if np.ptp(shown.times) > 1.5 * (high - low) else None
+            for low, high in found]
 
 
-def axis_panel(shown: Scene, axis: Coordinate, i: int, detail: int) -> Optional[Panel]:
+def axis_panel(shown: Scene, axis: Coordinate, zoomed: Window, i: int, detail: int
+               ) -> Optional[Panel]:
     """Return one axis over the whole run."""
     limits = spread([p for p in (axis.smooth, axis.truth) if p is not None], least(i), TAIL,
                     [axis.raw])
@@ -96,16 +101,15 @@ def axis_panel(shown: Scene, axis: Coordinate, i: int, detail: int) -> Optional[
         return None
     panel = Panel(axis.name, time_axis(shown), Axis(*limits, axis.label), detail=detail,
                   synced=True)
-    zoomed = window(shown, i)
     if zoomed is not None:
         panel.span('worst', shown.second, *zoomed)
     _lines(panel, shown, axis, np.ones(len(shown.times), dtype=bool), True)
     return panel
 
 
-def zoom_panel(shown: Scene, axis: Coordinate, i: int, detail: int) -> Optional[Panel]:
+def zoom_panel(shown: Scene, axis: Coordinate, zoomed: Window, i: int, detail: int
+               ) -> Optional[Panel]:
     """Return one axis around its worst second."""
-    zoomed = window(shown, i)
     if zoomed is None:
         return None
     low, high = zoomed
@@ -166,28 +170,41 @@ def error_panel(shown: Scene, i: int, detail: int) -> Optional[Panel]:
     return panel
 
 
-def norm_panel(shown: Scene, group: slice, detail: int) -> Optional[Panel]:
+def judged_axes(judged: Judged) -> List[int]:
+    """Return the position axes that count."""
+    return [i for i in range(3) if NAMES[i] in judged.stream.get('axes', 'xyz')]
+
+
+def norm_panel(judged: Judged, shown: Scene, group: Sequence[int], detail: int
+               ) -> Optional[Panel]:
     """Return the distance, or the angle, to the reference over time."""
-    if shown.error is None or shown.raw_error is None or not shown.error[:, group].size:
+    times, begins, name = shown.times, shown.begins, shown.reference_name
+    series, turn = judged.series, group[0] == 3
+    if shown.error is not None and shown.raw_error is not None:
+        told = [i for i in group if i < shown.error.shape[1]
+                and np.isfinite(shown.error[:, i]).any()]
+        error, raw, sigma = (length(a[:, told])
+                             for a in (shown.error, shown.raw_error, shown.two_sigma))
+    elif not turn and 'error_smooth' in series:
+        index, name = series['index'], 'a Kalman smoother in hindsight'
+        error, raw = series['error_smooth'], series['error_raw']
+        sigma = length(shown.two_sigma[index][:, list(group)])
+        times, begins = times[index], np.diff(np.cumsum(begins)[index], prepend=-1) > 0
+    else:
         return None
-    told = np.isfinite(shown.error[:, group]).any(0)  # the truth may lack an axis
-    error, raw, sigma = (length(a[:, group][:, told])
-                         for a in (shown.error, shown.raw_error, shown.two_sigma))
     positive = [a[np.isfinite(a) & (a > 0.0)] for a in (error, raw)]
     every = np.concatenate(positive)
     if not every.size:
         return None
     high = float(every.max())
     low = max(float(np.quantile(every, 0.01)) / 2.0, high * 1e-6)
-    turn = group.start == 3
     unit = Unit('deg', 1.0) if turn else length_unit(high)
-    panel = Panel('Angle off ' * turn + 'Distance from ' * (not turn) + shown.reference_name,
-                  time_axis(shown), Axis(low * unit.factor, 1.3 * high * unit.factor,
-                                         f'error ({unit.name})', log=True),
-                  detail=detail, synced=True)
-    panel.dots('raw', RAW, shown.times, raw * unit.factor)
-    panel.line('smooth', shown.run.smoother, shown.times, error * unit.factor, shown.begins)
-    panel.line('sigma', 'stated 2σ', shown.times, sigma * unit.factor, shown.begins, 'dash')
+    panel = Panel(f'{"Angle off" if turn else "Distance from"} {name}', time_axis(shown), Axis(
+        low * unit.factor, 1.3 * high * unit.factor, f'error ({unit.name})', log=True),
+        detail=detail, synced=True, shape='wide dense')
+    panel.dots('raw', RAW, times, raw * unit.factor)
+    panel.line('smooth', shown.run.smoother, times, error * unit.factor, begins)
+    panel.line('sigma', 'stated 2σ', times, sigma * unit.factor, begins)
     return panel
 
 
@@ -196,18 +213,21 @@ def length(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(np.sum(np.clip(rows, -scenes.FAR, scenes.FAR) ** 2, axis=1))
 
 
-def nis_panel(shown: Scene, detail: int) -> Optional[Panel]:
+def nis_panel(judged: Judged, shown: Scene, detail: int) -> Optional[Panel]:
     """Return the normalised innovation squared, its running mean and its 95 % band."""
     nis = shown.run.nis
     known = nis[np.isfinite(nis) & (nis > 0.0)]
     if not known.size:
         return None
+    live = max(1, int(np.sum(np.ptp(shown.run.raw[:, :3], axis=0) > 0.0)))
+    expected = judged.stream.get('nis_expected_position') or float(live)
     low = max(min(float(np.quantile(known, 0.01)), 0.1), 1e-3)
     high = max(float(known.max()), 20.0)
     panel = Panel('Normalised innovation squared', time_axis(shown),
                   Axis(low, min(high, 1e6), 'NIS', log=True), detail=detail, synced=True,
-                  note='Of three axes: 3 is expected on average, 95 % within the band.')
-    panel.span('band', '95 %', *NIS_95, across=False)
+                  note=f'{expected:.3g} is expected on average, and 95 % within the band.')
+    low_95, high_95 = NIS_95[live]
+    panel.span('band', '95 %', expected / live * low_95, expected / live * high_95, across=False)
     names = (('position', 'smooth'), ('rotation', 'turn'))[:nis.shape[1]]
     for i, (_, series) in enumerate(names):
         panel.dots(series + ' faint', '', shown.times, nis[:, i])

@@ -84,8 +84,9 @@ def scene(run: Run) -> Scene:
     begins[1:] |= np.diff(seconds) <= 0.0
     with np.errstate(all='ignore'):
         sigma = 2.0 * np.sqrt(run.variance)
-    return Scene(run, seconds * unit.factor, unit, begins, truth, name,
-                difference(run.smooth, reference), difference(run.raw, reference),
+    error, raw_error = (None if reference is None else difference(rows, reference)
+                        for rows in (run.smooth, run.raw))
+    return Scene(run, seconds * unit.factor, unit, begins, truth, name, error, raw_error,
                 in_degrees(sigma))
 
 
@@ -109,10 +110,8 @@ def in_degrees(tangent: np.ndarray) -> np.ndarray:
     return np.concatenate([tangent[:, :3], np.degrees(tangent[:, 3:])], axis=1)
 
 
-def difference(rows: np.ndarray, reference: Optional[np.ndarray]) -> Optional[np.ndarray]:
+def difference(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return rows less a reference, (N, A) in m and degrees."""
-    if reference is None:
-        return None
     with np.errstate(all='ignore'):
         return in_degrees(minus(rows, reference))
 
@@ -200,19 +199,18 @@ def nearest(turn: np.ndarray, leader: np.ndarray) -> np.ndarray:
         return np.where(away[1] < away[0], other, turn)
 
 
-def worst(shown: Scene, error: Optional[np.ndarray]) -> Tuple[float, float]:
+def worst(shown: Scene, error: np.ndarray) -> Tuple[float, float]:
     """
     Return the limits, in time_unit, of the second in which an axis was worst.
 
-    error: (N,) or None; without one the middle of the run. Slow streams get some messages more.
+    error: (N,); where it is 0 or NaN all along the middle of the run is taken. Slow streams get
+    some messages more.
     """
     run = shown.run
     steps = np.where(shown.begins, 0.0, np.diff(run.times_s, prepend=run.times_s[:1]))
     clock = np.cumsum(steps)  # rises even where time goes back
     typical = float(np.median(steps[~shown.begins])) if not shown.begins.all() else 0.0
     width = max(WINDOW_S, WINDOW_ROWS * typical)
-    if error is None or not np.isfinite(error).any():
-        error = np.zeros(len(clock))
     size = np.minimum(np.where(np.isfinite(error), np.abs(error), 0.0), FAR)
     total = np.concatenate([[0.0], np.cumsum(size**2)])
     first = np.arange(len(clock))

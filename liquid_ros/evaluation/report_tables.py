@@ -6,7 +6,7 @@
 from datetime import datetime, timezone
 from html import escape
 import math
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -125,13 +125,16 @@ def smoothers_table(judged: Judged) -> str:
     for i, row in enumerate(rows):
         kind = 'own' if i == 1 and row.causal and not row.in_hindsight else \
             '' if row.causal else 'other-kind'
-        tags = [tag for tag, wanted in (('tuned in hindsight', row.in_hindsight),
-                                        ('knows the future', not row.causal)) if wanted]
-        label = escape(row.label.replace(', best in hindsight', ''))
+        label, _, how = row.label.partition(', ')
+        if row.in_hindsight and 'hindsight' not in how:
+            how = (how or 'tuned') + ' in hindsight'
+        tags = [how] * bool(how)
+        if not row.causal:
+            tags.append('knows the future')
         settings = ', '.join(f'{name} {value:.4g}' for name, value in row.settings.items())
-        body.append(f'<tr class="{kind}"><th scope="row" title="{escape(settings)}">{label}'
-                    + ''.join(f'<span class="tag">{tag}</span>' for tag in tags) + '</th>'
-                    + ''.join(column[i] for column in cells) + '</tr>')
+        marked = ''.join(f'<span class="tag">{escape(tag)}</span>' for tag in tags)
+        body.append(f'<tr class="{kind}"><th scope="row" title="{escape(settings)}">'
+                    f'{escape(label)}{marked}</th>{"".join(column[i] for column in cells)}</tr>')
     return ('<div class="scroll" tabindex="0" role="region" aria-label="Smoothers"><table>'
             f'<thead><tr><th scope="col">Smoother</th>{"".join(heads)}</tr></thead>'
             f'<tbody>{"".join(body)}</tbody></table></div>'
@@ -141,52 +144,66 @@ def smoothers_table(judged: Judged) -> str:
 
 
 def facts(judged: Judged) -> List[Tuple[str, str]]:
-    """Return what is known of a stream, name and text."""
-    run, tally = judged.run, judged.run.tally
+    """Return what is known of a stream, name and text; what is not told is left out."""
+    run, tally, stream = judged.run, judged.run.tally, judged.stream
     found = [('message type', run.msgtype), ('frame', run.frame_id or NOTHING),
              ('recorded', recorded(run)), ('duration', duration(span_s(run))),
              ('received', number(tally.received, 0)), ('accepted', number(tally.accepted, 0)),
-             ('dropped', counted(tally.drops)), ('restarts', counted(tally.restarts))]
-    if run.left_out:
-        found.append(('not drawn or judged', number(run.left_out, 0)))
-    if run.truth is not None:
-        known = int(np.isfinite(run.truth[:, :3]).any(1).sum())
-        found.append(('truth', f'{run.truth_name or "given"}, for {messages(known)}'))
-    return [fact for fact in found if fact[1]] + [
-        (name, text) for key, value in judged.stream.items() if (text := plain(key, value))
-        for name in [wording(key)]]
+             ('dropped', counted(tally.drops)), ('restarts', counted(tally.restarts)),
+             ('not looked at here', number(run.left_out, 0) if run.left_out else ''),
+             ('truth', truth_text(judged)),
+             ('judged', f'{measure(stream, "judged", "messages")} along '
+              f'{", ".join(stream.get("axes", "xyz"))}' if stream.get('judged') else '')]
+    gaps = stream.get('gaps')
+    if gaps is not None:
+        found.append(('gaps', number(gaps, 0) + _said(', longest ', measure(
+            stream, 'gap_longest_s', 's') if gaps else '')))
+    found += [(name, measure(stream, key, unit)) for name, key, unit in MEASURES]
+    return [fact for fact in found if fact[1]]
 
 
-UNITS = (('_m_s2', ' m/s²'), ('_per_s', ' /s'), ('_hz', ' Hz'), ('_deg', ' deg'),
-         ('_ms', ' ms'), ('_m', ' m'), ('_s', ' s'))
+# Of Judged.stream: what it is called, its key, its unit.
+MEASURES = (
+    ('rate', 'rate_hz', 'Hz'), ('dt, median', 'dt_median_s', 's'), ('dt, 99 %', 'dt_p99_s', 's'),
+    ('dt, longest', 'dt_max_s', 's'), ('dt, jitter', 'dt_jitter_s', 's'),
+    ('outliers', 'outliers', 'messages'),
+    *((f'NIS, {part}{name}', f'nis_{key}_{part}', unit) for part in ('position', 'rotation')
+      for name, key, unit in (('', 'mean', ''), (', expected', 'expected', ''),
+                              (', above 95 %', 'above_95', '%'))),
+    ('innovations, lag-1 correlation', 'innovation_correlation', ''),
+    ('innovations, Ljung–Box Q / lags', 'ljung_box', ''))
 
 
-def wording(key: str) -> str:
-    """Return a key of Judged.stream in words."""
-    ending = next((end for end, _ in UNITS if key.endswith(end)), '')
-    return key[:len(key) - len(ending)].replace('_', ' ')
-
-
-def plain(key: str, value: object) -> str:
-    """Return a value of Judged.stream with its unit; empty where there is nothing to tell."""
-    if isinstance(value, dict):
-        return ', '.join(f'{name} {plain("", part)}' for name, part in value.items()
-                         if plain('', part))
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return ', '.join(filter(None, (plain(key, part) for part in value)))
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return {True: 'yes', False: 'no', None: ''}.get(value, str(value))  # type: ignore
-    unit = next((unit for end, unit in UNITS if key.endswith(end)), '')
-    size = float(value)  # type: ignore[arg-type]
-    if not math.isfinite(size):
+def measure(stream: Mapping[str, Any], key: str, unit: str) -> str:
+    """Return a value of Judged.stream with its unit; empty where it is not told."""
+    value = stream.get(key)
+    if value is None or not math.isfinite(value):
         return ''
-    if unit == ' s' and 0.0 < abs(size) < 1.0:
-        size, unit = 1e3 * size, ' ms'
-    if unit == ' m' and 0.0 < abs(size) < 1.0:
-        size, unit = 1e3 * size, ' mm'
-    whole = isinstance(value, (int, np.integer))
-    decimals = 0 if whole or not size else min(4, max(0, 2 - math.floor(math.log10(abs(size)))))
-    return number(size, decimals) + unit
+    if unit == 'messages':
+        return messages(int(value))
+    if unit == 's' and abs(value) < 1.0:
+        value, unit = 1e3 * value, 'ms'
+    value = 100.0 * value if unit == '%' else value
+    decimals = min(3, max(0, 2 - math.floor(math.log10(abs(value) or 1.0))))
+    return f'{number(value, decimals)} {unit}'.rstrip()
+
+
+def truth_text(judged: Judged) -> str:
+    """Return where the truth is from and what was done to it; empty without any."""
+    run, stream = judged.run, judged.stream
+    if run.truth is None:
+        return ''
+    known = int(np.isfinite(run.truth[:, :3]).any(1).sum())
+    text = f'{run.truth_name or "given"}, for {messages(known)}'
+    if stream.get('frames_differ'):
+        moved = ' and '.join(filter(None, (measure(stream, 'frame_turn_deg', 'deg'),
+                                           measure(stream, 'frame_offset_m', 'm'))))
+        text += '; in another frame' + _said(', moved by ', moved) + ' for this'
+    return text
+
+
+def _said(before: str, text: str) -> str:
+    return before + text if text else ''
 
 
 def counted(counts: Dict[str, int]) -> str:
