@@ -12,6 +12,10 @@ class InputError(LiquidError):
     """A file, bag, topic or array that cannot be used."""
 
 
+class UnreadableError(InputError):
+    """A recording that is broken: nothing of it can be read, or no more of it."""
+
+
 class ParameterError(LiquidError, ValueError):
     """A parameter with the wrong name, type or range."""
 

@@ -44,7 +44,7 @@ def save(path, count=60, width=3, meta=None, **changes):
 
 def samples(path, topic):
     with open_source(path, [topic]) as source:
-        return [(s.stamp_ns, s.row.tobytes()) for s in source.samples()]
+        return [(s.stamps_ns[0], s.rows.tobytes()) for s in source.samples()]
 
 
 def test_the_made_up_recording_is_what_it_says():

@@ -7,8 +7,7 @@ from hypothesis import given, strategies
 import numpy as np
 import pytest
 
-from liquid_ros.manifold import plus, quat_exp, quat_log, quat_multiply
-from liquid_ros.ros.geometry import (
+from liquid_ros.geometry import (
     body_twist,
     LEAST_VARIANCE,
     own_variances,
@@ -17,6 +16,7 @@ from liquid_ros.ros.geometry import (
     twist_covariance,
     UNKNOWN_VARIANCE,
 )
+from liquid_ros.manifold import plus, quat_exp, quat_log, quat_multiply
 
 number = strategies.floats(-1.0, 1.0)
 quats = strategies.tuples(number, number, number, number).filter(

@@ -12,7 +12,7 @@ import pytest
 from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
 
 from liquid_ros.checkpoint import build
-from liquid_ros.ros.geometry import body_twist, pose_covariance, twist_covariance
+from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import CODECS, header_at
 from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank

@@ -13,11 +13,14 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.bag import encode, new_bag, write_bag
 from liquid_ros.evaluation.bag_messages import KINDS, store
+from liquid_ros.evaluation.bag_write import encode, new_bag, write_bag
 from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
-from liquid_ros.evaluation.sample import replacing, Sample
+from liquid_ros.evaluation.sample import replacing, single
 from liquid_ros.evaluation.text import open_text, write_text
+from liquid_ros.smoothers import Estimate
+from liquid_ros.streams import Update
+from liquid_ros.timing import Arrival
 
 POSE = 'geometry_msgs/msg/PoseStamped'
 POINT = 'geometry_msgs/msg/PointStamped'
@@ -25,6 +28,16 @@ NAMES = ['a.tum', 'a.txt', 'a.csv', 'a.mcap', 'a.db3', 'folder']
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 stamps = st.integers(-2**62, 2**62)
+
+
+def as_it_came(sample):
+    """Return an answer that holds the input's own rows."""
+    count, width = sample.rows.shape
+    axes = 3 if width == 3 else 6
+    ones = np.ones((count, axes))
+    return Update(np.ones(count, dtype=bool), [None] * count, [Arrival.STEP] * count,
+                  sample.stamps_ns, np.zeros(count, dtype=bool),
+                  Estimate(sample.rows, ones, ones, ones[:, ::3], ones[:, ::3]))
 
 
 def samples_of(path, topics=()):
@@ -41,14 +54,14 @@ def write_all(path, samples, width):
     Text.path, Text.width = Path('nowhere.tum'), width
     with open_sink(path, Text(), is_folder=not path.suffix) as write:
         for sample in samples:
-            write(sample, sample.row)
+            write(sample, as_it_came(sample))
 
 
 def some_samples(count=5, width=7, key=''):
     rng = np.random.default_rng(7)
     rows = rng.normal(size=(count, width))
     times = 1_700_000_000_123_456_789 + np.arange(count) * 33_333_333
-    return [Sample(key, int(t), row, int(t), 'map') for t, row in zip(times, rows)]
+    return [single(key, int(t), row) for t, row in zip(times, rows)]
 
 
 def bag_with(path, topics, plugin=StoragePlugin.MCAP, samples=None):
@@ -57,8 +70,8 @@ def bag_with(path, topics, plugin=StoragePlugin.MCAP, samples=None):
         for topic, msgtype in topics.items():
             connection = writer.add_connection(topic, msgtype, typestore=store())
             for sample in some_samples() if samples is None else samples:
-                row = sample.row[:KINDS[msgtype].width]
-                writer.write(connection, sample.log_ns, encode(sample, row, msgtype))
+                row = sample.rows[0, :KINDS[msgtype].width]
+                writer.write(connection, sample.log_ns, encode(sample.stamps_ns[0], 'map', row))
 
 
 @given(rows=st.lists(st.tuples(stamps, st.tuples(*[finite] * 7)), min_size=1, max_size=5),
@@ -68,15 +81,16 @@ def test_text_keeps_every_bit(tmp_path_factory, rows, width, is_csv):
     path = tmp_path_factory.mktemp('text') / 'a'
     with write_text(path, is_csv, width) as write:
         for stamp_ns, row in rows:
-            write(Sample('', stamp_ns, None, 0), np.array(row[:width]))
+            sample = single('', stamp_ns, np.array(row[:width]))
+            write(sample, as_it_came(sample))
     with open_text(path, is_csv) as source:
         back = list(source.samples())
-    assert [sample.stamp_ns for sample in back] == [stamp_ns for stamp_ns, _ in rows]
+    assert [sample.stamps_ns[0] for sample in back] == [stamp_ns for stamp_ns, _ in rows]
     for sample, (_, row) in zip(back, rows):
         expected = list(row[:width])
         if not is_csv and width == 3:
             expected += [0.0, 0.0, 0.0, 1.0]
-        assert sample.row.tobytes() == np.array(expected).tobytes()
+        assert sample.rows.tobytes() == np.array(expected).tobytes()
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -85,9 +99,9 @@ def test_every_format_gives_back_what_went_in(tmp_path, name, width):
     samples = some_samples(width=width)
     write_all(tmp_path / name, samples, width)
     back = samples_of(tmp_path / name)
-    assert [sample.stamp_ns for sample in back] == [sample.stamp_ns for sample in samples]
-    got = np.stack([sample.row for sample in back])
-    assert got[:, :width].tobytes() == np.stack([s.row for s in samples]).tobytes()
+    assert [sample.stamps_ns[0] for sample in back] == [sample.stamps_ns[0] for sample in samples]
+    got = np.concatenate([sample.rows for sample in back])
+    assert got[:, :width].tobytes() == np.concatenate([s.rows for s in samples]).tobytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == [name]
 
 
@@ -130,7 +144,7 @@ def test_a_bag_folder_names_its_storage_after_itself(tmp_path):
 def test_tum_comments_blanks_a_mark_of_bytes_and_windows_lines(tmp_path):
     path = tmp_path / 'a.tum'
     path.write_bytes(b'\xef\xbb\xbf# t x y z\r\n\r\n1.5 1 2 3 0 0 0 1\r\n  2.5 4\t5 6 0 0 0 1')
-    assert [s.stamp_ns for s in samples_of(path)] == [1_500_000_000, 2_500_000_000]
+    assert [s.stamps_ns[0] for s in samples_of(path)] == [1_500_000_000, 2_500_000_000]
 
 
 @pytest.mark.parametrize('header, line, stamp_ns', [
@@ -142,8 +156,8 @@ def test_csv_columns_go_by_their_names(tmp_path, header, line, stamp_ns):
     path = tmp_path / 'a.csv'
     path.write_text(f'# recorded today\n{header}\n{line}\n')
     sample, = samples_of(path)
-    assert sample.stamp_ns == stamp_ns
-    assert sample.row.tolist() == [1.0, 2.0, 3.0]
+    assert sample.stamps_ns[0] == stamp_ns
+    assert sample.rows[0].tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize('name, text, match', [
@@ -222,9 +236,9 @@ def test_broken_metadata(tmp_path, yaml):
 
 def test_topics_by_name_and_glob(tmp_path):
     bag_with(tmp_path / 'bag', {'/a/pose': POSE, '/b/pose': POSE, '/point': POINT})
-    assert {s.key for s in samples_of(tmp_path / 'bag')} == {'/a/pose', '/b/pose', '/point'}
-    assert {s.key for s in samples_of(tmp_path / 'bag', ['/*/pose'])} == {'/a/pose', '/b/pose'}
-    assert {s.key for s in samples_of(tmp_path / 'bag', ['/point'])} == {'/point'}
+    assert {s.topic for s in samples_of(tmp_path / 'bag')} == {'/a/pose', '/b/pose', '/point'}
+    assert {s.topic for s in samples_of(tmp_path / 'bag', ['/*/pose'])} == {'/a/pose', '/b/pose'}
+    assert {s.topic for s in samples_of(tmp_path / 'bag', ['/point'])} == {'/point'}
 
 
 def test_a_missing_topic_tells_which_there_are(tmp_path):
@@ -260,11 +274,11 @@ def test_bag_to_bag_leaves_the_input_topics_untouched(tmp_path, plugin):
                 types.types[text]('hello'), text))
             writer.write(secret, sample.log_ns - 1, types.serialize_cdr(
                 types.types[custom](7, 'x'), custom))
-            writer.write(pose, sample.log_ns, encode(sample, sample.row, POSE))
+            writer.write(pose, sample.log_ns, encode(sample.stamps_ns[0], 'map', sample.rows[0]))
     with open_source(tmp_path / 'in') as source:
         with open_sink(tmp_path / 'out', source) as write:
             for sample in source.samples():
-                write(sample, sample.row)
+                write(sample, as_it_came(sample))
 
     def everything(path):
         with Reader(path) as reader:
@@ -285,11 +299,11 @@ def test_a_bag_without_type_descriptions_can_be_copied(tmp_path):
         pose = writer.add_connection('/pose', POSE, msgdef='', rihs01='x')
         for sample in some_samples():
             writer.write(odd, sample.log_ns, b'\0\1\0\0abcd')
-            writer.write(pose, sample.log_ns, encode(sample, sample.row, POSE))
+            writer.write(pose, sample.log_ns, encode(sample.stamps_ns[0], 'map', sample.rows[0]))
     with open_source(tmp_path / 'in') as source:
         with open_sink(tmp_path / 'out.mcap', source) as write:
             for sample in source.samples():
-                write(sample, sample.row)
+                write(sample, as_it_came(sample))
     assert len(samples_of(tmp_path / 'out.mcap', ['/pose/smoothed'])) == 5
 
 
@@ -315,7 +329,8 @@ def test_a_stamp_that_no_header_holds(tmp_path):
 
     with pytest.raises(InputError, match='stamp'):
         with write_bag(tmp_path / 'a.mcap', '.mcap', Text()) as write:
-            write(Sample('', 10**19, np.zeros(7), 10**19), np.zeros(7))
+            sample = single('', 10**19, np.zeros(7))
+            write(sample, as_it_came(sample))
     assert not list(tmp_path.iterdir())
 
 

@@ -19,7 +19,7 @@ from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
 from liquid_ros.evaluation.recording import open_source
 from liquid_ros.evaluation.replay import replay, Tally
-from liquid_ros.evaluation.sample import Sample
+from liquid_ros.evaluation.sample import single
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy
@@ -50,7 +50,7 @@ def smooth(source, output, *options):
 def read(path, topic=None):
     with open_source(path, [topic] if topic else []) as source:
         samples = list(source.samples())
-    return [s.stamp_ns for s in samples], np.stack([s.row for s in samples])
+    return [s.stamps_ns[0] for s in samples], np.concatenate([s.rows for s in samples])
 
 
 def topic_of(path):
@@ -136,13 +136,13 @@ def test_drops_are_counted_and_leave_no_trace(tmp_path, capsys):
 
 def test_another_frame_starts_the_stream_anew(tmp_path):
     stamps_ns, rows = write_tum(tmp_path / 'a.tum')
-    samples = [Sample('', int(t), row, 0, 'map' if k < 20 else 'odom')
+    samples = [single('', int(t), row, 0, 'map' if k < 20 else 'odom')
                for k, (t, row) in enumerate(zip(stamps_ns, rows))]
-    stray = samples[20]._replace(frame_id='odom', row=np.full(7, np.nan))
+    stray = samples[20]._replace(rows=np.full((1, 7), np.nan))
     tally = Tally()
-    whole = [update.estimate.rows for _, update in replay(
+    whole = [update.estimate.rows for _, update, *_ in replay(
         [*samples[:10], stray, *samples[10:]], build('kalman'), tally=tally)]
-    second = [update.estimate.rows for _, update in replay(samples[20:], build('kalman'))]
+    second = [update.estimate.rows for _, update, *_ in replay(samples[20:], build('kalman'))]
     assert np.array_equal(whole[21:], second)
     assert str(tally) == '41 in, 40 out, 1 dropped (non_finite 1), 1 restarted (frame 1)'
 

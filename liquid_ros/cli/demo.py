@@ -99,11 +99,11 @@ def accepted_rows(scenario: 'Scenario') -> List[int]:
     """Return which messages the node will take, by its own policy."""
     from liquid_ros.checkpoint import build
     from liquid_ros.evaluation.replay import replay
-    from liquid_ros.evaluation.sample import Sample
-    samples = (Sample('', stamp_ns, row, stamp_ns)
+    from liquid_ros.evaluation.sample import single
+    samples = (single('', stamp_ns, row)
                for stamp_ns, row in zip(scenario.stamps_ns, scenario.rows))
     answers = replay(samples, build('ema'))
-    return [k for k, (_, update) in enumerate(answers) if update.accepted[0]]
+    return [k for k, answer in enumerate(answers) if answer.update.accepted[0]]
 
 
 def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, rate: float,
@@ -132,7 +132,7 @@ def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, r
 
 def record(path: Path, scenario: 'Scenario', received: Sequence[Any]) -> None:
     """Write what came out of the node, at the times it came, into a bag."""
-    from liquid_ros.evaluation.bag import declare, new_bag, SUFFIX
+    from liquid_ros.evaluation.bag_write import declare, new_bag, SUFFIX
     from liquid_ros.evaluation.scenario import TYPES
     if not received:
         raise LiquidError('the node answered no message of the recording')
@@ -148,7 +148,7 @@ def matched(scenario: 'Scenario', bag: Path, expected: Sequence[int]) -> 'Any':
 
     from liquid_ros.evaluation.bag import open_bag
     with open_bag(bag) as source:
-        answers = {sample.stamp_ns: sample.row for sample in source.samples()}
+        answers = {sample.stamps_ns[0]: sample.rows[0] for sample in source.samples()}
     found = [k for k in expected if scenario.stamps_ns[k] in answers]
     return np.array(found), np.stack([answers[scenario.stamps_ns[k]] for k in found])
 

@@ -61,7 +61,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     from liquid_ros.backend import pick_backend
     from liquid_ros.checkpoint import build
     from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
-    from liquid_ros.evaluation.replay import replay, Tally
+    from liquid_ros.evaluation.replay import MOST, replay, Tally
     tally = Tally()
     backend = pick_backend(device)
     model = build(smoother, checkpoint, backend)
@@ -70,9 +70,11 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     with open_source(source_path, topics) as source:
         with open_sink(output, source, is_folder) as write:
             samples = progress(source.samples(), source.total)
-            for sample, update in replay(samples, model, policy, backend, tally):
-                if update.accepted[0]:
-                    write(sample, update.estimate.rows[0])
+            # what comes through a pipe is answered at once
+            most = MOST if source.total is not None else 1
+            for answer in replay(samples, model, policy, backend, tally, most):
+                if not answer.withheld:
+                    write(answer.sample, answer.update)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)
     print(f'liquid_ros: {source_path} -> {output}: {tally}; {smoother} on {backend.label}, '
           f'{rate:.0f} messages/s', file=sys.stderr)

@@ -1,21 +1,46 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The message types that can be smoothed: a new one is a pair of functions and a line here."""
+"""
+The message types that can be smoothed: a new one is a pair of functions and a line here.
+
+What becomes of each is what the node makes of it: an output is its input with other numbers. A
+TFMessage, which the node does not take, has a stream for each pair of frames 'parent:child'.
+"""
 
 from functools import lru_cache
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Dict, NamedTuple, Optional
+
+import numpy as np
+
+from liquid_ros.evaluation import cdr
+from liquid_ros.evaluation.sample import Key, ONE, Sample
+from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.streams import Update
 
 # What stands for a type whose description a bag does not carry.
 NO_HASH = 'RIHS01_' + '0' * 64
+COVARIANCE_BYTES = 288
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+
+Known = Dict[int, np.ndarray]  # stamp_ns -> the smooth poses of a path's last message
 
 
 class Kind(NamedTuple):
-    """How a message becomes a row of numbers, and a row a message."""
+    """
+    How a message becomes rows of numbers, and rows a message.
+
+    read: (topic, log_ns, CDR) -> Sample; ValueError or struct.error where it is broken.
+    write: (input, answer, its covariances (N, 36), what is known of a path) -> CDR.
+    many: True where a topic may have more than one stream.
+    states: True where the covariance goes out with it.
+    """
 
     width: int
-    read: Callable[[Any], List[float]]
-    build: Callable[[Mapping[str, Any], Any, Sequence[float]], Any]
+    read: Callable[[str, int, bytes], Sample]
+    write: Callable[[Sample, Update, np.ndarray, Known], bytes]
+    many: bool = False
+    states: bool = False
 
 
 @lru_cache(maxsize=None)
@@ -25,31 +50,162 @@ def store() -> Any:
     return get_typestore(Stores.ROS2_HUMBLE)
 
 
-def read_point_stamped(message: Any) -> List[float]:
-    """Return x y z of a PointStamped."""
-    return [message.point.x, message.point.y, message.point.z]
+def message_of(stamp_ns: int, frame_id: str, *numbers: np.ndarray) -> bytes:
+    """Return a stamped message in CDR: a point, a pose, a pose with covariance."""
+    out = cdr.Builder()
+    out.header(stamp_ns, frame_id)
+    out.doubles(*numbers)
+    return out.message()
 
 
-def build_point_stamped(types: Mapping[str, Any], header: Any, row: Sequence[float]) -> Any:
-    """Return the PointStamped of a header and x y z."""
-    return types['geometry_msgs/msg/PointStamped'](
-        header, types['geometry_msgs/msg/Point'](*row))
+def _read_point(topic: str, log_ns: int, raw: bytes) -> Sample:
+    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+    at = cdr.even(at)
+    return Sample(topic, log_ns, ONE, (stamp_ns,), cdr.read_doubles(raw, at, 3)[None],
+                  (frame_id,), None, raw, at)
 
 
-def read_pose_stamped(message: Any) -> List[float]:
-    """Return x y z qx qy qz qw of a PoseStamped."""
-    p, q = message.pose.position, message.pose.orientation
-    return [p.x, p.y, p.z, q.x, q.y, q.z, q.w]
+def _read_pose(topic: str, log_ns: int, raw: bytes) -> Sample:
+    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+    at = cdr.even(at)
+    return Sample(topic, log_ns, ONE, (stamp_ns,), cdr.read_doubles(raw, at, 7)[None],
+                  (frame_id,), None, raw, at)
 
 
-def build_pose_stamped(types: Mapping[str, Any], header: Any, row: Sequence[float]) -> Any:
-    """Return the PoseStamped of a header and x y z qx qy qz qw."""
-    pose = types['geometry_msgs/msg/Pose'](types['geometry_msgs/msg/Point'](*row[:3]),
-                                           types['geometry_msgs/msg/Quaternion'](*row[3:]))
-    return types['geometry_msgs/msg/PoseStamped'](header, pose)
+def _read_transform(topic: str, log_ns: int, raw: bytes) -> Sample:
+    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+    child, at = cdr.read_string(raw, at)
+    at = cdr.even(at)
+    return Sample(topic, log_ns, (child,), (stamp_ns,), cdr.read_doubles(raw, at, 7)[None],
+                  (frame_id,), None, raw, at)
+
+
+def _with_covariance(topic: str, log_ns: int, raw: bytes, has_child: bool) -> Sample:
+    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+    if has_child:
+        _, at = cdr.read_string(raw, at)
+    at = cdr.even(at)
+    numbers = cdr.read_doubles(raw, at, 43)
+    rows, covariance = numbers[None, :7], numbers[None, 7:]
+    # all zeros is how senders say unknown
+    return Sample(topic, log_ns, ONE, (stamp_ns,), rows, (frame_id,),
+                  own_variances(covariance, rows[:, 3:]) if covariance.any() else None, raw, at)
+
+
+def _read_with_covariance(topic: str, log_ns: int, raw: bytes) -> Sample:
+    return _with_covariance(topic, log_ns, raw, has_child=False)
+
+
+def _read_odometry(topic: str, log_ns: int, raw: bytes) -> Sample:
+    return _with_covariance(topic, log_ns, raw, has_child=True)
+
+
+def _read_poses(topic: str, log_ns: int, raw: bytes) -> Sample:
+    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+    count, at = cdr.read_count(raw, at)
+    at = cdr.even(at) if count else at
+    rows = cdr.read_doubles(raw, at, 7 * count).reshape(count, 7) if count else np.zeros((0, 7))
+    return Sample(topic, log_ns, range(count), (stamp_ns,) * count, rows, (frame_id,) * count,
+                  None, raw, at, whole=True)
+
+
+def _many(topic: str, log_ns: int, raw: bytes, at: int, has_child: bool, frame: str) -> Sample:
+    found = list(cdr.each_pose(raw, at, has_child))
+    keys = [f'{parent}:{child}' for _, parent, child, _ in found] if has_child \
+        else ONE * len(found)
+    rows = np.array([row for _, _, _, row in found]).reshape(len(found), 7)
+    return Sample(topic, log_ns, keys, [stamp for stamp, _, _, _ in found], rows,
+                  [parent or frame for _, parent, _, _ in found], None, raw, at,
+                  repeats=not has_child)
+
+
+def _read_path(topic: str, log_ns: int, raw: bytes) -> Sample:
+    """Take a pose without a frame to be in the path's."""
+    _, frame_id, at = cdr.read_header(raw, 4)
+    return _many(topic, log_ns, raw, at, has_child=False, frame=frame_id)
+
+
+def _read_transforms(topic: str, log_ns: int, raw: bytes) -> Sample:
+    return _many(topic, log_ns, raw, 4, has_child=True, frame='')
+
+
+def _write_rows(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:
+    """Put the rows in the place of the input's; what is not known is all zeros."""
+    rows = update.estimate.rows
+    if len(rows) > 1:
+        rows = np.where(np.isnan(rows[:, :1]), 0.0, rows)
+    return sample.raw[:sample.at] + rows.tobytes() + sample.raw[sample.at + rows.nbytes:]
+
+
+def _write_with_covariance(sample: Sample, update: Update, covariance: np.ndarray, _: Known
+                           ) -> bytes:
+    end = sample.at + cdr.POSE_BYTES + COVARIANCE_BYTES
+    return (sample.raw[:sample.at] + update.estimate.rows.tobytes() + covariance.tobytes()
+            + sample.raw[end:])
+
+
+def _write_odometry(sample: Sample, update: Update, covariance: np.ndarray, known: Known) -> bytes:
+    """Copy the sender's twist; where it is not finite, the estimate's is better than none."""
+    raw = _write_with_covariance(sample, update, covariance, known)
+    at = sample.at + cdr.POSE_BYTES + COVARIANCE_BYTES
+    if np.isfinite(cdr.read_doubles(raw, at, 42)).all():
+        return raw
+    quat, twist = update.estimate.rows[:, 3:], update.estimate.twist
+    return raw[:at] + body_twist(twist, quat).tobytes() + twist_covariance(
+        np.full_like(twist, np.nan), quat).tobytes() + raw[at + 42 * 8:]
+
+
+def _write_path(sample: Sample, update: Update, _: np.ndarray, known: Known) -> bytes:
+    """Leave out poses of which nothing is known, and the second of those with one stamp."""
+    found = list(cdr.each_pose(sample.raw, sample.at, has_child=False))
+    known.update((stamp, row) for stamp, row, good in zip(
+        sample.stamps_ns, update.estimate.rows, update.accepted) if good)
+    there = {stamp: known[stamp] for stamp, _, _, _ in found if stamp in known}
+    known.clear()
+    known.update(there)
+    last = int(np.flatnonzero(update.accepted)[-1])
+    out = cdr.Builder()
+    out.header(sample.stamps_ns[last], sample.frames[last])
+    poses = []
+    for stamp_ns, frame_id, _, _ in found:
+        if stamp_ns in there:
+            poses.append((stamp_ns, frame_id, there.pop(stamp_ns)))
+    out.count(len(poses))
+    for stamp_ns, frame_id, smooth in poses:
+        out.header(stamp_ns, frame_id)
+        out.doubles(smooth)
+    return out.message()
+
+
+def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:
+    out = cdr.Builder()
+    out.count(int(update.accepted.sum()))
+    for i in np.flatnonzero(update.accepted):
+        out.header(sample.stamps_ns[i], sample.frames[i])
+        out.string(str(sample.keys[i])[len(sample.frames[i]) + 1:])
+        out.doubles(update.estimate.rows[i])
+    return out.message()
+
+
+def covariances(variance: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return (N, 36), as messages have them, of estimates: variance (N, A), rows (N, 3 | 7)."""
+    with np.errstate(invalid='ignore'):  # of what was not accepted
+        return pose_covariance(variance, rows[:, 3:] if rows.shape[1] == 7 else None)
+
+
+def key_text(msgtype: str, key: Key) -> Optional[str]:
+    """Return the name of a stream within its topic, None where that has one only."""
+    return str(key) if KINDS[msgtype].many else None
 
 
 KINDS: Dict[str, Kind] = {
-    'geometry_msgs/msg/PoseStamped': Kind(7, read_pose_stamped, build_pose_stamped),
-    'geometry_msgs/msg/PointStamped': Kind(3, read_point_stamped, build_point_stamped),
+    'geometry_msgs/msg/PoseStamped': Kind(7, _read_pose, _write_rows),
+    'geometry_msgs/msg/PointStamped': Kind(3, _read_point, _write_rows),
+    'geometry_msgs/msg/PoseWithCovarianceStamped': Kind(
+        7, _read_with_covariance, _write_with_covariance, states=True),
+    'geometry_msgs/msg/TransformStamped': Kind(7, _read_transform, _write_rows, many=True),
+    'geometry_msgs/msg/PoseArray': Kind(7, _read_poses, _write_rows, many=True),
+    'nav_msgs/msg/Odometry': Kind(7, _read_odometry, _write_odometry, states=True),
+    'nav_msgs/msg/Path': Kind(7, _read_path, _write_path),
+    TRANSFORMS: Kind(7, _read_transforms, _write_transforms, many=True),
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Sequence
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.bag import BagSource, open_bag, storage_of, STORAGES, write_bag
+from liquid_ros.evaluation.bag import BagSource, open_bag
+from liquid_ros.evaluation.bag_write import storage_of, STORAGES, write_bag
 from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
 
@@ -18,30 +19,33 @@ def is_bag(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in STORAGES
 
 
-def open_source(path: Path, topics: Sequence[str] = ()) -> OpenSource:
+def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] = (),
+                forgiving: bool = False) -> OpenSource:
     """
     Open a recording by its extension; what is neither a bag nor .csv is read as TUM.
 
-    topics: names or globs, for a bag only.
+    topics: names or globs, for a bag only; left_out: topics that are not meant without any.
+    forgiving: take what can be read of a broken bag.
     Errors: InputError in the opened block.
     """
     if is_bag(path):
-        return open_bag(path, topics)
+        return open_bag(path, topics, left_out, forgiving)
     if topics:
         raise InputError(f'{path}: got topic {topics[0]!r}, but only a bag has topics')
     return open_text(path, path.suffix.lower() == '.csv')
 
 
-def open_sink(path: Path, source: Source, is_folder: bool = False) -> OpenSink:
+def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool = False
+              ) -> OpenSink:
     """
     Open the output by its extension; without one, a bag's output is a bag folder.
 
-    is_folder: the user said so, with a closing slash.
+    is_folder: the user said so, with a closing slash. stated: a bag is to have covariances, too.
     Errors: InputError for a bag with many topics into one text file.
     """
     from_bag = isinstance(source, BagSource)
     if is_folder or is_bag(path) or (from_bag and not path.suffix and not path.exists()):
-        return write_bag(path, storage_of(source.path) if from_bag else '.mcap', source)
+        return write_bag(path, storage_of(source.path) if from_bag else '.mcap', source, stated)
     if isinstance(source, BagSource) and len({c.topic for c in source.chosen}) > 1:
         there = ', '.join(f'{c.topic} ({c.msgtype})' for c in source.chosen)
         raise InputError(f'{source.path}: a text file takes one topic, expected --topic with '

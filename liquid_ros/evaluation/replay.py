@@ -1,17 +1,44 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Drive the node's StreamBank from a recording: one message at a time, in recorded order."""
+"""
+Drive the node's StreamBank from a recording.
+
+Within a stream messages go one after the other, in recorded order. Streams know nothing of one
+another, so the first messages of all that wait go in one batch, then the second ones, and so on.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Dict, Iterable, Iterator, Optional, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Hashable,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
+import numpy as np
+
+from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend
-from liquid_ros.evaluation.sample import Sample
+from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.smoothers import Smoother
+from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.streams import StreamBank, Update
 from liquid_ros.timing import Arrival, RESTARTS, TimePolicy
+
+Wants = Callable[[Hashable], bool]
+
+MOST = 512  # rows that wait
+
+# Their matrix products are over all streams at once, and round by how many there are.
+ALONE = ('LiquidDirect',)
 
 
 @dataclass
@@ -25,14 +52,18 @@ class Tally:
 
     def add(self, update: Update) -> None:
         """Count an update's messages."""
-        self.received += len(update.reasons)
         for reason, arrival in zip(update.reasons, update.arrivals):
-            if reason is not None:
-                self.drops[reason] += 1
-                continue
-            self.accepted += 1
-            if arrival in RESTARTS and arrival is not Arrival.FIRST:
-                self.restarts[arrival.value] += 1
+            self.count(reason, arrival)
+
+    def count(self, reason: Optional[str], arrival: Optional[Arrival]) -> None:
+        """Count one message."""
+        self.received += 1
+        if reason is not None:
+            self.drops[reason] += 1
+            return
+        self.accepted += 1
+        if arrival in RESTARTS and arrival is not Arrival.FIRST:
+            self.restarts[arrival.value] += 1
 
     def __str__(self) -> str:
         """Return one line, such as '9 in, 7 out, 2 dropped (late 2)'."""
@@ -43,25 +74,212 @@ class Tally:
         return text
 
 
-def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = TimePolicy(),
-           backend: Optional[Backend] = None, tally: Optional[Tally] = None
-           ) -> Iterator[Tuple[Sample, Update]]:
+class Answered(NamedTuple):
     """
-    Yield each sample with its Update of one row, exactly as the node computes it.
+    A message and the estimates of its rows.
 
-    A sample's key is its stream; points and poses may be mixed.
-    smoother: with its weights on the backend; None is NumPy. tally: counts, where given.
+    sample: the input; of a path only the poses that are newer than the last.
+    update: as StreamBank has it; but a place of a PoseArray that was not accepted holds the
+    prediction of its stream, where that is known.
+    withheld: True where nothing goes out: a PoseArray whose stamp is not newer than the last,
+    though it is of use to some places.
+    states: N, after each accepted message, where they were asked for.
     """
-    banks: Dict[int, StreamBank] = {}
+
+    sample: Sample
+    update: Update
+    withheld: bool
+    states: Tuple[Optional[State], ...] = ()
+
+
+def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = TimePolicy(),
+           backend: Optional[Backend] = None, tally: Optional[Tally] = None,
+           most: int = MOST, states: Optional[Wants] = None) -> Iterator[Answered]:
+    """
+    Yield each message with its estimates, exactly as the node computes them.
+
+    Points and poses may be mixed. smoother: with its weights on the backend; None is NumPy.
+    tally: counts, where given. most: rows that are read before some of them are answered.
+    states: of which streams they are wanted; the smoother must have a motion model.
+    """
+    player = _Player(smoother, policy, backend, states)
+    if type(smoother).__name__ in ALONE:
+        most = 1
+    waiting: List[Sample] = []
+    count = 0
     for sample in samples:
-        width = sample.row.shape[0]
-        if width not in banks:
-            banks[width] = StreamBank(smoother, width, policy, backend)
-        update = banks[width].update((sample.key,), (sample.stamp_ns,), sample.row[None],
-                                     (sample.frame_id,))
-        if tally is not None:
-            tally.add(update)
-        yield sample, update
+        if waiting and (sample.repeats or count + len(sample.keys) > most):
+            yield from player.answer(waiting, tally)
+            waiting, count = [], 0
+        if sample.repeats:
+            sample = player.newer(sample)
+        if sample.keys:
+            waiting.append(sample)
+            count += len(sample.keys)
+        if waiting and (sample.repeats or count >= most):
+            yield from player.answer(waiting, tally)
+            waiting, count = [], 0
+    yield from player.answer(waiting, tally)
+
+
+class _Part:
+    """The rows of one width that wait."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.keys: List[Hashable] = []
+        self.stamps_ns: List[int] = []
+        self.frames: List[str] = []
+        self.whole: List[int] = []  # rows in a PoseArray
+        self._rows: List[np.ndarray] = []
+        self._variances: List[np.ndarray] = []
+        self._states_any = False
+
+    def add(self, sample: Sample) -> int:
+        start = len(self.keys)
+        self.keys += [(sample.topic, key) for key in sample.keys]
+        self.stamps_ns += sample.stamps_ns
+        self.frames += sample.frames
+        self._rows.append(sample.rows)
+        if sample.whole:
+            self.whole += range(start, len(self.keys))
+        if sample.variances is not None:
+            self._states_any = True
+            self._variances.append(sample.variances)
+        else:
+            self._variances.append(np.full((len(sample.keys), tangent_size(self.width)), np.nan))
+        return start
+
+    def rows(self) -> np.ndarray:
+        return np.concatenate(self._rows)
+
+    def variances(self) -> Optional[np.ndarray]:
+        return np.concatenate(self._variances) if self._states_any else None
+
+    def rounds(self) -> List[List[int]]:
+        """Return the rows that are the first of their stream, then the second ones, ..."""
+        seen: Dict[Hashable, int] = {}
+        rounds: List[List[int]] = []
+        for i, key in enumerate(self.keys):
+            k = seen.get(key, 0)
+            seen[key] = k + 1
+            if k == len(rounds):
+                rounds.append([])
+            rounds[k].append(i)
+        return rounds
+
+
+class _Player:
+    """The banks, one for points and one for poses."""
+
+    def __init__(self, smoother: Smoother, policy: TimePolicy, backend: Optional[Backend],
+                 states: Optional[Wants]) -> None:
+        self._make = lambda width: StreamBank(smoother, width, policy, backend)
+        self._policy, self._wants = policy, states
+        self._banks: Dict[int, StreamBank] = {}
+        self._newest_ns: Dict[str, int] = {}
+
+    def _bank(self, width: int) -> StreamBank:
+        if width not in self._banks:
+            self._banks[width] = self._make(width)
+        return self._banks[width]
+
+    def newer(self, sample: Sample) -> Sample:
+        """
+        Return the poses of a path that came after its last one, or all where time went back.
+
+        A pose without a stamp is left in, for its stamp to be judged.
+        """
+        stamps = sample.stamps_ns
+        last_ns = self._bank(7).last_ns((sample.topic, 0))
+        if last_ns is None or not stamps or max(stamps) < last_ns - self._policy.jump_reset_ns:
+            return sample
+        new = [i for i, stamp in enumerate(stamps) if stamp > last_ns or stamp == 0]
+        return sample._replace(keys=[0] * len(new), stamps_ns=[stamps[i] for i in new],
+                               rows=sample.rows[new], frames=[sample.frames[i] for i in new])
+
+    def answer(self, samples: List[Sample], tally: Optional[Tally]) -> Iterator[Answered]:
+        parts: Dict[int, _Part] = {}
+        starts = []
+        for sample in samples:
+            width = sample.rows.shape[1]
+            if width not in parts:
+                parts[width] = _Part(width)
+            starts.append(parts[width].add(sample))
+        done = {width: self._update(part) for width, part in parts.items()}
+        for sample, start in zip(samples, starts):
+            whole, states = done[sample.rows.shape[1]]
+            stop = start + len(sample.keys)
+            update = Update(whole.accepted[start:stop], whole.reasons[start:stop],
+                            whole.arrivals[start:stop], whole.stamps_ns[start:stop],
+                            whole.future[start:stop],
+                            Estimate(*[part[start:stop] for part in whole.estimate]))
+            if tally is not None:
+                tally.add(update)
+            yield Answered(sample, update, sample.whole and self._is_late(sample, update),
+                           tuple(states[start:stop]))
+
+    def _is_late(self, sample: Sample, update: Update) -> bool:
+        if not update.accepted.any():
+            return False
+        if began(update, Arrival.JUMP):
+            self._newest_ns.pop(sample.topic, None)
+        stamp_ns = sample.stamps_ns[0]
+        if stamp_ns <= self._newest_ns.get(sample.topic, stamp_ns - 1):
+            return True
+        self._newest_ns[sample.topic] = stamp_ns
+        return False
+
+    def _update(self, part: _Part) -> Tuple[Update, List[Optional[State]]]:
+        bank, rows, variances = self._bank(part.width), part.rows(), part.variances()
+        states: List[Optional[State]] = [None] * len(rows) if self._wants else []
+        whole: Any = None
+        rounds = part.rounds()
+        for chosen in rounds:
+            if len(rounds) == 1:
+                whole = update = bank.update(part.keys, part.stamps_ns, rows, part.frames,
+                                             variances)
+            else:
+                update = bank.update(
+                    [part.keys[i] for i in chosen], [part.stamps_ns[i] for i in chosen],
+                    rows[chosen], [part.frames[i] for i in chosen],
+                    None if variances is None else variances[chosen])
+                whole = whole or _blank(len(rows), update)
+                _put(whole, chosen, update)
+            if part.whole and not update.accepted.all():
+                _fill(bank, part, chosen, whole)
+            if self._wants:
+                for i, good in zip(chosen, update.accepted):
+                    if good and self._wants(part.keys[i]):
+                        states[i] = bank.peek(part.keys[i])
+        return whole, states
+
+
+def _blank(count: int, like: Update) -> Update:
+    return Update(np.zeros(count, dtype=bool), [None] * count, [None] * count, [0] * count,
+                  np.zeros(count, dtype=bool),
+                  Estimate(*[np.empty((count, part.shape[1])) for part in like.estimate]))
+
+
+def _put(whole: Update, at: List[int], update: Update) -> None:
+    whole.accepted[at], whole.future[at] = update.accepted, update.future
+    for target, part in zip(whole.estimate, update.estimate):
+        target[at] = part
+    for j, i in enumerate(at):
+        whole.reasons[i], whole.arrivals[i] = update.reasons[j], update.arrivals[j]
+        whole.stamps_ns[i] = update.stamps_ns[j]
+
+
+def _fill(bank: StreamBank, part: _Part, chosen: List[int], whole: Update) -> None:
+    """Put predictions in the place of what a PoseArray has and could not be used."""
+    frames = bank.frames()
+    here = set(chosen)
+    lost = [i for i in part.whole if i in here and not whole.accepted[i]
+            and frames.get(part.keys[i]) == part.frames[i]]
+    if lost:
+        found = bank.predict([part.keys[i] for i in lost], [part.stamps_ns[i] for i in lost])
+        for target, values in zip(whole.estimate, found):
+            target[lost] = values
 
 
 def _listed(counts: 'Counter[str]') -> str:

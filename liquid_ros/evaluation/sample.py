@@ -8,42 +8,88 @@ import os
 from pathlib import Path
 import secrets
 import shutil
-from typing import Callable, ContextManager, Iterator, NamedTuple, Optional, Protocol
+from typing import (
+    Callable,
+    ContextManager,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
 from liquid_ros.errors import InputError
+from liquid_ros.streams import Update
+from liquid_ros.timing import Arrival
 
 POSE_FIELDS = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
+
+Key = Union[int, str]
+ONE: Tuple[Key, ...] = (0,)
 
 
 class Sample(NamedTuple):
     """
-    One measured message.
+    One message: N poses or points, mostly one.
 
-    key: its topic, '' in a text file. stamp_ns: time of the measurement.
-    row: (3,) x y z in m or (7,) x y z qx qy qz qw. log_ns: time at which it was recorded.
+    topic: '' in a text file. log_ns: time at which it was recorded.
+    keys: N names of streams within the topic. stamps_ns: N times of measurement, integers.
+    rows: (N, 3) x y z in m or (N, 7) x y z qx qy qz qw. frames: N frame_ids.
+    variances: the sender's own (N, A), NaN where unknown; None: none.
+    raw: the message as it stands in a bag, CDR; at: where its numbers begin in there.
+    whole: each row has its place, whether it can be used or not (PoseArray).
+    repeats: rows of the messages before come again (Path).
     """
 
-    key: str
-    stamp_ns: int
-    row: np.ndarray
+    topic: str
     log_ns: int
-    frame_id: str = 'map'
+    keys: Sequence[Key]
+    stamps_ns: Sequence[int]
+    rows: np.ndarray
+    frames: Sequence[str]
+    variances: Optional[np.ndarray] = None
+    raw: bytes = b''
+    at: int = 0
+    whole: bool = False
+    repeats: bool = False
+
+
+def single(topic: str, stamp_ns: int, row: np.ndarray, log_ns: Optional[int] = None,
+           frame_id: str = 'map') -> Sample:
+    """Return a message of one row (3 | 7,), recorded at its stamp if nothing else is said."""
+    return Sample(topic, stamp_ns if log_ns is None else log_ns, ONE, (stamp_ns,), row[None],
+                  (frame_id,))
+
+
+def began(update: Update, *arrivals: Arrival) -> bool:
+    """Return whether an accepted row came in one of these ways."""
+    return any(good and arrival in arrivals
+               for good, arrival in zip(update.accepted, update.arrivals))
 
 
 class Source(Protocol):
-    """An opened recording; total is how many messages a progress bar may expect."""
+    """
+    An opened recording.
+
+    total: how many messages a progress bar may expect. problems: what could not be read, in
+    words; known when all samples were read.
+    """
 
     path: Path
     total: Optional[int]
     width: int
+    problems: List[str]
 
     def samples(self) -> Iterator[Sample]:
         """Yield the measurements in the order in which they were recorded."""
 
 
-Sink = Callable[[Sample, np.ndarray], None]  # takes an input and its smoothed row
+Sink = Callable[[Sample, Update], None]  # takes an input and the estimates of its rows
 OpenSource = ContextManager[Source]
 OpenSink = ContextManager[Sink]
 

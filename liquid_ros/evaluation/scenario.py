@@ -11,8 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.bag import declare, encode, new_bag
-from liquid_ros.evaluation.sample import Sample
+from liquid_ros.evaluation.bag_write import declare, encode, new_bag
 from liquid_ros.manifold import plus, quat_exp, quat_multiply
 from liquid_ros.timing import NS_PER_S
 
@@ -120,5 +119,4 @@ def write(path: Path, scenario: Scenario) -> None:
             (TRUTH_TOPIC, scenario.truth), (scenario.topic, scenario.rows))]
         for k, stamp_ns in enumerate(scenario.stamps_ns):
             for connection, rows in topics:
-                sample = Sample(connection.topic, stamp_ns, rows[k], stamp_ns)
-                writer.write(connection, stamp_ns, encode(sample, rows[k], msgtype))
+                writer.write(connection, stamp_ns, encode(stamp_ns, 'map', rows[k]))

@@ -11,7 +11,8 @@ from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Seq
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.sample import POSE_FIELDS, replacing, Sample, Sink
+from liquid_ros.evaluation.sample import Key, POSE_FIELDS, replacing, Sample, single, Sink
+from liquid_ros.streams import Update
 from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
 
 TUM_FIELDS = ('t',) + POSE_FIELDS
@@ -41,6 +42,7 @@ class TextSource:
         """Read a CSV's header; InputError where it names no usable columns."""
         self.path = path
         self.total: Optional[int] = _count_lines(path)
+        self.problems: List[str] = []
         self._line = 0
         if is_csv:
             self._records: Iterator[List[str]] = csv.reader(stream, skipinitialspace=True)
@@ -66,7 +68,7 @@ class TextSource:
             except ValueError as error:
                 raise InputError(f'{self.path}:{self._line}: {error}') from error
             empty = False
-            yield Sample('', stamp_ns, row, stamp_ns)
+            yield single('', stamp_ns, row)
         if empty:
             raise InputError(f'{self.path}: is empty, expected rows of {self._expected()}')
 
@@ -108,10 +110,11 @@ def open_text(path: Path, is_csv: bool) -> Iterator[TextSource]:
 @contextmanager
 def write_text(path: Path, is_csv: bool, width: int) -> Iterator[Sink]:
     """
-    Yield a function that appends a smoothed row under its sample's stamp.
+    Yield a function that appends the accepted rows under their stamps.
 
     width: 3 or 7; a TUM row of a point carries the identity quaternion.
     The file appears under its name when the block ends well; a pipe gets rows as they come.
+    Errors: InputError, from the function, for a second stream.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         with open(path, 'w', encoding='utf-8') as stream:
@@ -130,9 +133,19 @@ def _text_sink(stream: IO[str], is_csv: bool, width: int) -> Sink:
     else:
         stream.write('# ' + ' '.join(TUM_FIELDS) + '\n')
 
-    def write(sample: Sample, row: np.ndarray) -> None:
-        numbers = [repr(value) for value in (*row.tolist(), *tail)]  # repr reads back exactly
-        stream.write(separator.join([ns_to_seconds_text(sample.stamp_ns), *numbers]) + '\n')
+    streams: Dict[str, Key] = {}
+
+    def write(sample: Sample, update: Update) -> None:
+        for i in np.flatnonzero(update.accepted).tolist():
+            key = sample.keys[i]
+            if streams.setdefault(sample.topic, key) != key:
+                first = streams[sample.topic]
+                raise InputError(f"a text file takes one stream, got '{sample.topic}#{first}' "
+                                 f"and '{sample.topic}#{key}', expected --topic with one of them")
+            row = update.estimate.rows[i].tolist()
+            numbers = [repr(value) for value in (*row, *tail)]  # repr reads back exactly
+            stream.write(separator.join([ns_to_seconds_text(sample.stamps_ns[i]), *numbers])
+                         + '\n')
 
     return write
 

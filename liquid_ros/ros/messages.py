@@ -23,8 +23,8 @@ from nav_msgs.msg import Odometry, Path
 import numpy as np
 from std_msgs.msg import Header
 
+from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.intake import refuse
-from liquid_ros.ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.timing import NS_PER_S
 
 Key = Union[int, str]

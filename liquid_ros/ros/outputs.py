@@ -14,8 +14,8 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64, Header
 
 from liquid_ros.errors import ParameterError
+from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
-from liquid_ros.ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import (
     CODECS,
     header_at,

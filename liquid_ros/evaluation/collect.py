@@ -1,0 +1,218 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""From a recording to the runs of its streams, in bounded memory, and to a smoothed one."""
+
+from contextlib import contextmanager, ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from liquid_ros.arrays import tangent_size
+from liquid_ros.backend import Backend
+from liquid_ros.errors import InputError, ParameterError
+from liquid_ros.evaluation.bag import BagSource
+from liquid_ros.evaluation.bag_messages import KINDS, TRANSFORMS
+from liquid_ros.evaluation.deferred import Deferred, Stream
+from liquid_ros.evaluation.later import Hindsight, Later
+from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
+from liquid_ros.evaluation.replay import Answered, replay, Tally
+from liquid_ros.evaluation.runs import Run
+from liquid_ros.evaluation.sample import Sample, Source
+from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
+from liquid_ros.smoothers import Smoother
+from liquid_ros.smoothers.rts import has_hindsight
+from liquid_ros.streams import Update
+from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
+
+KEEP = 20_000
+
+Progress = Callable[[Iterable[Any], Optional[int]], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Output:
+    """
+    Where smoothed recordings go, and what their estimates know.
+
+    paths: of text files, bags, and folders of bags where the user put a slash behind them.
+    offline: all later messages. lag_s: those up to so much later. Neither: the node's own.
+    """
+
+    paths: Sequence[str] = ()
+    offline: bool = False
+    lag_s: float = 0.0
+
+
+class Recording(NamedTuple):
+    """The runs of a recording, and what of it could not be used, in words."""
+
+    path: Path
+    runs: List[Run]
+    problems: List[str]
+
+
+def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = TimePolicy(), *,
+            topics: Sequence[str] = (), truth: str = '', backend: Optional[Backend] = None,
+            keep: int = KEEP, output: Output = Output(),
+            progress: Progress = lambda items, _: iter(items)) -> Recording:
+    """
+    Replay a recording and return its runs; what is smoothed is written as it comes.
+
+    name: of the smoother. topics: as in bag.choose. truth: as in truth.read_truth.
+    keep: how many accepted messages of each stream are in its run: the first ones.
+    Errors: InputError; UnreadableError where nothing can be read.
+    """
+    if keep < 2:
+        raise ParameterError(f'got keep {keep}, expected 2 or more')
+    known = read_truth(truth, path) if truth else None
+    left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
+    keeper = _Keeper(smoother, keep)
+    with open_source(path, topics, left_out, forgiving=True) as source:
+        with _writing(output, source, smoother) as (write, states):
+            samples = progress(source.samples(), source.total)
+            for answer in replay(samples, smoother, policy, backend,
+                                 states=states or keeper.wants):
+                keeper.take(answer)
+                write(answer)
+        problems = list(source.problems)
+        runs = keeper.runs(name, source, problems)
+    return Recording(path, runs if known is None else _with_truth(runs, known, path), problems)
+
+
+@contextmanager
+def _writing(output: Output, source: Source, smoother: Smoother) -> Iterator[Any]:
+    """Yield what takes answers, and of which streams it wants states."""
+    knows_later = bool(output.paths and (output.offline or output.lag_s))
+    if knows_later and not has_hindsight(smoother):
+        raise InputError(f'got {type(smoother).__name__}, which has no motion model and knows '
+                         'nothing of later messages: expected liquid or kalman')
+    with ExitStack() as stack:
+        sinks = []
+        for text in output.paths:
+            refuse_overlap(source.path, Path(text))
+            sinks.append(stack.enter_context(
+                open_sink(Path(text), source, text.endswith('/'), stated=True)))
+
+        def write(sample: Sample, update: Update) -> None:
+            for sink in sinks:
+                sink(sample, update)
+
+        def pass_on(answer: Answered) -> None:
+            if not answer.withheld:
+                write(answer.sample, answer.update)
+
+        if not knows_later:
+            yield pass_on, None
+            return
+        lag_ns = None if output.offline else round(output.lag_s * NS_PER_S)
+        deferred = Deferred(write, smoother, lag_ns)
+        yield deferred.take, lambda _: True
+        deferred.end()
+
+
+class _Kept:
+    """What is kept of one stream, in an array that grows: stamp aside, all in one row."""
+
+    def __init__(self, frame_id: str, width: int) -> None:
+        self.frame_id, self.width = frame_id, width
+        self.tally = Tally()
+        self.stamps_ns: List[int] = []
+        self.starts: List[bool] = []
+        axes = tangent_size(width)
+        self._borders = np.cumsum([width, width, axes, axes, axes // 3, axes // 3])
+        self._rows = np.empty((64, self._borders[-1]))
+        self.later: List[Later] = []
+        self.hindsight: Optional[Hindsight] = None
+
+    def add(self, stamp_ns: int, begins: bool, row: np.ndarray) -> None:
+        count = len(self.stamps_ns)
+        if count == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+        self._rows[count] = row
+        self.stamps_ns.append(stamp_ns)
+        self.starts.append(begins)
+
+    def parts(self) -> List[np.ndarray]:
+        return np.split(self._rows[:len(self.stamps_ns)], self._borders[:-1], axis=1)
+
+
+class _Keeper:
+    """Keeps the first messages of every stream."""
+
+    def __init__(self, smoother: Smoother, keep: int) -> None:
+        self._smoother = smoother if has_hindsight(smoother) else None
+        self._keep = keep
+        self._streams: Dict[Stream, _Kept] = {}
+
+    def wants(self, stream: Any) -> bool:
+        """Return whether the state after a stream's next message is of use."""
+        kept = self._streams.get(stream)
+        return self._smoother is not None and (
+            kept is None or len(kept.stamps_ns) < self._keep)
+
+    def take(self, answer: Answered) -> None:
+        """Count a message's rows and keep them where there is room."""
+        sample, update, _, states = answer
+        packed: Optional[np.ndarray] = None
+        for i, key in enumerate(sample.keys):
+            stream = sample.topic, key
+            kept = self._streams.get(stream)
+            if kept is None:
+                kept = self._streams[stream] = _Kept(sample.frames[i], sample.rows.shape[1])
+            arrival = update.arrivals[i]
+            kept.tally.count(update.reasons[i], arrival)
+            if update.reasons[i] is not None or len(kept.stamps_ns) >= self._keep:
+                continue
+            if packed is None:
+                packed = np.concatenate((sample.rows,) + update.estimate, axis=1)
+            begins = arrival in RESTARTS
+            kept.add(update.stamps_ns[i], begins, packed[i])
+            state = states[i] if states else None
+            if self._smoother is not None and state is not None:
+                if kept.hindsight is None:
+                    kept.hindsight = Hindsight(self._smoother)
+                kept.later += kept.hindsight.add(update.stamps_ns[i], state, begins)
+
+    def runs(self, name: str, source: Source, problems: List[str]) -> List[Run]:
+        """Return the runs; a stream without any, or a transform that never changes, has none."""
+        types = {c.topic: c.msgtype for c in source.chosen} if isinstance(
+            source, BagSource) else {'': source.path.suffix.lstrip('.').upper() or 'TUM'}
+        runs = []
+        for (topic, key), kept in self._streams.items():
+            msgtype = types[topic]
+            called = topic or source.path.name
+            if msgtype in KINDS and KINDS[msgtype].many:
+                called += f'#{key}'
+            if not kept.stamps_ns:
+                problems.append(f'{called}: no message can be used: {kept.tally}')
+                continue
+            run = self._run(called, msgtype, name, kept)
+            if msgtype != TRANSFORMS or (run.raw != run.raw[0]).any():
+                runs.append(run)
+        if not runs:
+            raise InputError(f'{source.path}: ' + ('; '.join(problems)
+                                                   or 'no transform ever changes'))
+        return runs
+
+    def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:
+        raw, smooth, variance, twist, nis, weight = kept.parts()
+        later = kept.later + (kept.hindsight.end() if kept.hindsight else [])
+        return Run(
+            called, msgtype, kept.frame_id, smoother, np.array(kept.stamps_ns, dtype=np.int64),
+            raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
+            kept.tally.accepted - len(kept.stamps_ns),
+            np.concatenate([part.rows for part in later]) if later else None,
+            np.concatenate([part.variance for part in later]) if later else None)
+
+
+def _with_truth(runs: List[Run], truth: Truth, path: Path) -> List[Run]:
+    """Return the runs with the truth at their stamps, x y z alone where either has no more."""
+    runs = [replace(run, truth=truth.at(run.stamps_ns)[:, :run.raw.shape[1]],
+                    truth_name=truth.name) for run in runs]
+    if not any(np.isfinite(run.truth).any() for run in runs if run.truth is not None):
+        raise no_overlap(truth, min(int(run.stamps_ns.min()) for run in runs),
+                         max(int(run.stamps_ns.max()) for run in runs), str(path))
+    return runs

@@ -1,0 +1,114 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What is true at the stamps of messages: another trajectory, interpolated."""
+
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Set, Tuple
+
+import numpy as np
+
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.recording import is_bag, open_source
+from liquid_ros.manifold import minus, plus, quat_normalise
+from liquid_ros.timing import ns_to_seconds_text
+
+LONGEST_NS = 500_000_000  # nothing is known in a longer gap
+
+
+class Truth(NamedTuple):
+    """
+    A trajectory that is taken for true.
+
+    name: where it is from. stamps_ns: (T,) int64, rising. rows: (T, 3 | 7), quaternions of
+    length one.
+    """
+
+    name: str
+    stamps_ns: np.ndarray
+    rows: np.ndarray
+
+    def at(self, stamps_ns: np.ndarray) -> np.ndarray:
+        """
+        Return the truth (N, 3 | 7) at these stamps (N,), NaN where there is none.
+
+        Positions on a line, rotations on the shortest arc (slerp) between two neighbours; none
+        across gaps longer than 0.5 s, nor before the first or after the last.
+        """
+        out = np.full((len(stamps_ns), self.rows.shape[1]), np.nan)
+        right = np.clip(np.searchsorted(self.stamps_ns, stamps_ns), 1, len(self.stamps_ns) - 1)
+        before, after = self.stamps_ns[right - 1], self.stamps_ns[right]
+        gap = after - before
+        exact = (stamps_ns == before) | (stamps_ns == after)
+        known = (stamps_ns >= before) & (stamps_ns <= after) & ((gap <= LONGEST_NS) | exact)
+        right, share = right[known], ((stamps_ns - before)[known] / gap[known])[:, None]
+        low, high = self.rows[right - 1], self.rows[right]
+        out[known] = plus(low, share * minus(high, low))
+        return out
+
+
+def read_truth(text: str, recording: Path) -> Truth:
+    """
+    Return the trajectory that --truth names.
+
+    text: a topic of the recording, a file, or a bag and a topic of it with a colon between.
+    Errors: InputError where there is none, or more than one.
+    """
+    path, topic = split(text)
+    if path is None and not is_bag(recording):
+        raise InputError(f'{text}: no such file, and {recording} has no topics')
+    return _read(path or recording, topic, text)
+
+
+def split(text: str) -> Tuple[Optional[Path], str]:
+    """Return the file, None where a topic of the recording is meant, and the topic, '' for any."""
+    if Path(text).exists():
+        return Path(text), ''
+    name, colon, topic = text.partition(':/')
+    if colon and name and Path(name).exists():
+        return Path(name), '/' + topic
+    if text.startswith('/') and not Path(text).suffix:
+        return None, text
+    raise InputError(f'{text}: got no file and no topic (/...) for the truth')
+
+
+def _read(path: Path, topic: str, name: str) -> Truth:
+    stamps: List[int] = []
+    rows: List[np.ndarray] = []
+    streams: Set[str] = set()
+    with open_source(path, [topic] if topic else [], forgiving=True) as source:
+        for sample in source.samples():
+            streams.update(f'{sample.topic}#{key}' for key in sample.keys)
+            if len(streams) > 1:
+                raise InputError(f'{path}: got more than one trajectory for the truth, '
+                                 f'{" and ".join(sorted(streams))}; expected one of them')
+            stamps += sample.stamps_ns
+            rows.append(np.array(sample.rows))
+    kept, found = clean(np.array(stamps, dtype=np.int64), np.concatenate(rows))
+    if len(kept) < 2:
+        raise InputError(f'{path}: got {len(kept)} usable poses for the truth, expected 2 or more')
+    return Truth(name, kept, found)
+
+
+def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Return what is finite, sorted by stamps, the last of those with one stamp."""
+    good = np.isfinite(rows).all(1)
+    if rows.shape[1] == 7:
+        good &= (rows[:, 3:] != 0.0).any(1)
+    stamps_ns, rows = stamps_ns[good], rows[good]
+    stamps_ns, first = np.unique(stamps_ns[::-1], return_index=True)
+    rows = rows[::-1][first]
+    if rows.shape[1] == 7:
+        rows = np.concatenate([rows[:, :3], quat_normalise(rows[:, 3:])], 1)
+    return stamps_ns, rows
+
+
+def no_overlap(truth: Truth, first_ns: int, last_ns: int, what: str) -> InputError:
+    """Return what to raise where the truth is not known at any message, with both time spans."""
+    def span(a: int, b: int) -> str:
+        return f'{ns_to_seconds_text(a)} to {ns_to_seconds_text(b)} s'
+
+    return InputError(
+        f'{truth.name}: the truth does not overlap with {what}: it spans '
+        f'{span(int(truth.stamps_ns[0]), int(truth.stamps_ns[-1]))}, the messages '
+        f'{span(first_ns, last_ns)}')
