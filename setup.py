@@ -41,6 +41,7 @@ setup(
         'console_scripts': [
             'smoother_node = liquid_ros.ros.main:main',
             'liquid_ros = liquid_ros.__main__:main',
+            'evaluate = liquid_ros.cli.evaluate:main',
             'smooth = liquid_ros.cli.smooth:main',
             'demo = liquid_ros.cli.demo:main',
             'train = liquid_ros.cli.train:main',

@@ -10,6 +10,7 @@ from typing import List, Optional
 from liquid_ros import __version__
 
 COMMANDS = {
+    'evaluate': 'replay a recording and say whether smoothing helped',
     'smooth': 'smooth a bag, TUM or CSV recording',
     'demo': 'replay a noisy bag through the installed node and show what it gains',
     'train': 'train the weights on synthetic motion',

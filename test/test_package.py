@@ -117,7 +117,7 @@ def test_every_imported_library_is_a_dependency() -> None:
 def test_entry_points_are_there(dist: Any) -> None:
     scripts = dict(line.replace(' ', '').split('=') for line in
                    dist.entry_points['console_scripts'])
-    assert set(scripts) == {'demo', NAME, 'smooth', 'smoother_node', 'train'}
+    assert set(scripts) == {'demo', 'evaluate', NAME, 'smooth', 'smoother_node', 'train'}
     for target in scripts.values():
         module, _, function = target.partition(':')
         path = ROOT / Path(*module.split('.')).with_suffix('.py')

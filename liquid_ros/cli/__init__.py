@@ -45,13 +45,14 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
         return INTERRUPTED
 
 
-def progress(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
+def progress(items: Iterable[Any], total: Optional[int], unit: str = ' messages'
+             ) -> Iterator[Any]:
     """Yield the items, with a bar on a terminal where it takes more than a second."""
     try:
         from tqdm import tqdm
     except ImportError:
         return iter(items)
-    return iter(tqdm(items, total=total, unit=' messages', delay=1.0, leave=False,
+    return iter(tqdm(items, total=total, unit=unit, delay=1.0, leave=False,
                      disable=not sys.stderr.isatty()))
 
 

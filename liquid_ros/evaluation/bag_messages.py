@@ -155,7 +155,7 @@ def _write_odometry(sample: Sample, update: Update, covariance: np.ndarray, know
         np.full_like(twist, np.nan), quat).tobytes() + raw[at + 42 * 8:]
 
 
-def _write_path(sample: Sample, update: Update, _: np.ndarray, known: Known) -> bytes:
+def _write_path(sample: Sample, update: Update, __: np.ndarray, known: Known) -> bytes:
     """Leave out poses of which nothing is known, and the second of those with one stamp."""
     found = list(cdr.each_pose(sample.raw, sample.at, has_child=False))
     known.update((stamp, row) for stamp, row, good in zip(

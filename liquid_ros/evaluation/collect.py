@@ -67,6 +67,8 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
     """
     if keep < 2:
         raise ParameterError(f'got keep {keep}, expected 2 or more')
+    if not path.exists():
+        raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
     left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
     keeper = _Keeper(smoother, keep)
@@ -199,13 +201,13 @@ class _Keeper:
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:
         raw, smooth, variance, twist, nis, weight = kept.parts()
-        later = kept.later + (kept.hindsight.end() if kept.hindsight else [])
+        found = kept.later + (kept.hindsight.end() if kept.hindsight else [])
+        later = Later(*map(np.concatenate, zip(*found))) if found else None
         return Run(
             called, msgtype, kept.frame_id, smoother, np.array(kept.stamps_ns, dtype=np.int64),
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
             kept.tally.accepted - len(kept.stamps_ns),
-            np.concatenate([part.rows for part in later]) if later else None,
-            np.concatenate([part.variance for part in later]) if later else None)
+            later and later.rows, later and later.variance, expected=later and later.expected)
 
 
 def _with_truth(runs: List[Run], truth: Truth, path: Path) -> List[Run]:

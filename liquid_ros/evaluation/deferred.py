@@ -61,7 +61,7 @@ class Deferred:
 
     def _fill(self, stream: Stream, done: List[Later]) -> None:
         for later in done:
-            for rows, variance, twist in zip(*later):
+            for rows, variance, twist in zip(*later[:3]):
                 item, i = self._waiting[stream].popleft()
                 if item is None:
                     continue

@@ -28,11 +28,16 @@ MOST = 32_768  # messages held at most; the older half is final then, come what 
 
 
 class Later(NamedTuple):
-    """The next K messages of a stream in hindsight: rows (K, 3 | 7), variance, twist (K, A)."""
+    """
+    The next K messages of a stream in hindsight: rows (K, 3 | 7), variance, twist (K, A).
+
+    expected: (K, 3 | 7) what was predicted of each before it came, as in rts.Smoothed.
+    """
 
     rows: np.ndarray
     variance: np.ndarray
     twist: np.ndarray
+    expected: np.ndarray
 
 
 class Hindsight:
@@ -49,6 +54,7 @@ class Hindsight:
         self._stamps_ns: List[int] = []
         self._states: List[State] = []
         self._wait = BLOCK
+        self._expected: Optional[np.ndarray] = None  # of the first message that is held
 
     def add(self, stamp_ns: int, state: State, begins: bool) -> List[Later]:
         """
@@ -67,10 +73,11 @@ class Hindsight:
         """Return all that is left: nothing more comes in this run."""
         done = self._let_out(at_end=True) if self._states else []
         self._wait = BLOCK
+        self._expected = None
         return done
 
     def _let_out(self, at_end: bool) -> List[Later]:
-        chain = _Chain(self._smoother, self._stamps_ns, self._states)
+        chain = _Chain(self._smoother, self._stamps_ns, self._states, self._expected)
         if self._lag_ns is not None:
             found, final = chain.lagged(self._lag_ns)
         else:
@@ -81,17 +88,22 @@ class Hindsight:
         # a pass over all that is held should let out half of it
         self._wait = max(BLOCK, 2 * (len(self._states) - final))
         self._stamps_ns, self._states = self._stamps_ns[final:], self._states[final:]
+        self._expected = found.expected[final:final + 1].copy() if self._states else None
         return [Later(*(part[:final] for part in found))] if final else []
 
 
 class _Chain:
     """Consecutive states of a run, and what each predicted for the next one."""
 
-    def __init__(self, smoother: Any, stamps_ns: List[int], states: List[State]) -> None:
+    def __init__(self, smoother: Any, stamps_ns: List[int], states: List[State],
+                 first: Optional[np.ndarray]) -> None:
         self._stamps_ns = np.array(stamps_ns, dtype=np.int64)
         every: Dict[str, np.ndarray] = {
             name: np.concatenate([state[name] for state in states]) for name in states[0]}
         self.known: Known = smoother.known(every)
+        self._expected = np.array(self.known.rows)
+        if first is not None:
+            self._expected[:1] = first
         self._last = len(states) - 1
         if self._last:
             dt_s = np.diff(self._stamps_ns)[:, None] / NS_PER_S
@@ -99,6 +111,7 @@ class _Chain:
                 self._link: Link = smoother.link(
                     {name: array[:-1] for name, array in every.items()},
                     {name: array[1:] for name, array in every.items()}, dt_s)
+                self._expected[1:] = self._link.rows
                 self._gains = (self._link.start @ _swapped(self._link.transition)
                                @ inverse(self._link.covariance))
 
@@ -135,7 +148,8 @@ class _Chain:
                 int(np.searchsorted(stamps, stamps[-1] - lag_ns, side='left')))
 
     def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray) -> Later:
-        return Later(rows, covariance[..., 0, 0] * self.known.lasting, motion[..., 0])
+        return Later(rows, covariance[..., 0, 0] * self.known.lasting, motion[..., 0],
+                     self._expected)
 
     def _step(self, at: Any, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
               ) -> Tuple[Tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:

@@ -1,0 +1,273 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Replay recordings and say whether smoothing helped; no running ROS is needed."""
+
+import argparse
+import json
+from pathlib import Path
+import sys
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TYPE_CHECKING,
+)
+
+from liquid_ros.cli import FAILED, guarded, OK, Parser, progress
+from liquid_ros.errors import InputError, LiquidError, ParameterError, UnreadableError
+from liquid_ros.params import from_mapping, Params
+from liquid_ros.timing import TimePolicy
+
+if TYPE_CHECKING:
+    from liquid_ros.evaluation.gate import Condition
+    from liquid_ros.evaluation.runs import Judged
+
+SCHEMA = 1
+UNREADABLE, HELD = 2, 3
+
+DESCRIPTION = """\
+Replay recordings as the node would and say whether it helped: is it smoother, is it late, is it
+wrong, is it better than the filters there are.
+
+REC is told by its name:
+  .mcap .db3      a file of a rosbag2; a folder is a rosbag2 too, compressed or not
+  .csv            a header row with t, stamp or stamp_ns, then x y z [qx qy qz qw]
+  anything else   TUM text: t x y z qx qy qz qw"""
+
+EPILOG = """\
+Topics of a bag are named by globs. Behind a # stands a stream of theirs, a glob too: a place of a
+PoseArray ('/tags#3'), a child frame of transforms ('/tf#base_link'), a pair of frames
+('/tf#odom:base_link'). /tf is evaluated as it is: no transforms are chained.
+
+Exit status: 0; 1 for what cannot be used; 2 for wrong usage, or a recording of which nothing can
+be read; 3 where a --fail-if holds or cannot be told."""
+
+
+class Job(NamedTuple):
+    """All that one recording's evaluation is made from; it can go to another process."""
+
+    path: str
+    name: str
+    checkpoint: str
+    device: str
+    policy: TimePolicy
+    topics: Tuple[str, ...]
+    truth: str
+    keep: int
+    outputs: Tuple[str, ...]
+    offline: bool
+    lag_s: float
+    baselines: bool
+    bar: bool
+
+
+class Result(NamedTuple):
+    """What came of a recording: its streams, what could not be used, or an error's text."""
+
+    path: str
+    judged: 'List[Judged]'
+    problems: List[str]
+    error: str = ''
+    status: int = OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's parser."""
+    defaults = Params()
+    p = Parser(prog='liquid_ros evaluate', description=DESCRIPTION, epilog=EPILOG,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('recordings', metavar='REC', nargs='+')
+    p.add_argument('--topic', action='append', default=[], metavar='T',
+                   help='a topic of the bag, or a glob; may be repeated (default: all supported, '
+                   'and of /tf what changes)')
+    p.add_argument('--truth', default='', metavar='TOPIC|FILE',
+                   help='what is true: a topic of the recording, a file, or BAG:/topic')
+    p.add_argument('-r', '--report', default='', metavar='FILE.html',
+                   help='write a report with plots: one file that needs no network')
+    p.add_argument('--json', default='', metavar='FILE',
+                   help='write all figures as JSON; - is the standard output, without the table')
+    p.add_argument('--fail-if', action='append', default=[], metavar='COND',
+                   help="exit with 3 where it holds for a stream, such as 'rmse_ratio>1.0'; may "
+                   'be repeated')
+    p.add_argument('-o', '--output', action='append', default=[], metavar='OUT',
+                   help='write the smoothed recording: .tum, .csv, .mcap, .db3 or a bag folder; '
+                   'may be repeated. With more than one REC: a folder for all of them')
+    later = p.add_mutually_exclusive_group()
+    later.add_argument('--offline', action='store_true',
+                       help='OUT knows all later messages (RTS): the best that there is')
+    later.add_argument('--lag', type=float, default=0.0, metavar='S',
+                       help='OUT knows the messages of the next S seconds')
+    p.add_argument('--keep', type=int, default=20_000, metavar='N',
+                   help='judge by the first N messages of a stream; all are counted and written '
+                   '(default: %(default)s)')
+    p.add_argument('--no-baselines', action='store_true',
+                   help='without the classic filters, which take most of the time')
+    p.add_argument('--jobs', type=int, default=1, metavar='N',
+                   help='evaluate N recordings at once (default: %(default)s)')
+    p.add_argument('--device', default=defaults.device, metavar='auto|cuda|cpu',
+                   help='where to compute (default: %(default)s)')
+    p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
+                   help='a smoother of the registry (default: %(default)s)')
+    p.add_argument('--checkpoint', default='', metavar='FILE',
+                   help='weights, .safetensors (default: those of the package)')
+    p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s,
+                   metavar='S', help='start anew after a gap this long (default: %(default)s s)')
+    p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s,
+                   metavar='S', help='start anew when stamps go back further than this '
+                   '(default: %(default)s s)')
+    return p
+
+
+def evaluate(job: Job) -> Result:
+    """Return what came of a recording; errors are in there."""
+    from liquid_ros.backend import pick_backend
+    from liquid_ros.checkpoint import build
+    from liquid_ros.evaluation.collect import collect, Output
+    from liquid_ros.evaluation.judge import judge
+    try:
+        backend = pick_backend(job.device)
+        model = build(job.name, job.checkpoint, backend)
+        recording = collect(
+            Path(job.path), job.name, model, job.policy, topics=job.topics, truth=job.truth,
+            backend=backend, keep=job.keep, output=Output(job.outputs, job.offline, job.lag_s),
+            progress=progress if job.bar else _silent)
+        judged = [judge(run, baselines=job.baselines) for run in (
+            progress(recording.runs, len(recording.runs), ' streams') if job.bar
+            else recording.runs)]
+    except LiquidError as error:
+        status = UNREADABLE if isinstance(error, UnreadableError) else FAILED
+        return Result(job.path, [], [], ' '.join(str(error).split()), status)
+    return Result(job.path, judged, recording.problems)
+
+
+def _silent(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
+    return iter(items)
+
+
+def jobs_of(args: argparse.Namespace) -> List[Job]:
+    """
+    Return a job for each recording.
+
+    Errors: ParameterError where options do not fit.
+    """
+    checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
+    policy = TimePolicy.from_seconds(checked.gap_reset_s, checked.jump_reset_s)
+    if not 0.0 <= args.lag < 3600.0:
+        raise ParameterError(f'got --lag {args.lag}, expected 0 or more seconds')
+    if args.jobs < 1:
+        raise ParameterError(f'got --jobs {args.jobs}, expected 1 or more')
+    if (args.offline or args.lag) and not args.output:
+        raise ParameterError('got --offline or --lag, which say what OUT knows: expected -o OUT')
+    many = len(args.recordings) > 1
+    if many and len({Path(path).resolve().name for path in args.recordings}) < len(
+            args.recordings) and args.output:
+        raise ParameterError('got recordings of one name, whose outputs would be one file')
+    jobs = []
+    for path in args.recordings:
+        outputs = tuple(str(Path(folder) / Path(path).resolve().name) for folder in args.output
+                        ) if many else tuple(args.output)
+        jobs.append(Job(path, args.smoother, args.checkpoint, args.device, policy,
+                        tuple(args.topic), args.truth, args.keep, outputs, args.offline, args.lag,
+                        not args.no_baselines, args.jobs == 1))
+    if many:
+        for folder in args.output:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    return jobs
+
+
+def results_of(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
+    """Yield the results in the jobs' order, as they come."""
+    if processes == 1 or len(jobs) == 1:
+        yield from map(evaluate, jobs)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    with ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn')) as pool:
+        yield from pool.map(evaluate, jobs)
+
+
+def tell(result: Result, table: bool) -> None:
+    """Print what is said of a recording; what could not be read goes to the standard error."""
+    from liquid_ros.evaluation.table import text_of
+    if result.error:
+        print(f'liquid_ros: error: {result.error}', file=sys.stderr)
+    for problem in result.problems:
+        print(f'liquid_ros: {problem}', file=sys.stderr)
+    if table and result.judged:
+        print(result.path)
+        print('\n\n'.join(text_of(judged) for judged in result.judged), end='\n\n', flush=True)
+
+
+def written(results: Sequence[Result], failed: Sequence[str]) -> Dict[str, Any]:
+    """Return what --json writes."""
+    from liquid_ros.evaluation.judge import summary
+    return {'schema': SCHEMA, 'recordings': [
+        {'path': result.path, 'error': result.error or None, 'problems': result.problems,
+         'streams': [summary(judged) for judged in result.judged]} for result in results],
+        'failed': list(failed)}
+
+
+def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
+    """Evaluate, tell and write; return the exit status."""
+    from liquid_ros.evaluation.gate import failures
+    from liquid_ros.evaluation.judge import summary
+    results: List[Result] = []
+    failed: List[str] = []
+    for result in results_of(jobs_of(args), args.jobs):
+        results.append(result)
+        tell(result, args.json != '-')
+        for judged in result.judged:
+            failed += failures(conditions, summary(judged))
+    if args.report and any(result.judged for result in results):
+        _report(Path(args.report), results)
+    if args.json:
+        text = json.dumps(written(results, failed), indent=1, allow_nan=False) + '\n'
+        if args.json == '-':
+            sys.stdout.write(text)
+        else:
+            Path(args.json).write_text(text, encoding='utf-8')
+    for text in failed:
+        print(f'liquid_ros: failed: {text}', file=sys.stderr)
+    status = max((result.status for result in results), default=OK)
+    return status or (HELD if failed else OK)
+
+
+def _report(path: Path, results: Sequence[Result]) -> None:
+    from dataclasses import replace
+
+    from liquid_ros.evaluation.report import write_report
+    many = sum(bool(result.judged) for result in results) > 1
+    everything = [replace(judged, run=replace(
+        judged.run, name=f'{Path(result.path).name} {judged.run.name}')) if many else judged
+        for result in results for judged in result.judged]
+    write_report(path, everything, ', '.join(
+        result.path for result in results if result.judged))
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command; return its exit status."""
+    p = parser()
+    args = p.parse_args(argv)
+
+    def use_case() -> int:
+        from liquid_ros.evaluation.gate import parse
+        try:
+            conditions = [parse(text) for text in args.fail_if]
+        except ParameterError as error:
+            p.error(str(error))
+        if args.report and args.report == args.json:
+            raise InputError(f'{args.report}: got one file for the report and JSON')
+        return run(args, conditions)
+
+    return guarded(use_case)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
