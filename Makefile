@@ -32,8 +32,9 @@ RUN_STAMP := $(VENV)/.run-$(MODE)
 TEST_STAMP := $(VENV)/.test-$(MODE)
 LINT_STAMP := $(VENV)/.lint-$(MODE)
 BUILD_STAMP := $(INSTALL)/.built
+STEP_STAMP := $(BUILD)/.step
 SOURCES := $(shell find liquid_ros launch config layouts rviz resource -type f -not -name '*.pyc' \
-    2>/dev/null) setup.py setup.cfg package.xml
+    -not -name '_step*'     2>/dev/null) setup.py setup.cfg package.xml
 
 RUN_FILES := requirements/build.txt requirements/run.txt
 ifeq ($(MODE),wheels)
@@ -81,14 +82,14 @@ demo: $(BUILD_STAMP)  ## replay a noisy bag through the node; DATA=file.npz RATE
 	    $${DATA:+--data "$$DATA"} $${RATE:+--rate "$$RATE"}
 export DATA RATE
 
-test: $(BUILD_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)  ## every test and linter
+test: $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)  ## every test and linter
 	$(say) 'test: every test and linter'
 	@$(ENTER) python -m pytest -q -rs $(PYTEST_ARGS)
 
 test-jazzy:  ## the node tests against the wheels of ROS 2 Jazzy
 	@$(MAKE) test-nodes MODE=wheels WHEELS=jazzy VENV=.venv-jazzy BASE=.venv-jazzy/
 
-test-nodes: $(BUILD_STAMP) $(TEST_STAMP)
+test-nodes: $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP)
 	$(say) 'test: the node against ROS 2 $(if $(filter ros,$(MODE)),$(ROS_DISTRO),$(WHEELS))'
 	@$(ENTER) python -m pytest -q -rs $(PYTEST_ARGS) test/test_node*.py
 
@@ -99,7 +100,7 @@ lint: $(RUN_STAMP) $(TEST_STAMP) $(LINT_STAMP)  ## ruff and mypy
 build: $(BUILD_STAMP)  ## build the package with colcon into install/
 
 clean:  ## remove all that the other targets made
-	rm -rf .venv .venv-jazzy build install log demo .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-jazzy build install log demo liquid_ros/_step* .pytest_cache .mypy_cache .ruff_cache \
 	    .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -123,6 +124,12 @@ $(TORCH_STAMP): requirements/torch.txt $(RUN_STAMP)
 	$(say) 'set-up: torch, for the tests of the training only (make test TORCH= does without)'
 	@tools/environment.sh $(VENV) $(MODE) $(TORCH)
 	@touch $@
+
+# The tests import the sources as they stand here: with the compiled step beside them.
+$(STEP_STAMP): $(RUN_STAMP) $(SOURCES)
+	$(say) 'build: the compiled step, for the tests'
+	@$(VENV)/bin/python setup.py -q build_ext --inplace --build-temp $(BUILD)/step
+	@mkdir -p $(BUILD) && touch $@
 
 # Made anew, so that nothing of an older version stays.
 $(BUILD_STAMP): $(RUN_STAMP) $(SOURCES)

@@ -14,7 +14,11 @@ Array = Any  # numpy.ndarray or torch.Tensor
 
 def namespace(array: Array) -> ModuleType:
     """Return the module, numpy or torch, whose functions take this array."""
-    return np if isinstance(array, (np.ndarray, np.generic)) else sys.modules['torch']
+    if isinstance(array, (np.ndarray, np.generic)):
+        return np
+    if hasattr(array, '__array_namespace__'):
+        return array.__array_namespace__()  # a step that is being traced
+    return sys.modules['torch']
 
 
 def tangent_size(width: int) -> int:

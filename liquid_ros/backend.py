@@ -5,7 +5,7 @@
 
 import ctypes
 import importlib.util
-from typing import Any, Dict, Optional, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,11 +25,8 @@ class Backend(Protocol):
     def to_numpy(self, array: Any) -> np.ndarray:
         """Return the array as NumPy, on the CPU."""
 
-    def rows_finite(self, state: Dict[str, Any]) -> Any:
-        """Return (B,) bool: True where every number of the row is finite."""
-
-    def grow(self, old: Optional[Any], like: Any, capacity: int) -> Any:
-        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
+    def zeros(self, count: int, size: int) -> Any:
+        """Return zeros (count, size), float64."""
 
 
 class NumpyBackend:
@@ -45,17 +42,9 @@ class NumpyBackend:
         """Return the array as it is."""
         return array
 
-    def rows_finite(self, state: Dict[str, np.ndarray]) -> np.ndarray:
-        """Return (B,) bool: True where every number of the row is finite."""
-        flat = [array.reshape(len(array), -1) for array in state.values()]
-        return np.isfinite(np.concatenate(flat, axis=1)).all(axis=1)
-
-    def grow(self, old: Optional[np.ndarray], like: np.ndarray, capacity: int) -> np.ndarray:
-        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
-        new = np.zeros((capacity,) + like.shape[1:], dtype=like.dtype)
-        if old is not None:
-            new[:len(old)] = old
-        return new
+    def zeros(self, count: int, size: int) -> np.ndarray:
+        """Return zeros (count, size), float64."""
+        return np.zeros((count, size))
 
 
 class TorchBackend:
@@ -83,17 +72,9 @@ class TorchBackend:
         """Return the array as NumPy, on the CPU."""
         return array.detach().cpu().numpy()
 
-    def rows_finite(self, state: Dict[str, Any]) -> Any:
-        """Return (B,) bool: True where every number of the row is finite."""
-        flat = [array.reshape(len(array), -1) for array in state.values()]
-        return self._torch.isfinite(self._torch.cat(flat, 1)).all(1)
-
-    def grow(self, old: Optional[Any], like: Any, capacity: int) -> Any:
-        """Return zeros (capacity, ...) shaped like a row of like, the old rows first."""
-        new = like.new_zeros((capacity,) + tuple(like.shape[1:]))
-        if old is not None:
-            new[:len(old)] = old
-        return new
+    def zeros(self, count: int, size: int) -> Any:
+        """Return zeros (count, size), float64."""
+        return self._torch.zeros((count, size), dtype=self._torch.float64, device=self.device)
 
 
 def pick_backend(device: str) -> Backend:

@@ -14,6 +14,7 @@ from liquid_ros import safetensors
 from liquid_ros.arrays import group_average
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
+from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
 from liquid_ros.smoothers.cells import CELLS, Shapes
 from liquid_ros.smoothers.direct import DirectConfig
@@ -63,8 +64,8 @@ def build(name: str = 'liquid', checkpoint: str = '', backend: Optional[Backend]
         if checkpoint:
             raise CheckpointError(f'got checkpoint {checkpoint!r}, but {name} has no weights')
         return SMOOTHERS[name]()
-    return load(name, checkpoint or str(WEIGHTS / f'{name}.safetensors'),
-                backend or NumpyBackend())
+    return fuse(load(name, checkpoint or str(WEIGHTS / f'{name}.safetensors'),
+                     backend or NumpyBackend()))
 
 
 def load(name: str, path: str, backend: Backend) -> Smoother:

@@ -3,7 +3,7 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
-from typing import Hashable, NamedTuple, Optional, Sequence
+from typing import Hashable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -56,10 +56,30 @@ def checked(width: int, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows
     return Messages(keys, rows, frames, variances, received_ns)
 
 
+def refusals(rows: np.ndarray) -> List[Optional[str]]:
+    """Return why measured rows (N, width) cannot be used, None where they can."""
+    if len(rows) == 1:  # a fifth of the time
+        return [refuse(rows[0])]
+    usable = (np.abs(rows) < MAX_ABS_VALUE).all(1)  # NaN compares false
+    reasons: List[Optional[str]] = [None] * len(rows)
+    if rows.shape[1] == 7:
+        with np.errstate(over='ignore', invalid='ignore'):
+            turned = (rows[:, 3:] * rows[:, 3:]).sum(1) >= MIN_QUAT_NORM**2
+        for i in np.flatnonzero(usable & ~turned).tolist():
+            reasons[i] = 'zero_quaternion'
+    for i in np.flatnonzero(~usable).tolist():
+        reasons[i] = 'non_finite'
+    return reasons
+
+
 def refuse(row: np.ndarray) -> Optional[str]:
-    """Return why a measured row cannot be used, None where it can."""
-    if not np.all(np.abs(row) < MAX_ABS_VALUE):  # NaN compares false
-        return 'non_finite'
-    if row.shape[0] == 7 and float(row[3:] @ row[3:]) < MIN_QUAT_NORM**2:
-        return 'zero_quaternion'
+    """Return why a measured row (width,) cannot be used, None where it can."""
+    values = row.tolist()
+    for value in values:
+        if not -MAX_ABS_VALUE < value < MAX_ABS_VALUE:  # NaN compares false
+            return 'non_finite'
+    if len(values) == 7:
+        x, y, z, w = values[3:]
+        if not x * x + y * y + z * z + w * w >= MIN_QUAT_NORM**2:
+            return 'zero_quaternion'
     return None

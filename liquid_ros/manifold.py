@@ -3,6 +3,8 @@
 
 """R^n and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
 
+import numpy as np
+
 from liquid_ros.arrays import Array, namespace
 
 SMALL_RAD = 1e-4  # below it the Taylor series is exact to float64 rounding
@@ -81,3 +83,10 @@ def plus(rows: Array, tangent: Array) -> Array:
     position = rows[..., :3] + tangent[..., :3]
     turned = quat_multiply(rows[..., 3:], quat_exp(tangent[..., 3:]))
     return xp.concatenate([position, quat_normalise(turned)], -1)
+
+
+def unit_row(width: int) -> np.ndarray:
+    """Return a row (1, 3 | 7) at the origin, not turned."""
+    row = np.zeros((1, width))
+    row[:, 6:] = 1.0
+    return row

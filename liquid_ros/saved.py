@@ -11,6 +11,7 @@ import numpy as np
 
 from liquid_ros.backend import Backend
 from liquid_ros.errors import CheckpointError, InputError
+from liquid_ros.manifold import unit_row
 from liquid_ros.smoothers.base import Smoother, State
 
 STAMPS = 'last_ns'
@@ -71,7 +72,7 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'the saved state is damaged: {error!r}') from error
     shapes = {name: (len(keys),) + tuple(array.shape[1:]) for name, array in
-              smoother.init(backend.asarray(_unit_row(width)))[0].items()} if keys else {}
+              smoother.init(backend.asarray(unit_row(width)))[0].items()} if keys else {}
     if not fits or {name: array.shape for name, array in rows.items()} != shapes:
         raise CheckpointError('the saved state is damaged: its arrays do not fit its streams')
     if not all(np.isfinite(array).all() for array in rows.values()):
@@ -82,6 +83,7 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
 
 def identity(smoother: Smoother, width: int, backend: Backend) -> Dict[str, str]:
     """Return what two banks must have in common to go on with the same state."""
+    smoother = getattr(smoother, 'plain', smoother)  # compiled or not, it is the same
     weights = getattr(smoother, 'weights', {})
     digest = hashlib.sha256()
     for name in sorted(weights):
@@ -102,8 +104,3 @@ def _keys(text: str) -> List[Hashable]:
 def _tuples(value: Any) -> Hashable:
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
-
-def _unit_row(width: int) -> np.ndarray:
-    row = np.zeros((1, width))
-    row[0, -1] = 1.0
-    return row

@@ -5,57 +5,52 @@
 
 from typing import Dict, Hashable, Iterable, List, Union
 
+from liquid_ros.arrays import Array
 from liquid_ros.backend import Backend
-from liquid_ros.smoothers.base import State
-
-Rows = Union[List[int], slice]
 
 
 class Store:
-    """Rows of state by key; a key that is dropped leaves its row to another."""
+    """Packed states by key; a key that is dropped leaves its row to another."""
 
-    def __init__(self, backend: Backend) -> None:
-        """Start empty; the arrays come with the first state that is put in."""
+    def __init__(self, backend: Backend, size: int) -> None:
+        """Start empty; size: of a packed state."""
         self._backend = backend
         self._row_of: Dict[Hashable, int] = {}
         self._free: List[int] = []
-        self._state: State = {}
-        self._capacity = 0
+        self._rows = backend.zeros(0, size)
 
     def take(self, keys: Iterable[Hashable]) -> List[int]:
         """Return the keys' rows, new ones for new keys."""
         return [self._take(key) for key in keys]
 
     def _take(self, key: Hashable) -> int:
-        if key not in self._row_of:
-            self._row_of[key] = self._free.pop() if self._free else len(self._row_of)
-        return self._row_of[key]
+        row = self._row_of.get(key)
+        if row is None:
+            row = self._row_of[key] = self._free.pop() if self._free else len(self._row_of)
+        return row
 
     def drop(self, key: Hashable) -> None:
         """Give the key's row back, where it has one."""
         if key in self._row_of:
             self._free.append(self._row_of.pop(key))
 
-    def get(self, at: List[int]) -> State:
+    def get(self, at: List[int]) -> Array:
         """Return these rows; whoever changes them must not want the store unchanged."""
-        rows = _span(at)
-        return {name: array[rows] for name, array in self._state.items()}
+        return self._rows[_span(at)]
 
-    def put(self, at: List[int], state: State) -> None:
+    def put(self, at: List[int], rows: Array) -> None:
         """Take over these rows."""
         if not at:
             return
-        if max(at) >= self._capacity:
-            self._capacity = max(2 * self._capacity, max(at) + 1)
-            for name, array in state.items():
-                self._state[name] = self._backend.grow(
-                    self._state.get(name), array, self._capacity)
-        rows = _span(at)
-        for name, array in state.items():
-            self._state[name][rows] = array
+        capacity = len(self._rows)
+        if max(at) >= capacity:
+            grown = self._backend.zeros(max(2 * capacity, max(at) + 1), self._rows.shape[1])
+            grown[:capacity] = self._rows
+            self._rows = grown
+        self._rows[_span(at)] = rows
 
 
-def _span(at: List[int]) -> Rows:
+def _span(at: List[int]) -> Union[List[int], slice]:
     """Return the rows as a slice where they are neighbours: views instead of copies."""
     first, count = at[0], len(at)
     if at[-1] - first == count - 1 and (count < 3 or at == list(range(first, first + count))):

@@ -9,14 +9,17 @@ from typing import Dict, Hashable, List, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 
 from liquid_ros import saved
-from liquid_ros.arrays import tangent_size
+from liquid_ros.arrays import Array, namespace
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
-from liquid_ros.intake import checked, Messages, refuse
+from liquid_ros.fused import Fused
+from liquid_ros.intake import checked, Messages, refusals
+from liquid_ros.manifold import quat_normalise, unit_row
+from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.store import Store
-from liquid_ros.timing import ACCEPTED, Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
 
 DROP_REASONS = ('duplicate', 'late', 'zero_stamp', 'non_finite', 'zero_quaternion', 'diverged')
 
@@ -60,7 +63,10 @@ class StreamBank:
         self._backend: Backend = backend or NumpyBackend()
         self._last_ns: Dict[Hashable, int] = {}
         self._frames: Dict[Hashable, str] = {}
-        self._store = Store(self._backend)
+        begun, _ = smoother.init(self._backend.asarray(unit_row(width)))
+        self._layout = Layout.of(begun)
+        self._said = estimate_layout(width)
+        self._store = Store(self._backend, self._layout.size)
 
     def tune(self, tuning: Tuning) -> None:
         """Turn the knobs; the streams go on."""
@@ -84,13 +90,13 @@ class StreamBank:
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
                              'that has begun, of liquid or kalman')
-        state = self._store.get(self._store.take((key,)))
+        state = self._get(self._store.take((key,)))
         return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""
         if keys is None:
-            self._store = Store(self._backend)
+            self._store = Store(self._backend, self._layout.size)
             self._last_ns.clear()
             self._frames.clear()
         for key in keys or ():
@@ -101,7 +107,7 @@ class StreamBank:
     def state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
         """Return all that goes on, as arrays and metadata for safetensors.save."""
         keys = list(self._last_ns)
-        rows = self._store.get(self._store.take(keys)) if keys else {}
+        rows = self._get(self._store.take(keys)) if keys else {}
         return saved.pack(
             self._untuned, self.width, self._backend,
             saved.Streams(keys, [self._last_ns[key] for key in keys],
@@ -115,7 +121,8 @@ class StreamBank:
         """
         streams = saved.unpack(self._untuned, self.width, self._backend, arrays, meta)
         self.reset()
-        self._store.put(self._store.take(streams.keys), streams.rows)
+        if streams.keys:
+            self._store.put(self._store.take(streams.keys), self._layout.pack(streams.rows))
         self._last_ns = dict(zip(streams.keys, streams.last_ns))
         self._frames = {key: frame for key, frame in zip(streams.keys, streams.frames)
                         if frame is not None}
@@ -136,7 +143,7 @@ class StreamBank:
                    for last, stamp in zip(lasts_ns, stamps_ns)]
         chosen = [i for i, age in enumerate(ages_ns) if age >= 0]
         if chosen:
-            state = self._store.get(self._store.take(keys[i] for i in chosen))
+            state = self._get(self._store.take(keys[i] for i in chosen))
             dt_s = np.array([ages_ns[i] / NS_PER_S for i in chosen])[:, None]
             with np.errstate(all='ignore'):  # what is not finite is caught below
                 found = self._smoother.predict(state, self._backend.asarray(dt_s))
@@ -165,43 +172,42 @@ class StreamBank:
         stamps_ns = [index(stamp) for stamp in stamps_ns]  # unsigned ones would wrap around
         messages = checked(self.width, keys, stamps_ns, rows, frames, variances, received_ns)
         count = len(keys)
-        answer = Update(np.zeros(count, dtype=bool), [None] * count, [None] * count,
+        answer = Update(np.zeros(count, dtype=bool), refusals(messages.rows), [None] * count,
                         stamps_ns, np.zeros(count, dtype=bool), self._blank(count))
         start = 0
         while start < count:  # a wave holds each key once
-            seen = set()
-            stop = start
-            while stop < count and keys[stop] not in seen:
-                seen.add(keys[stop])
-                stop += 1
+            stop = count
+            if len(set(keys[start:])) < count - start:
+                stop, seen = start, set()
+                while stop < count and keys[stop] not in seen:
+                    seen.add(keys[stop])
+                    stop += 1
             self._wave(messages, range(start, stop), answer)
             start = stop
         return answer
 
+    def _get(self, at: List[int]) -> State:
+        return self._layout.unpack(self._store.get(at))
+
     def _blank(self, count: int) -> Estimate:
-        axes = tangent_size(self.width)
-
-        def nan(columns: int) -> np.ndarray:
-            return np.full((count, columns), np.nan)
-
-        return Estimate(nan(self.width), nan(axes), nan(axes), nan(axes // 3), nan(axes // 3))
+        blank = np.full((count, self._said.size), np.nan)
+        return Estimate(*[blank[:, start:stop] for start, stop in self._said.columns.values()])
 
     def _wave(self, messages: Messages, chosen: range, answer: Update) -> None:
         begins: List[int] = []
         steps: List[int] = []
         dts: List[float] = []
         for i in chosen:
-            reason = refuse(messages.rows[i])
-            if reason is None:
-                arrival, dt_s = self._arrive(messages, i, answer)
-                if arrival in RESTARTS:
-                    begins.append(i)
-                elif arrival in ACCEPTED:
-                    steps.append(i)
-                    dts.append(dt_s)
-                else:
-                    reason = arrival.value
-            answer.reasons[i] = reason
+            if answer.reasons[i] is not None:
+                continue
+            arrival, dt_s = self._arrive(messages, i, answer)
+            if arrival is Arrival.STEP:
+                steps.append(i)
+                dts.append(dt_s)
+            elif arrival in RESTARTS:
+                begins.append(i)
+            else:
+                answer.reasons[i] = arrival.value
         if begins:
             self._advance(messages, begins, None, answer)
         if steps:
@@ -215,7 +221,7 @@ class StreamBank:
         arrival, stamp_ns, dt_s, future = arrive(
             self._last_ns.get(key), answer.stamps_ns[i], self.policy, received_ns)
         # JUMP stays JUMP: the stream's clock went back
-        if messages.frames is not None and arrival in (Arrival.STEP, Arrival.GAP) \
+        if messages.frames is not None and (arrival is Arrival.STEP or arrival is Arrival.GAP) \
                 and self._frames.get(key, messages.frames[i]) != messages.frames[i]:
             arrival = Arrival.FRAME
         answer.arrivals[i], answer.stamps_ns[i], answer.future[i] = arrival, stamp_ns, future
@@ -225,38 +231,44 @@ class StreamBank:
                  answer: Update) -> None:
         measured = messages.rows[chosen]
         if self.width == 7:
-            measured[:, 3:] /= np.linalg.norm(measured[:, 3:], axis=1, keepdims=True)
-        at = self._store.take(messages.keys[i] for i in chosen)
-        batch = self._backend.asarray(measured)
-        variances = None if messages.variances is None else self._backend.asarray(
-            messages.variances[chosen])
+            measured[:, 3:] = quat_normalise(measured[:, 3:])
+        at = self._store.take([messages.keys[i] for i in chosen])
+        variances = None if messages.variances is None else messages.variances[chosen]
+        following, estimate, sound = self._step(at, measured, dt_s, variances)
+        if sound.all():
+            self._store.put(at, following)
+            good = chosen
+        else:  # these keep what they had
+            kept = np.flatnonzero(sound).tolist()
+            self._store.put([at[j] for j in kept], following[kept])
+            good = [chosen[j] for j in kept]
+            estimate = Estimate(*(part[kept] for part in estimate))
+            for j in np.flatnonzero(~sound).tolist():
+                answer.reasons[chosen[j]] = 'diverged'
+        for target, part in zip(answer.estimate, estimate):
+            target[good] = part
+        answer.accepted[good] = True
+        for i in good:
+            key = messages.keys[i]
+            self._last_ns[key] = answer.stamps_ns[i]
+            if messages.frames is not None:
+                self._frames[key] = messages.frames[i]
+
+    def _step(self, at: List[int], measured: np.ndarray, dt_s: Optional[np.ndarray],
+              variances: Optional[np.ndarray]) -> Tuple[Array, Estimate, np.ndarray]:
+        """Return the packed states, the estimates as NumPy has them, and which are finite."""
+        backend, smoother = self._backend, self._smoother
+        if dt_s is not None and isinstance(smoother, Fused):
+            return smoother.step_packed(self._store.get(at), measured, dt_s, variances)
+        batch = backend.asarray(measured)
+        stated = None if variances is None else backend.asarray(variances)
         with np.errstate(all='ignore'):  # what is not finite is caught below
             if dt_s is None:
-                state, estimate = self._smoother.init(batch, variances)
+                state, estimate = smoother.init(batch, stated)
             else:
-                state, estimate = self._smoother.step(
-                    self._store.get(at), batch, self._backend.asarray(dt_s), variances)
-        parts = [self._backend.to_numpy(part) for part in estimate]
-        sound = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
-        sound &= self._backend.to_numpy(self._backend.rows_finite(state))
-        self._keep(messages, chosen, sound, at, state, answer)
-        good = [i for j, i in enumerate(chosen) if sound[j]]
-        for target, part in zip(answer.estimate, parts):
-            target[good] = part[sound]
-
-    def _keep(self, messages: Messages, chosen: List[int], sound: np.ndarray, at: List[int],
-              state: State, answer: Update) -> None:
-        """Take over the sound rows' state; the others keep what they had."""
-        if sound.all():
-            self._store.put(at, state)
-        else:
-            kept = [j for j in range(len(at)) if sound[j]]
-            self._store.put([at[j] for j in kept], {n: a[kept] for n, a in state.items()})
-        for j, i in enumerate(chosen):
-            if not sound[j]:
-                answer.reasons[i] = 'diverged'
-                continue
-            answer.accepted[i] = True
-            self._last_ns[messages.keys[i]] = answer.stamps_ns[i]
-            if messages.frames is not None:
-                self._frames[messages.keys[i]] = messages.frames[i]
+                state, estimate = smoother.step(self._get(at), batch, backend.asarray(dt_s),
+                                                stated)
+        following = self._layout.pack(state)
+        estimate = Estimate(*(backend.to_numpy(part) for part in estimate))
+        sound = backend.to_numpy(namespace(following).isfinite(following).all(1))
+        return following, estimate, sound & np.isfinite(np.concatenate(estimate, 1)).all(1)

@@ -30,23 +30,10 @@ def test_arrays_come_back_as_they_went(backend):
     assert backend.label.startswith('cpu')
 
 
-def test_rows_finite_looks_at_every_number_of_a_row(backend):
-    state = {'flat': np.zeros((6, 2)), 'deep': np.zeros((6, 2, 3)), 'single': np.zeros(6)}
-    state['flat'][1, 1] = np.nan
-    state['deep'][3, 1, 2] = np.inf
-    state['single'][4] = -np.inf
-    finite = backend.rows_finite({n: backend.asarray(a) for n, a in state.items()})
-    assert backend.to_numpy(finite).tolist() == [True, False, True, False, False, True]
-
-
-def test_grow_keeps_the_old_rows_and_starts_the_new_at_zero(backend):
-    like = backend.asarray(np.ones((2, 3, 4)))
-    small = backend.grow(None, like, 2)
-    assert tuple(small.shape) == (2, 3, 4) and not backend.to_numpy(small).any()
-    small += 7.0
-    large = backend.to_numpy(backend.grow(small, like, 5))
-    assert large.shape == (5, 3, 4)
-    assert (large[:2] == 7.0).all() and (large[2:] == 0.0).all()
+def test_zeros_are_numbers_of_64_bits(backend):
+    rows = backend.zeros(2, 3)
+    rows[1] = backend.asarray(np.array([1.0, 1.0 + 1e-15, 3.0]))
+    np.testing.assert_array_equal(backend.to_numpy(rows), [[0, 0, 0], [1.0, 1.0 + 1e-15, 3.0]])
 
 
 @pytest.mark.parametrize('device', ['', 'gpu', 'CUDA', 'cuda:0'])

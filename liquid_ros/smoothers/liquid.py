@@ -72,7 +72,6 @@ class Liquid:
         self.tuning = tuning
         self._middle = 0.5 * (weights['upper'] + weights['lower'])
         self._reach = 0.5 * (weights['upper'] - weights['lower'])
-        self._noise_factor = tuning.noise_factor
         self._gates = tuning.gates if tuning.gate_probability else None
 
     def tuned(self, tuning: Tuning) -> 'Liquid':
@@ -165,11 +164,11 @@ class Liquid:
         verdict = Verdict(weight, wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
-        if self._noise_factor != 1.0:
+        if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior = ahead(xp, state, OUTPUT, clock, unit)
             output = follow(xp, prior, cast(minus(rows, prior.rows), w['bias_out']),
-                                  noise * self._noise_factor, verdict)
+                                  noise * self.tuning.noise_factor, verdict)
         grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),

@@ -1,0 +1,128 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The liquid smoother's step as compiled code, where the package was built with a C compiler.
+
+The library is made from the step itself (fusing/), says which one, and is left alone where the
+sources or the shape of the weights have changed since; the plain step does the same, slower.
+"""
+
+import ctypes
+from functools import lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Optional, Tuple
+
+import numpy as np
+
+from liquid_ros.arrays import Array, tangent_size
+from liquid_ros.fusing.source import KNOBS, recipe, state_layout, Variant, weight_layout
+from liquid_ros.packing import estimate_layout, Layout
+from liquid_ros.smoothers.base import Estimate, Known, Link, Smoother, State
+from liquid_ros.smoothers.liquid import Liquid
+from liquid_ros.smoothers.tuning import Tuning
+
+LIBRARY = '_step'  # beside this file, with the suffix of an extension module
+
+
+@lru_cache(maxsize=None)
+def library() -> Optional[ctypes.PyDLL]:
+    """Return the compiled functions, None where there are none."""
+    for suffix in EXTENSION_SUFFIXES:
+        path = Path(__file__).with_name(LIBRARY + suffix)
+        if path.exists():
+            try:
+                return ctypes.PyDLL(str(path))  # a call is too short to give the GIL away
+            except OSError:  # built for another machine
+                return None
+    return None
+
+
+def fuse(smoother: Smoother) -> Smoother:
+    """Return the smoother with its step compiled, or as it is where that is not possible."""
+    compiled = library()
+    if compiled is None or type(smoother) is not Liquid or not isinstance(
+            smoother.weights['bias_out'], np.ndarray):
+        return smoother
+    compiled.recipe.restype = ctypes.c_char_p
+    if compiled.recipe().decode() != recipe(smoother.config):
+        return smoother
+    return Fused(smoother, compiled)
+
+
+class Fused:
+    """A liquid smoother on NumPy whose step is one call; all else is the plain one's."""
+
+    linked = Liquid.linked
+
+    def __init__(self, plain: Liquid, compiled: ctypes.PyDLL) -> None:
+        """Pack the weights; nothing here changes afterwards."""
+        self.plain = plain
+        self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
+        tuning, compiled_for = plain.tuning, {}
+        variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
+        gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
+        layout = weight_layout({name: array.shape for name, array in plain.weights.items()})
+        given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
+        self._packed = np.concatenate([np.ravel(given[name]) for name in layout.shapes])
+        self._address = self._packed.ctypes.data
+        self._compiled = compiled
+        for width in (3, 7):
+            function = getattr(compiled, variant.function(width))
+            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 4
+            function.restype = None
+            compiled_for[width] = (function, state_layout(plain, width), estimate_layout(width))
+        self._for = compiled_for
+
+    def tuned(self, tuning: Tuning) -> 'Fused':
+        """Return the smoother with another R and, where one is asked for, another gate."""
+        return Fused(self.plain.tuned(tuning), self._compiled)
+
+    def layout(self, width: int) -> Layout:
+        """Return how step_packed() has a state."""
+        return self._for[width][1]
+
+    def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
+        """Return the state after the first message of B streams."""
+        return self.plain.init(rows, variances)
+
+    def predict(self, state: State, dt_s: Array) -> Estimate:
+        """Return the estimate dt_s after the last message."""
+        return self.plain.predict(state, dt_s)
+
+    def known(self, state: State) -> Known:
+        """Return what the filter knows after messages."""
+        return self.plain.known(state)
+
+    def link(self, before: State, after: State, dt_s: Array) -> Link:
+        """Return what states predicted for the following ones."""
+        return self.plain.link(before, after, dt_s)
+
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
+        """Return the state after one more message."""
+        layout = self.layout(rows.shape[1])
+        following, estimate, _ = self.step_packed(layout.pack(state), rows, dt_s, variances)
+        return layout.unpack(following), estimate
+
+    def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
+                    variances: Optional[np.ndarray] = None
+                    ) -> Tuple[np.ndarray, Estimate, np.ndarray]:
+        """
+        Return the packed states (B, S), the estimates, and where (B,) all of it is finite.
+
+        packed: (B, S), C-contiguous, as layout() says.
+        """
+        width, count = rows.shape[1], len(rows)
+        function, layout, said = self._for[width]
+        given = np.empty((count, width + 1 + tangent_size(width)))
+        given[:, :width] = rows
+        given[:, width:width + 1] = dt_s
+        given[:, width + 1:] = np.nan if variances is None else variances
+        size = layout.size
+        out = np.empty((count, size + said.size + 1))
+        function(count, self._address, packed.ctypes.data, given.ctypes.data, out.ctypes.data)
+        estimate = Estimate(*[out[:, size + start:size + stop]
+                              for start, stop in said.columns.values()])
+        return out[:, :size], estimate, out[:, -1] == 0.0

@@ -1,0 +1,249 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Write a traced step as a C function, a loop over the streams around it.
+
+Neighbouring elementwise operations of one shape share a loop; what is used in that loop alone is
+never stored, and a buffer is used again once its last reader is through.
+"""
+
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from liquid_ros.fusing.graph import Graph, Node, View
+from liquid_ros.fusing.schedule import grouped, last_use, live, loops, Results
+
+PRELUDE = """\
+#include <math.h>
+#define MAX(a, b) ((a) >= (b) || isnan(a) ? (a) : (b))
+#define MIN(a, b) ((a) <= (b) || isnan(a) ? (a) : (b))
+#if defined(__GNUC__)
+#define APART __restrict__
+#else
+#define APART
+#endif
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
+#define CLONED __attribute__((target_clones("avx2", "default")))
+#else
+#define CLONED
+#endif
+/* out[i][j] = a[i][:] . w[j][:], the matrix row by row, each for all rows on the left */
+CLONED static void product(int rows, int columns, int inner, const double *APART a, int a_row,
+                           const double *APART w, int w_row, double *APART out)
+{
+  for (int j = 0; j < columns; j++)
+    for (int i = 0; i < rows; i++) {
+      double s = 0.0;
+      _Pragma("omp simd reduction(+:s)")
+      for (int k = 0; k < inner; k++) s += a[a_row * i + k] * w[w_row * j + k];
+      out[columns * i + j] = s;
+    }
+}
+"""
+
+INFIX = {'add': '+', 'subtract': '-', 'multiply': '*', 'divide': '/', 'less': '<',
+         'less_equal': '<=', 'greater': '>', 'greater_equal': '>=', 'equal': '==',
+         'not_equal': '!=', 'and': '&&', 'or': '||'}
+CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'fabs',
+         'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
+         'maximum': 'MAX', 'minimum': 'MIN'}
+
+
+class Given(NamedTuple):
+    """Where an input lies: in which argument of the function, and from which element on."""
+
+    argument: str
+    offset: int
+
+
+def emit(name: str, graph: Graph, given: Mapping[str, Given],
+         results: Results, strides: Mapping[str, int]) -> str:
+    """
+    Return the source of void name(long n, double *argument, ...).
+
+    given: the inputs. results: (offset, what goes there) of the last argument; behind them
+    stands 0 where they are all finite, else NaN. strides: of each argument a stream's elements,
+    0 where all streams share it.
+    """
+    return _Writer(graph, given, results).function(name, strides)
+
+
+class _Writer:
+    def __init__(self, graph: Graph, given: Mapping[str, Given],
+                 results: Results) -> None:
+        self.nodes, self.given, self.results = graph.nodes, given, results
+        self.lines: List[str] = []
+        self.place: Dict[int, int] = {}  # node -> offset of its buffer
+        self.size = 0
+        self.tables: Dict[str, int] = {}  # values -> number
+        self.scratches = 0
+
+    def function(self, name: str, strides: Mapping[str, int]) -> str:
+        groups = grouped(self.nodes, live(self.nodes, self.results))
+        last = last_use(self.nodes, groups, self.results)
+        free: Dict[int, List[int]] = {}
+        for at, group in enumerate(groups):
+            stored = [n for n in group if self.nodes[n].size > 1 and last.get(n, -1) > at]
+            for n in stored:
+                size = self.nodes[n].size
+                spare = free.get(size, [])
+                self.place[n] = spare.pop() if spare else self.size
+                if self.place[n] == self.size:
+                    self.size += size
+            self._group(group, set(stored))
+            for n in [n for n in self.place if last[n] == at]:
+                free.setdefault(self.nodes[n].size, []).append(self.place[n])
+        self.lines.append('double bad = 0.0;')
+        *read, written = strides
+        for offset, array in self.results:
+            self._copy(written, offset, View(array.node, array.index.reshape(-1)))
+        taken = ', '.join([f'const double *APART {argument}' for argument in read]
+                          + [f'double *APART {written}'])
+        body = '\n'.join('    ' + line for line in self.lines)
+        ahead = '\n'.join(f'    {argument} += {stride};' for argument, stride in strides.items()
+                          if stride)
+        tables = '\n'.join(f'  static const int table{at}[] = {{{values}}};'
+                           for values, at in self.tables.items())
+        return f"""
+void {name}(long n, {taken})
+{{
+{tables}
+  double b[{max(self.size, 1)}];
+  for (long row = 0; row < n; row++) {{
+{body}
+    {written}[{strides[written] - 1}] = bad;
+{ahead}
+  }}
+}}
+"""
+
+    def _group(self, group: List[int], stored: Set[int]) -> None:
+        node = self.nodes[group[0]]
+        if node.kind != 'map':
+            {'matmul': self._matmul, 'sum': self._sum, 'join': self._join}[node.kind](group[0])
+            return
+        shape = loops(node)
+        inside = set(group)
+        body = []
+        for n in group:
+            body.append(f'const double v{n} = {self._expression(self.nodes[n], inside)};')
+            if n in stored:
+                body.append(f'b[{self.place[n]} + {_flat(shape)}] = v{n};')
+        if not shape:
+            self.lines += body
+            return
+        around = ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)'
+                         for d, size in enumerate(shape))
+        self.lines += [around + ' {', *('  ' + line for line in body), '}']
+
+    def _expression(self, node: Node, inside: Set[int]) -> str:
+        args = [f'v{view.node}' if view.node in inside else self._read(view, loops(node))
+                for view in node.args]
+        if node.what in INFIX:
+            return f'{args[0]} {INFIX[node.what]} {args[1]}'
+        if node.what in CALLS:
+            return f'{CALLS[node.what]}({", ".join(args)})'
+        return {'where': '{} != 0.0 ? {} : {}', 'negative': '-{}', 'not': '{} == 0.0'}[
+            node.what].format(*args)
+
+    def _read(self, view: View, shape: Tuple[int, ...]) -> str:
+        """Return the element that a loop over i0, i1, ... of this shape reads."""
+        return self._at(view.node, self._index(view.places.reshape(shape),
+                                               [f'i{d}' for d in range(len(shape))]))
+
+    def _at(self, n: int, index: str) -> str:
+        node = self.nodes[n]
+        if node.kind == 'const':
+            return f'({node.what!r})'.replace('inf', 'INFINITY')
+        if node.kind == 'input':
+            argument, offset = self.given[node.what]
+            return f'{argument}[{offset} + {index}]'
+        if node.size == 1:
+            return f'v{n}'
+        return f'b[{self.place[n]} + {index}]'
+
+    def _index(self, index: np.ndarray, names: Sequence[str]) -> str:
+        """Return the index as a sum of strides, or out of a table where there are none."""
+        first, terms = int(index.flat[0]) if index.size else 0, []
+        straight = np.full(index.shape, first)
+        for axis, name in enumerate(names):
+            if index.shape[axis] > 1:
+                second = [0] * index.ndim
+                second[axis] = 1
+                step = int(index[tuple(second)]) - first
+                line = step * np.arange(index.shape[axis])
+                straight = straight + line.reshape([-1 if d == axis else 1
+                                                    for d in range(index.ndim)])
+                if step:
+                    terms.append(f'{step} * {name}' if step != 1 else name)
+        if not np.array_equal(straight, index):
+            values = ', '.join(str(int(i)) for i in index.flat)
+            at = self.tables.setdefault(values, len(self.tables))
+            return f'table{at}[{_flat(index.shape, names)}]'
+        return ' + '.join([str(first)] * (first > 0 or not terms) + terms)
+
+    def _copy(self, target: str, offset: int, view: View) -> None:
+        """Copy a flat view out and mark what is not finite."""
+        size = view.places.size
+        source = self._at(view.node, self._index(view.places, ['i']))
+        self.lines += [f'for (int i = 0; i < {size}; i++) {{ const double v = {source}; '
+                       f'{target}[{offset} + i] = v; bad += v * 0.0; }}']
+
+    def _join(self, n: int) -> None:
+        at = self.place[n]
+        for view in self.nodes[n].args:
+            source = self._at(view.node, self._index(view.places, ['i']))
+            self.lines.append(f'for (int i = 0; i < {view.places.size}; i++) '
+                              f'b[{at} + i] = {source};')
+            at += view.places.size
+
+    def _sum(self, n: int) -> None:
+        node = self.nodes[n]
+        index = node.args[0].places
+        terms = index.reshape(-1, index.shape[-1])
+        source = self._at(node.args[0].node, self._index(terms, ['i', 'k']))
+        loop = f'double s = 0.0; for (int k = 0; k < {terms.shape[1]}; k++) s += {source};'
+        if node.size == 1:
+            self.lines.append(f'double v{n}; {{ const int i = 0; {loop} v{n} = s; }}')
+        else:
+            self.lines.append(f'for (int i = 0; i < {node.size}; i++) '
+                              f'{{ {loop} b[{self.place[n]} + i] = s; }}')
+
+    def _matmul(self, n: int) -> None:
+        left, right = self.nodes[n].args
+        (rows, inner), columns = left.places.shape, right.places.shape[1]
+        if rows * columns == 1:
+            raise ValueError('got a product of one number, which no step has')
+        if inner > 8:  # worth a call
+            a, w = self._dense(left), self._dense(View(right.node, right.places.T))
+            self.lines.append(f'product({rows}, {columns}, {inner}, {a}, {w}, '
+                              f'b + {self.place[n]});')
+            return
+        a = self._at(left.node, self._index(left.places, ['i', 'k']))
+        w = self._at(right.node, self._index(right.places, ['k', 'j']))
+        self.lines += [f'for (int i = 0; i < {rows}; i++) for (int j = 0; j < {columns}; j++) {{',
+                       f'  double s = 0.0; for (int k = 0; k < {inner}; k++) s += {a} * {w};',
+                       f'  b[{self.place[n]} + {columns} * i + j] = s;', '}']
+
+    def _dense(self, view: View) -> str:
+        """Return address and row stride of a matrix with dense rows, a copy if need be."""
+        index, (rows, columns) = view.places, view.places.shape
+        stride = int(index[1, 0] - index[0, 0]) if rows > 1 else columns
+        straight = index[0, 0] + stride * np.arange(rows)[:, None] + np.arange(columns)
+        if np.array_equal(straight, index):
+            return f'&{self._at(view.node, str(index[0, 0]))}, {stride}'
+        self.scratches += 1
+        scratch = f'g{self.scratches}'
+        source = self._at(view.node, self._index(index, ['i', 'k']))
+        self.lines += [f'double {scratch}[{index.size}];',
+                       f'for (int i = 0; i < {rows}; i++) for (int k = 0; k < {columns}; k++)',
+                       f'  {scratch}[{columns} * i + k] = {source};']
+        return f'{scratch}, {columns}'
+
+
+def _flat(shape: Sequence[int], names: Optional[Sequence[str]] = None) -> str:
+    names = names or [f'i{d}' for d in range(len(shape))]
+    steps = [int(np.prod(shape[d + 1:], dtype=np.int64)) for d in range(len(shape))]
+    return ' + '.join(f'{step} * {name}' for step, name in zip(steps, names)) or '0'

@@ -1,0 +1,81 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Which operations share a loop, in which order the loops come, and when a result is last read."""
+
+from typing import Dict, List, Sequence, Set, Tuple
+
+import numpy as np
+
+from liquid_ros.fusing.graph import Node, Traced, View
+
+Results = Sequence[Tuple[int, Traced]]
+
+
+def loops(node: Node) -> Tuple[int, ...]:
+    """Return the lengths of the loops over an elementwise operation."""
+    return tuple(size for size in node.args[0].places.shape if size > 1)
+
+
+def live(nodes: Sequence[Node], results: Results) -> Set[int]:
+    """Return the nodes that the results need."""
+    wanted = {array.node for _, array in results}
+    for n in range(len(nodes) - 1, -1, -1):
+        if n in wanted:
+            wanted.update(view.node for view in nodes[n].args)
+    return wanted
+
+
+def _straight(view: View) -> bool:
+    """Return whether a view reads element i at place i."""
+    return bool(np.array_equal(view.places.reshape(-1), np.arange(view.places.size)))
+
+
+def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
+    """Return the live nodes in groups that share a loop, each group after what it needs."""
+    groups: List[List[int]] = []
+    level: Dict[int, int] = {}  # node -> its group
+    for n in sorted(wanted):
+        node = nodes[n]
+        if node.kind in ('input', 'const'):
+            level[n] = -1  # there from the start
+            continue
+        after = -1  # the last group that must be through, and whether it may be joined
+        joinable = -1
+        for view in node.args:
+            where = level[view.node]
+            same = (node.kind == 'map' and nodes[view.node].kind == 'map'
+                    and nodes[view.node].size == node.size and _straight(view)
+                    and loops(nodes[view.node]) == loops(node))
+            if same:
+                joinable = max(joinable, where)
+            after = max(after, where if not same else where - 1)
+        home = None
+        if node.kind == 'map':
+            for at in range(max(after + 1, 0), len(groups)):
+                first = nodes[groups[at][0]]
+                if first.kind == 'map' and loops(first) == loops(node) \
+                        and at >= joinable:
+                    home = at
+                    break
+        if home is None:
+            groups.append([])
+            home = len(groups) - 1
+        groups[home].append(n)
+        level[n] = home
+    return groups
+
+
+def last_use(nodes: Sequence[Node], groups: Sequence[List[int]],
+              results: Results) -> Dict[int, int]:
+    """Return the last group that reads a node from outside of the node's own group."""
+    home = {n: at for at, group in enumerate(groups) for n in group}
+    last: Dict[int, int] = {}
+    for at, group in enumerate(groups):
+        for n in group:
+            for view in nodes[n].args:
+                if home.get(view.node, at) != at:
+                    last[view.node] = max(last.get(view.node, -1), at)
+    for _, array in results:
+        last[array.node] = len(groups)
+    return last

@@ -1,0 +1,112 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The C source of the liquid smoother's step, for points and for poses, tuned or not."""
+
+from dataclasses import asdict
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
+
+import numpy as np
+
+from liquid_ros.arrays import tangent_size
+from liquid_ros.fusing.emit import emit, Given, PRELUDE
+from liquid_ros.fusing.graph import Graph, Traced
+from liquid_ros.manifold import unit_row
+from liquid_ros.packing import estimate_layout, Layout, Shapes
+from liquid_ros.smoothers.liquid import Liquid, LiquidConfig
+
+WIDTHS = (3, 7)
+KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind the weights
+TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'fusing/*.py')  # what the source is of
+
+
+class Variant(NamedTuple):
+    """Which knobs a function has: another R, another gate."""
+
+    smoothing: bool
+    gated: bool
+
+    def function(self, width: int) -> str:
+        """Return the function's name."""
+        return f'step_{width}' + '_smoothing' * self.smoothing + '_gated' * self.gated
+
+
+VARIANTS = tuple(Variant(smoothing, gated) for smoothing in (False, True)
+                 for gated in (False, True))
+
+
+class _Knobs(NamedTuple):
+    """A tuning whose numbers are not there yet."""
+
+    smoothing: float
+    gate_probability: float
+    noise_factor: Traced
+    gates: Tuple[Traced, ...]
+
+
+def recipe(config: LiquidConfig) -> str:
+    """Return the hash of all that makes the source; a library of another one does not fit."""
+    root = Path(__file__).resolve().parents[1]
+    texts = [path.read_bytes() for name in TEXTS for path in sorted(root.glob(name))]
+    texts.append(json.dumps(asdict(config), sort_keys=True).encode())
+    return hashlib.sha256(b'\0'.join(texts)).hexdigest()
+
+
+def state_layout(smoother: Any, width: int) -> Layout:
+    """Return how one stream's state is packed."""
+    return Layout.of(smoother.init(unit_row(width))[0])
+
+
+def weight_layout(shapes: Shapes) -> Layout:
+    """Return how weights, and the knobs behind them, are packed."""
+    return Layout({**{name: shapes[name] for name in sorted(shapes)},
+                   **dict.fromkeys(KNOBS, ())})
+
+
+def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
+    """
+    Return the source of the functions and of recipe(), which says what they are of.
+
+    void step_<width>...(long n, w, state, given, out): the weights as weight_layout has them;
+    of n streams the packed state, the row, dt and variances (NaN for none); the next state, the
+    estimate and 0.0, or NaN where something is not finite.
+    """
+    parts: List[str] = [PRELUDE]
+    plain = Liquid(config, dict(weights))
+    layout = weight_layout({name: array.shape for name, array in weights.items()})
+    for variant in VARIANTS:
+        for width in WIDTHS:
+            parts.append(_function(variant, width, config, layout, state_layout(plain, width)))
+    parts.append(f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
+    return '\n'.join(parts)
+
+
+def _function(variant: Variant, width: int, config: LiquidConfig, layout: Layout, state: Layout
+              ) -> str:
+    graph, axes = Graph(), tangent_size(width)
+    places: Dict[str, Given] = {}
+
+    def array(argument: str, name: str, offset: int, shape: Tuple[int, ...]) -> Traced:
+        places[f'{argument} {name}'] = Given(argument, offset)
+        return graph.input(f'{argument} {name}', shape)
+
+    weights = {name: array('w', name, layout.columns[name][0], shape)
+               for name, shape in layout.shapes.items()}
+    knobs = [weights.pop(name) for name in KNOBS]
+    traced = Liquid(config, weights, _Knobs(  # type: ignore[arg-type]
+        float(variant.smoothing), float(variant.gated), knobs[0], tuple(knobs[1:])))
+    before = {name: array('state', name, state.columns[name][0], (1,) + shape)
+              for name, shape in state.shapes.items()}
+    following, estimate = traced.step(
+        before, array('given', 'row', 0, (1, width)), array('given', 'dt_s', width, (1, 1)),
+        array('given', 'variances', width + 1, (1, axes)))
+    said = estimate_layout(width)
+    results = [(state.columns[name][0], following[name]) for name in state.shapes]
+    results += [(state.size + said.columns[name][0], value)
+                for name, value in estimate._asdict().items()]
+    strides = {'w': 0, 'state': state.size, 'given': width + 1 + axes,
+               'out': state.size + said.size + 1}
+    return emit(variant.function(width), graph, places, results, strides)
