@@ -34,7 +34,7 @@ LINT_STAMP := $(VENV)/.lint-$(MODE)
 BUILD_STAMP := $(INSTALL)/.built
 STEP_STAMP := $(BUILD)/.step
 SOURCES := $(shell find liquid_ros launch config layouts rviz resource -type f -not -name '*.pyc' \
-    -not -name '_step*'     2>/dev/null) setup.py setup.cfg package.xml
+    -not -name '_step*' 2>/dev/null) setup.py setup.cfg package.xml
 
 RUN_FILES := requirements/build.txt requirements/run.txt
 ifeq ($(MODE),wheels)
