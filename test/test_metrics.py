@@ -24,6 +24,7 @@ from liquid_ros.evaluation.metrics import (
     jerk,
     lag,
     nees,
+    pieces_of,
     rmse,
     rotation_rms_deg,
     scored,
@@ -131,6 +132,26 @@ def test_figures_do_not_care_where_the_world_begins():
     near, away = describe(times, measured, truth), describe(times, measured + far, truth + far)
     assert away.rmse == pytest.approx(near.rmse, rel=1e-6)
     assert away.accel_error == pytest.approx(near.accel_error, rel=1e-5)
+
+
+def test_nothing_spans_two_pieces():
+    times, truth, measured = noisy(width=3)
+    starts = np.isin(np.arange(300), [0, 120])
+    judged = scored(times)
+    judged[200:210] = False
+    away = times + np.where(np.arange(300) >= 120, -3.0, 0.0)  # the clock goes back
+    away[205:] += 60.0  # and nothing is judged for a minute
+    pieces = pieces_of(away, starts, judged)
+    first = int(np.argmax(judged))
+    assert [(piece[0], piece[-1]) for piece in pieces] == [(first, 119), (120, 199), (210, 299)]
+    # the step is that of all pieces together: so each is cut to dt = 0.03
+    away = np.arange(300) * 0.03 + (away - times)
+    parts = [(accel_error(away[p], measured[p], truth[p]), len(p) - 3) for p in pieces]
+    pooled = np.sqrt(sum(n * one**2 for one, n in parts) / sum(n for _, n in parts))
+    assert accel_error(away, measured, truth, pieces) == pytest.approx(pooled, rel=0.02)
+    assert lag(away, measured, truth, pieces).delay_s == pytest.approx(0.0, abs=0.01)
+    assert jerk(away, 0.0 * truth + np.cumsum(starts)[:, None], pieces) == 0.0
+    assert pieces_of(away, starts, 0 * judged) == []
 
 
 def tracks(times, measured):

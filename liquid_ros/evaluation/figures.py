@@ -4,7 +4,7 @@
 """The figures of one estimate of a run, and of a baseline's sweep; see docs/evaluation.md."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -39,8 +39,14 @@ class Ruler:
     def likelihoods(self, part: int, swept: Swept) -> np.ndarray:
         """Return the mean log likelihood (S,) of settings on positions (0) or rotations (1)."""
         square = likelihood.distances(swept.missed[self.heard], self.levels[part])
-        spread = None if swept.spread is None else swept.spread[self.heard]
-        return likelihood.mean_log_likelihood(square, self.levels[part], spread)[0]
+        return likelihood.mean_log_likelihood(square, self.levels[part])
+
+    def likelihood(self, groups: Sequence[np.ndarray]) -> Optional[float]:
+        """Return the sum over groups of the likelihood of innovations (N, A), None for none."""
+        found = [float(self.likelihoods(part, Swept(group[..., None], group[..., None]))[0])
+                 for part, group in enumerate(groups[:len(self.levels)])
+                 if self.levels[part].live.any()]
+        return told(float(np.sum(found))) if found else None
 
 
 def ruler(seen: View) -> Ruler:
@@ -105,42 +111,22 @@ def innovations(run: Run, rule: Ruler) -> Tuple[Optional[float], np.ndarray]:
     """
     seen = rule.seen
     if run.expected is not None:
-        return _innovations(rule, seen.local(run.expected), run)
+        return _innovations(rule, seen.local(run.expected))
     smooth = seen.local(run.smooth)
     moved = plus(smooth[:-1], run.twist[:-1] * rule.tracks[0].dt_s[1:, None])
-    return max((_innovations(rule, np.concatenate([smooth[:1], ahead]), None)
+    return max((_innovations(rule, np.concatenate([smooth[:1], ahead]))
                 for ahead in (smooth[:-1], moved)),
                key=lambda one: -np.inf if one[0] is None else one[0])
 
 
-def _innovations(rule: Ruler, expected: np.ndarray, run: Optional[Run]
-                 ) -> Tuple[Optional[float], np.ndarray]:
-    """Return as innovations() does; with a run, its NIS tells how sure of each message it was."""
+def _innovations(rule: Ruler, expected: np.ndarray) -> Tuple[Optional[float], np.ndarray]:
     seen = rule.seen
     missed = np.where(rule.heard[:, None], minus(seen.raw, expected), 0.0)
     missed = np.where(np.isfinite(missed), missed, 0.0)
-    sums, normal = 0.0, []
-    for part, level in enumerate(rule.levels):
-        group = missed[:, 3:] if part else missed[:, :3]
-        axes = [0, 1, 2] if part else list(seen.axes)
-        spread = None
-        if run is not None:
-            whole = level if part else likelihood.level(np.diff(seen.raw[:, :3], axis=0)[
-                ~seen.starts[1:]])
-            live = int(whole.live.sum())
-            if live:
-                spread = likelihood.stated_spread(
-                    likelihood.distances(group, whole), run.nis[:, part],
-                    3.0 / live if run.smoother.startswith('liquid') else 1.0)
-        chosen = group[:, axes][:, :, None]
-        found = rule.likelihoods(part, Swept(chosen, chosen, None if spread is None
-                                             else spread[:, None]))[0]
-        sums += found if level.live.any() else 0.0
-        size = np.sqrt(np.where(level.live, level.variance, 1.0))
-        normal.append(chosen[:, :, 0] / size / np.sqrt(1.0 if spread is None
-                                                       else spread[:, None]))
-    return told(sums) if any(level.live.any() for level in rule.levels) else None, \
-        np.concatenate(normal, axis=1)
+    groups = [missed[:, list(seen.axes)], missed[:, 3:]]
+    normal = [group / np.sqrt(np.where(level.live, level.variance, 1.0))
+              for group, level in zip(groups, rule.levels)]
+    return rule.likelihood(groups), np.concatenate(normal, axis=1)
 
 
 def sweep(rule: Ruler, name: str, part: int, goal: Optional[np.ndarray], judged: np.ndarray,

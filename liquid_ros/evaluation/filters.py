@@ -23,13 +23,11 @@ class Swept(NamedTuple):
     What S settings made of N messages.
 
     rows: (N, A, S) positions or (N, 4, S) quaternions. missed: (N, A | 3, S) the innovations,
-    zero where a run begins. spread: (N, S) their variance over that of a message, where the
-    filter has one.
+    zero where a run begins.
     """
 
     rows: np.ndarray
     missed: np.ndarray
-    spread: Optional[np.ndarray]
 
 
 def ema(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -> Swept:
@@ -42,7 +40,7 @@ def ema(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -> S
             continue
         nu = np.subtract(z, y, out=missed[k])
         y = np.add(y, gains[k] * nu, out=out[k])
-    return Swept(out, missed, None)
+    return Swept(out, missed)
 
 
 def one_euro(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -> Swept:
@@ -59,7 +57,7 @@ def one_euro(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid)
         speed += ratios[k] / (1.0 + ratios[k]) * (nu / dt_s[k] - speed)
         ratio = ratios[k] * (cutoff + beta * np.abs(speed))
         y = np.add(y, ratio / (1.0 + ratio) * nu, out=out[k])
-    return Swept(out, missed, None)
+    return Swept(out, missed)
 
 
 class Covariance:
@@ -116,7 +114,6 @@ class Gate:
 def kalman(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -> Swept:
     """Run the constant-velocity filter on positions (N, A); noise, density, speed, gate."""
     out, missed = room(rows, grid['gate'])
-    spread = np.ones((len(rows), len(grid['gate'])))
     p, gate, gated = begin(grid)
     for k, z in enumerate(rows[:, :, None]):
         if starts[k]:
@@ -128,7 +125,6 @@ def kalman(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -
         total = p.ahead(d)
         y = y + v * d
         nu = np.subtract(z, y, out=missed[k])
-        spread[k] = total
         k1, k2 = p.p11 / total, p.p12 / total
         again = None
         if gated:
@@ -140,7 +136,7 @@ def kalman(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -
         if again is not None:
             y[:, again], v[:, again] = z, 0.0
             p.again(again)
-    return Swept(out, missed, spread / grid['noise'])
+    return Swept(out, missed)
 
 
 def kalman_smoother(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid

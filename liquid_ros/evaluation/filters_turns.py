@@ -23,7 +23,7 @@ def ema_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid: Gri
         turn = Turn(matrices[k] @ q)
         missed[k] = turn.vector
         q = out[k] = turn.part_way(q, z, gains[k])
-    return Swept(out, missed, None)
+    return Swept(out, missed)
 
 
 def one_euro_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid: Grid) -> Swept:
@@ -40,13 +40,12 @@ def one_euro_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid
         speed += ratios[k] / (1.0 + ratios[k]) * (nu / dt_s[k] - speed)
         ratio = ratios[k] * (cutoff + beta * np.abs(speed))
         q = out[k] = _turned(q, ratio / (1.0 + ratio) * nu)
-    return Swept(out, missed, None)
+    return Swept(out, missed)
 
 
 def kalman_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid: Grid) -> Swept:
     """Run kalman on quaternions (N, 4) in the body's tangent space."""
     out, missed = room(quats, grid['gate'])
-    spread = np.ones((len(quats), len(grid['gate'])))
     matrices = _relative(quats)
     p, gate, gated = begin(grid)
     for k, z in enumerate(quats):
@@ -60,7 +59,6 @@ def kalman_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid: 
         q = _turned(q, rate * d)
         turn = Turn(matrices[k] @ q)
         nu = missed[k] = turn.vector
-        spread[k] = total
         k1, k2 = p.p11 / total, p.p12 / total
         again = None
         if gated:
@@ -73,7 +71,7 @@ def kalman_turns(dt_s: np.ndarray, starts: np.ndarray, quats: np.ndarray, grid: 
             q[:, again], rate[:, again] = z[:, None], 0.0
             p.again(again)
         out[k] = q
-    return Swept(out, missed, spread / grid['noise'])
+    return Swept(out, missed)
 
 
 class Turn:

@@ -192,7 +192,7 @@ def errors(rows: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def _smoother(dt_s: np.ndarray, starts: np.ndarray, rows: np.ndarray, grid: Grid) -> Swept:
     out = kalman_smoother(dt_s, starts, rows, grid)
-    return Swept(out, out[:, :, :0], None)
+    return Swept(out, out[:, :, :0])
 
 
 def _length(rows: np.ndarray) -> np.ndarray:

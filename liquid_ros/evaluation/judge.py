@@ -10,7 +10,6 @@ import numpy as np
 
 from liquid_ros.evaluation import figures
 from liquid_ros.evaluation.figures import LABELS, Ruler, SHOWN, told
-from liquid_ros.evaluation.filters import Swept
 from liquid_ros.evaluation.hindsight import errors, GRIDS, smoothed, tune_smoother, Tuned
 from liquid_ros.evaluation.runs import Judged, Row, Run
 from liquid_ros.evaluation.series import series_of, stream_of
@@ -104,13 +103,12 @@ def _reference(run: Run, rule: Ruler) -> Reference:
 
 def _held(rule: Ruler) -> Optional[float]:
     """Return the log likelihood of each message under the one before."""
-    sums = 0.0
-    for part, track in enumerate(rule.tracks):
-        missed = np.zeros((len(track.rows), 3 if part else track.rows.shape[1], 1))
-        missed[~track.starts, :, 0] = track.steps
-        sums += float(rule.likelihoods(part, Swept(missed, missed, None))[0]) \
-            if rule.levels[part].live.any() else 0.0
-    return told(sums) if any(level.live.any() for level in rule.levels) else None
+    groups = []
+    for track in rule.tracks:
+        missed = np.zeros((len(track.rows), min(track.rows.shape[1], 3)))
+        missed[~track.starts] = track.steps
+        groups.append(missed)
+    return rule.likelihood(groups)
 
 
 def _local(seen: View, positions: np.ndarray, quats: Optional[np.ndarray] = None) -> np.ndarray:

@@ -7,14 +7,14 @@ How well a smoother expects the next message: an honest ranking where there is n
     log p = log t_4(nu; 0, c s),   per group of axes (position; rotation), nats a message
 
 nu is the innovation, the message less what was predicted of it from those before. Student's t
-with four degrees of freedom, the same for all: a gross outlier costs every smoother about the
-same. s: each axis's level, from the second differences of the messages, the same for all; times
-the filter's own P + R over R, where it has one. c: one factor a group, fitted to the recording
-by maximum likelihood for every smoother alike, so that what is compared is the prediction.
+with four degrees of freedom: a gross outlier costs every smoother about the same. s: each axis's
+level, from the second differences of the messages. c: one factor a group, fitted to the
+recording by maximum likelihood. All of it is the same for every smoother, so what is compared is
+the prediction alone; how honest a smoother's own variance is, NIS tells.
 """
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,12 +50,13 @@ def level(steps: np.ndarray) -> Level:
         return Level(np.zeros(steps.shape[1]), 1.0)
     second = np.abs(np.diff(steps, axis=0))
     robust = (np.median(second, axis=0) / 0.6745)**2 / 6.0
-    size = np.abs(steps)
-    moves = size.max(0) > 0.0
-    grain = np.where(size > 0.0, size, np.inf).min(0)
-    grain = np.where(moves, grain, 0.0)**2 / 12.0
+    size = np.abs(steps).max(0)
+    moves = size > 0.0
+    # sensors that count in grains of d: second differences are whole multiples of it
+    grain = np.where(second > 1e-9 * size, second, np.inf).min(0)
+    grain = np.where(np.isfinite(grain), grain, 0.0)**2 / 12.0
     usual = np.where(robust > 0.0, robust, np.mean(second**2, axis=0) / 6.0)
-    variance = np.where(moves, np.maximum(np.maximum(usual, grain), 1e-18 * size.max(0)**2), 0.0)
+    variance = np.where(moves, np.maximum(np.maximum(usual, grain), 1e-18 * size**2), 0.0)
     live = variance > 0.0
     return Level(variance, float(np.max(grain[live] / variance[live])) if live.any() else 1.0)
 
@@ -67,19 +68,16 @@ def distances(missed: np.ndarray, unit: Level) -> np.ndarray:
     return np.einsum('na...,a->n...', part * part, 1.0 / unit.variance[live])
 
 
-def mean_log_likelihood(square: np.ndarray, unit: Level, spread: Optional[np.ndarray] = None
-                        ) -> Tuple[np.ndarray, np.ndarray]:
+def mean_log_likelihood(square: np.ndarray, unit: Level) -> np.ndarray:
     """
-    Return mean log p (S,) and the factors c (S,); NaN where the messages are too few.
+    Return mean log p (S,); NaN where the messages are too few.
 
-    square: (N, S) distances. spread: (N, S) what the filter multiplies s by.
+    square: (N, S) distances.
     Source of the fit: Liu & Rubin, Statistica Sinica 5, 1995, for known degrees of freedom.
     """
     size = int(unit.live.sum())
     if not size or len(square) < LEAST_MESSAGES:
-        return np.full(square.shape[1], np.nan), np.full(square.shape[1], np.nan)
-    if spread is not None:
-        square = square / spread
+        return np.full(square.shape[1], np.nan)
     factor = np.maximum(np.median(square, axis=0) / size, unit.least)
     for _ in range(FITS):
         weight = (DEGREES + size) / (DEGREES + square / factor)
@@ -87,24 +85,5 @@ def mean_log_likelihood(square: np.ndarray, unit: Level, spread: Optional[np.nda
     constant = (math.lgamma(0.5 * (DEGREES + size)) - math.lgamma(0.5 * DEGREES)
                 - 0.5 * size * math.log(DEGREES * math.pi)
                 - 0.5 * float(np.sum(np.log(unit.variance[unit.live]))))
-    found = (constant - 0.5 * size * np.log(factor) - 0.5 * (DEGREES + size)
+    return (constant - 0.5 * size * np.log(factor) - 0.5 * (DEGREES + size)
              * np.mean(np.log1p(square / (DEGREES * factor)), axis=0))
-    if spread is not None:
-        found = found - 0.5 * size * np.mean(np.log(spread), axis=0)
-    return found, factor
-
-
-def stated_spread(square: np.ndarray, nis: np.ndarray, expected: float) -> np.ndarray:
-    """
-    Return (N,): how much wider than s a smoother's own S was, from its NIS.
-
-    square: (N,) distances. nis: (N,) nu^T S^-1 nu, or that times expected over the axes.
-    square / nis is the S over s in the direction of nu; a density scaled by it along every
-    direction has the ellipsoids of S and integrates to one. Where nothing was missed: the last.
-    """
-    known = (nis > 0.0) & (square > 0.0) & np.isfinite(square) & np.isfinite(nis)
-    if not known.any():
-        return np.ones_like(square)
-    at = np.maximum.accumulate(np.where(known, np.arange(len(nis)), 0))
-    at = np.where(known[at], at, np.argmax(known))
-    return square[at] / nis[at] * expected

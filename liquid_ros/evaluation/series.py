@@ -26,6 +26,7 @@ def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
         'duration_s': float(np.sum(np.diff(seen.times_s)[~seen.starts[1:]])),
         'axes': ''.join('xyz'[axis] for axis in seen.axes), 'reference': reference or None,
+        'extent_m': float(np.linalg.norm(np.ptp(seen.positions(seen.raw), axis=0))),
         'received': tally.received, 'accepted': tally.accepted,
         'dropped': sum(tally.drops.values()), 'drops': dict(tally.drops),
         'restarted': sum(tally.restarts.values()), 'restarts': dict(tally.restarts),
@@ -59,27 +60,35 @@ def series_of(run: Run, rule: Ruler, normal: np.ndarray, reference: Optional[np.
     seen = rule.seen
     smooth = seen.local(run.smooth)
     target = seen.truth if seen.truth is not None else reference
-    lines: Dict[str, np.ndarray] = {}
+    off: Dict[str, np.ndarray] = {}
     if target is not None:
         estimates = {'raw': seen.raw, 'smooth': smooth}
         if run.offline is not None and seen.truth is not None:
             estimates['offline'] = seen.local(run.offline)
         for name, rows in estimates.items():
-            off = seen.positions(rows) - seen.positions(target)
-            lines[f'error_{name}'] = np.sqrt(np.sum(off**2, axis=1))
+            error = seen.positions(rows) - seen.positions(target)
+            off[f'error_{name}'] = np.sqrt(np.sum(error**2, axis=1))
     moved = np.sqrt(np.sum((seen.positions(seen.raw) - seen.positions(smooth))**2, axis=1))
-    index = _fewer(lines.get('error_raw', moved))
+    index = _fewer(off.get('error_raw', moved))
     dt_s = np.where(seen.starts, np.nan, np.diff(seen.times_s, prepend=seen.times_s[0]))
     series = {'index': index, 'times_s': seen.times_s[index], 'nis': run.nis[index],
               'weight': run.weight[index], 'dt_s': dt_s[index],
-              **{name: line[index] for name, line in lines.items()},
-              'worst': _worst(seen.times_s, seen.starts, lines.get('error_smooth', moved),
-                              seen.settled),
-              'autocorrelation': truthless.autocorrelation(normal, _heard(rule))[0]}
-    step_s = rule.tracks[0].median_dt_s
-    for name, rows in (('raw', seen.raw), ('smooth', smooth)):
-        series['frequency_hz'], series[f'spectrum_{name}'] = truthless.spectrum(
-            seen.times_s, seen.positions(rows), seen.pieces, step_s)
+              **{name: line[index] for name, line in off.items()},
+              'worst': _worst(seen.times_s, seen.starts, off.get('error_smooth', moved),
+                              seen.settled)}
+    r, _ = truthless.autocorrelation(normal, _heard(rule))
+    if len(r):
+        series['acf'], series['acf_lags'] = r, np.arange(len(r))
+    lines = {'raw': (seen.raw, seen.pieces), 'smooth': (smooth, seen.pieces)}
+    if run.offline is not None:
+        lines['offline'] = (seen.local(run.offline), seen.pieces)
+    if seen.truth is not None:
+        lines['truth'] = (seen.truth, seen.judged_pieces)
+    for name, (rows, pieces) in lines.items():
+        hertz, density = truthless.spectrum(seen.times_s, seen.positions(rows), pieces,
+                                            rule.tracks[0].median_dt_s)
+        if len(density) and len(density) == len(series.setdefault('spectrum_hz', hertz)):
+            series[f'spectrum_{name}'] = density  # a truth with holes may have shorter windows
     within = dt_s[np.isfinite(dt_s)]
     if len(within):
         top = max(float(np.percentile(within, 99.0)) * 1.25, 2.0 * float(np.median(within)))

@@ -3,7 +3,7 @@
 
 """What a stream tells of itself where nobody knows the truth; formulas in docs/evaluation.md."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -152,24 +152,25 @@ def spectrum(times_s: np.ndarray, positions: np.ndarray, pieces: Sequence[np.nda
     """
     Return frequencies in Hz and the density, summed over axes, in m^2/Hz.
 
-    Hann windows of up to SEGMENT messages that overlap by half, each less its line, on a uniform
-    resample. Source: Welch, IEEE T-AU 15(2), 1967.
+    Hann windows of SEGMENT messages, or the power of two that the longest piece has, which
+    overlap by half, each less its line, on a uniform resample at step_s.
+    Source: Welch, IEEE T-AU 15(2), 1967.
     """
-    even: List[np.ndarray] = []
-    for piece in pieces:
-        t = times_s[piece]
-        at_s = np.arange(t[0], t[-1], max(step_s, (t[-1] - t[0]) / (20.0 * len(t)), 1e-9))
-        even.append(np.stack([np.interp(at_s, t, column) for column in positions[piece].T], 1))
-    longest = max((len(one) for one in even), default=0)
+    spans_s = [float(times_s[piece[-1]] - times_s[piece[0]]) for piece in pieces]
+    step_s = max(step_s, sum(spans_s) / (20.0 * len(times_s)))  # bursts: not finer
+    longest = int(max(spans_s, default=0.0) / step_s)
     size = min(SEGMENT, 2 ** int(np.log2(max(longest, 1))))
     if size < 16:
         return np.zeros(0), np.zeros(0)
     window = np.hanning(size + 1)[:size]
     line = np.linspace(-1.0, 1.0, size)
     total, count = np.zeros(size // 2 + 1), 0
-    for one in even:
-        for first in range(0, len(one) - size + 1, size // 2):
-            part = one[first:first + size] - np.mean(one[first:first + size], axis=0)
+    for piece in pieces:
+        t = times_s[piece]
+        at_s = np.arange(t[0], t[-1], step_s)
+        even = np.stack([np.interp(at_s, t, column) for column in positions[piece].T], 1)
+        for first in range(0, len(even) - size + 1, size // 2):
+            part = even[first:first + size] - np.mean(even[first:first + size], axis=0)
             part = part - np.outer(line, line @ part / (line @ line))
             total += np.sum(np.abs(np.fft.rfft(window[:, None] * part, axis=0))**2, axis=1)
             count += 1

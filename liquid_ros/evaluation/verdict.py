@@ -9,9 +9,10 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from liquid_ros.evaluation.runs import Row, Run
 
 EVEN = 0.02  # a smaller change is none
-LATE_S = 0.02  # a lag that a controller may notice, where it is above half an interval, too
+LATE_S = 0.02  # a lag that a controller may notice
 CORRELATED = 0.25  # of neighbouring innovations
 GROSS = 0.01  # a share of outliers worth a word
+NOTHING = 1e-5  # of the path's extent: an error that is none
 
 
 def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
@@ -58,6 +59,8 @@ def percent(ratio: float, less: str = 'less', more: str = 'more') -> str:
         return 'about the same'
     if ratio > 3.0:
         return f'{digits(ratio)} times as much'
+    if ratio < 0.01:
+        return f'more than 99 % {less}'
     return f'{abs(ratio - 1.0) * 100:.0f} % {less if ratio < 1.0 else more}'
 
 
@@ -75,8 +78,9 @@ def _frames(stream: Mapping[str, Any]) -> Optional[str]:
 
 def _accuracy(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
     before, after = error_of(raw, stream), error_of(own, stream)
-    if not before or after is None:
-        return f'The position error is {length(after)} RMS.'
+    if not before or after is None or before < NOTHING * (stream['extent_m'] or 0.0):
+        return (f'There is nothing to gain: the messages are {length(before)} RMS from the truth, '
+                f'what came out is {length(after)}.')
     ratio = after / before
     if ratio < 1.0 - EVEN:
         text = 'It is closer to the truth'
@@ -105,16 +109,18 @@ def _lag(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
 
 def _late(lag_s: float, stream: Mapping[str, Any]) -> str:
     dt_s = stream.get('dt_median_s') or 0.0
-    if lag_s > max(LATE_S, 0.5 * dt_s):
-        return f'It is late by {seconds(lag_s)}, {digits(lag_s / dt_s)} messages'
-    if lag_s < -max(LATE_S, 0.5 * dt_s):
+    if abs(lag_s) <= LATE_S:
+        return f'It is not late: its lag is {seconds(lag_s)}'
+    if lag_s < 0.0:
         return f'It runs ahead by {seconds(-lag_s)}'
-    return f'It is not late: its lag is {seconds(lag_s)}'
+    return f'It is late by {seconds(lag_s)}, {lag_s / dt_s:.1f} messages'
 
 
 def _best(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
           stream: Mapping[str, Any]) -> Optional[str]:
-    ratio = ratios.get('rmse_ratio')
+    ratio, before = ratios.get('rmse_ratio'), error_of(rows[0], stream)
+    if not before or before < NOTHING * (stream['extent_m'] or 0.0):
+        return None
     tuned = [row for row in rows if row.in_hindsight and row.causal
              and error_of(row, stream) is not None]
     if ratio is None or not tuned:
@@ -122,21 +128,25 @@ def _best(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     best = min(tuned, key=lambda row: error_of(row, stream) or 0.0)
     text = (f'The best of {stream["settings_tried"]} settings of classic filters, picked with the '
             f'truth in hand, is {best.label.split(",")[0]} with {length(error_of(best, stream))}'
-            + ('' if best.lag_s is None else f' and {seconds(best.lag_s)} of lag') + ': ')
-    if ratio < 1.0 - EVEN:
-        text += f'{run.smoother}, which nobody tuned, has {percent(ratio)} error'
-    elif ratio > 1.0 + EVEN:
-        text += f'{run.smoother}, which nobody tuned, has {percent(ratio)} error; tuned so, ' \
-                'that filter would be the better choice here'
+            + ('' if best.lag_s is None else f' and {seconds(best.lag_s)} of lag') + ': '
+            + _name(run))
+    if abs(ratio - 1.0) < EVEN:
+        text += ' is as good'
     else:
-        text += f'{run.smoother}, which nobody tuned, is as good'
+        text += f' has {percent(ratio)} error'
+        if ratio > 1.0:
+            text += '; tuned so, that filter would be the better choice here'
     turn = ratios.get('rotation_ratio')
     if turn is not None:
-        text += (f'. Of rotations its error is {percent(turn)}' if abs(turn - 1.0) >= EVEN
-                 else '. Of rotations it is as good') + ' as the best of them' * (
-                     abs(turn - 1.0) < EVEN) + ' than the best of them' * (
-                     EVEN <= abs(turn - 1.0) and turn <= 3.0) + ' of the best' * (turn > 3.0)
+        text += ('. Of rotations it is as good as the best of them' if abs(turn - 1.0) < EVEN else
+                 f'. Its rotation error is {percent(turn)} {"as" if turn > 3.0 else "than"} that '
+                 'of the best of them')
     return text + '.'
+
+
+def _name(run: Run) -> str:
+    """Return the smoother's name, and that it was not picked by the recording."""
+    return f'{run.smoother}, {"which nobody tuned" if run.smoother == "liquid" else "as set"},'
 
 
 def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
