@@ -91,10 +91,11 @@ def section(judged: Judged, i: int, streams: int, detail: int) -> str:
                        for key, text in tables.facts(judged))
         parts.append(f'<h3>Stream</h3><dl class="facts">{told}</dl>')
     if len(run.stamps_ns) > 1:
-        for g, (title, group) in enumerate(panels(judged, scene(run), detail)):
-            drawn = ''.join(panel.html(f'p{i}-{g}-{k}') for k, panel in enumerate(group))
-            layout = LAYOUTS.get(title, '') + ' lone' * ('dense' not in drawn)
-            parts.append(f'<h3>{title}</h3><div class="plots {layout}">{drawn}</div>')
+        for g, group in enumerate(panels(judged, scene(run), detail)):
+            drawn = ''.join(panel.html(f'p{i}-{g}-{k}') for k, panel in enumerate(group.panels))
+            layout = LAYOUTS.get(group.title, '') + ' lone' * ('dense' not in drawn)
+            note = f'<p class="note">{group.note}</p>' if group.note else ''
+            parts.append(f'<h3>{group.title}</h3><div class="plots {layout}">{drawn}</div>{note}')
     state = ' open' if streams <= OPEN_MOST or i == 0 else ''
     only = ' only' if streams == 1 else ''
     return (f'<details class="stream{only}" id="stream-{i}"{state}><summary><h2>{name}</h2>'

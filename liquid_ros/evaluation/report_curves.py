@@ -45,7 +45,8 @@ def tradeoff_panel(judged: Judged) -> Optional[Panel]:
         return None
     # a filter far later than everything that is a choice would squeeze the rest
     late = min(float(lag.max()), max(4.0 * max([x for _, x, _ in points], default=0.0), 0.1))
-    early = min(float(lag.min()), 0.0)
+    early = max(float(lag.min()), min([x for _, x, _ in points], default=0.0) - 0.2 * late)
+    early = min(early, 0.0)
     margin = 0.04 * max(late - early, 1e-3)
     unit = length_unit(float(positive.max()))
     low = max(float(positive.min()), float(positive.max()) * 1e-5)

@@ -3,7 +3,7 @@
 
 """The panels of a stream: its path, its axes, its errors, and what its innovations say."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,34 +17,52 @@ ASPECT = 1.5  # of a path's frame, as the style sheet has it
 TAIL = 0.004  # of the input may lie beyond the frame, where ticks tell of it
 # Quantiles of chi-square, 2.5 and 97.5 %, for as many degrees of freedom as axes move.
 NIS_95 = {1: (0.00098, 5.0239), 2: (0.0506, 7.3778), 3: (0.2158, 9.3484)}
+STILL = 1e-7  # in the unit that is drawn
 NIS_MEAN = 50  # messages in a running mean
 RAW = 'raw'
 # Of a Coordinate, in the order they are drawn: the smoother's own name is its label.
 SERIES = (('raw', RAW, 'line'), ('offline', 'in hindsight (RTS)', 'line'), ('smooth', '', 'line'),
           ('truth', 'truth', 'dash'))
-Group = Tuple[str, List[Panel]]
 Window = Optional[Tuple[float, float]]
+
+
+class Group(NamedTuple):
+    """Panels under one heading."""
+
+    title: str
+    panels: List[Panel]
+    note: str = ''
 
 
 def panels(judged: Judged, shown: Scene, detail: int) -> List[Group]:
     """Return the headed groups of a stream's panels; what cannot be drawn is left out."""
     axes = scenes.coordinates(shown)
     seconds = windows(shown)
-    rows = [panel for i, axis in enumerate(axes) for panel in (
-        axis_panel(shown, axis, seconds[i], i, detail),
-        zoom_panel(shown, axis, seconds[i], i, detail), error_panel(shown, i, detail))]
+    moving = [i for i, axis in enumerate(axes) if not still(axis)] or list(range(len(axes)))
+    rows = [panel for i in moving for panel in (
+        axis_panel(shown, axes[i], seconds[i], i, detail),
+        zoom_panel(shown, axes[i], seconds[i], i, detail), error_panel(shown, i, detail))]
+    constant = ', '.join(axis.name for i, axis in enumerate(axes) if i not in moving)
     across = max(axes[:2], key=lambda axis: reach(axis.smooth))  # further along it
-    groups: List[Tuple[str, List[Optional[Panel]]]] = [
+    groups: List[Tuple[str, List[Optional[Panel]], str]] = [
         ('Path', [path_panel(shown, axes[0], axes[1], 'Top view', detail),
-                  path_panel(shown, across, axes[2], 'Side view', detail)]),
-        ('Axes', rows),
+                  path_panel(shown, across, axes[2], 'Side view', detail)], ''),
+        ('Axes', rows, f'Constant and not drawn: {constant}.' if constant else ''),
         ('Error', [norm_panel(judged, shown, judged_axes(judged), detail),
-                   norm_panel(judged, shown, [3, 4, 5], detail)]),
-        ('Rough or late', [tradeoff_panel(judged), spectrum_panel(judged, detail)]),
+                   norm_panel(judged, shown, [3, 4, 5], detail)], ''),
+        ('Rough or late', [tradeoff_panel(judged), spectrum_panel(judged, detail)], ''),
         ('Innovations and timing', [nis_panel(judged, shown, detail), whiteness_panel(judged),
-                                    interval_panel(shown)])]
-    kept = [(title, [panel for panel in group if panel is not None]) for title, group in groups]
-    return [(title, group) for title, group in kept if group]
+                                    interval_panel(shown)], '')]
+    kept = [Group(title, [panel for panel in group if panel is not None], note)
+            for title, group, note in groups]
+    return [group for group in kept if group.panels]
+
+
+def still(axis: Coordinate) -> bool:
+    """Return whether nothing of a coordinate ever changes."""
+    parts = (axis.raw, axis.smooth, axis.truth)
+    limits = [spread([part], 0.0) for part in parts if part is not None]
+    return all(ends is not None and ends[1] - ends[0] < STILL for ends in limits)
 
 
 def reach(values: np.ndarray) -> float:

@@ -6,6 +6,7 @@
 from datetime import datetime, timezone
 from html import escape
 import math
+import re
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -91,7 +92,8 @@ def texts(values: Sequence[Optional[float]], column: Column) -> Tuple[str, List[
         Unit(column.unit, 1e3 if column.unit == 'ms' else 1.0)
     shown = sorted(value * unit.factor for value in known if value)
     middle = shown[len(shown) // 2] if shown else 1.0
-    decimals = min(4, max(0, 2 - math.floor(math.log10(middle))))
+    digits = 4 - max(0, math.floor(math.log10(max(shown, default=1.0))))  # of the largest
+    decimals = max(0, min(3, digits, 2 - math.floor(math.log10(middle))))
     decimals = 0 if unit.name == 'ms' and middle >= 1.0 else decimals
     return unit.name, [NOTHING if value is None else number(value * unit.factor, decimals)
                        for value in values]
@@ -114,13 +116,16 @@ def smoothers_table(judged: Judged) -> str:
     columns = columns_of(rows)
     if not rows or not columns:
         return ''
-    heads, cells = [], []
+    heads, cells, apart = [], [], judged.stream.get('frames_differ')
     for column in columns:
         unit, shown = texts([value_of(row, column) for row in rows], column)
         heads.append(f'<th scope="col" title="{escape(column.meaning)}">{column.title}'
                      f'<small>{unit or "&nbsp;"}</small></th>')
+        # between two frames a distance says nothing
+        marks = [False] * len(rows) if apart and column.field == 'rmse_m' else \
+            best_of(rows, column, shown)
         cells.append(['<td class="best">' * mark + '<td>' * (not mark) + text + '</td>'
-                      for text, mark in zip(shown, best_of(rows, column, shown))])
+                      for text, mark in zip(shown, marks)])
     body = []
     for i, row in enumerate(rows):
         kind = 'own' if i == 1 and row.causal and not row.in_hindsight else \
@@ -247,7 +252,7 @@ def overview(many: Sequence[Judged]) -> str:
         accuracy, lag = headline(one)
         cells = (number(one.run.tally.accepted, 0), number(sum(one.run.tally.drops.values()), 0),
                  duration(span_s(one.run)), accuracy, lag)
-        said = escape(one.verdict[0]) if one.verdict else ''
+        said = escape(re.split('[:;] ', one.verdict[0])[0].rstrip('.')) if one.verdict else ''
         body.append(f'<tr><th scope="row"><a href="#stream-{i}">{escape(one.run.name or "stream")}'
                     '</a></th>' + ''.join(f'<td>{cell}</td>' for cell in cells)
                     + f'<td class="text">{said}</td></tr>')
@@ -263,7 +268,8 @@ def headline(judged: Judged) -> Tuple[str, str]:
     rows = judged.rows[:2]
     columns = {c.field: c for c in columns_of(rows)}
     found = []
-    for names in (('rmse_m', 'rmse_to_offline_m'), ('lag_s', 'lag_to_offline_s')):
+    error = 'rmse_aligned_m' if judged.stream.get('frames_differ') else 'rmse_m'
+    for names in ((error, 'rmse_to_offline_m'), ('lag_s', 'lag_to_offline_s')):
         column = next((columns[name] for name in names if name in columns), None)
         if column is None or len(rows) < 2:
             found.append(NOTHING)
