@@ -160,7 +160,7 @@ def test_what_is_judged_is_drawn(changes):
     for row in judged.rows:
         assert row.label.partition(', ')[0] in words
     for text in ('Jitter against lag', 'gated Kalman', 'NIS',
-                 'Distance from', 'NIS, position, expected'):
+                 'Distance from', 'NIS, position', 'expected'):
         assert text in words, text
 
 
@@ -186,7 +186,7 @@ def test_names_cannot_write_into_the_page():
                      rows=tuple(replace(row, label=HOSTILE, settings={HOSTILE: 1.0})
                                 for row in judged.rows))
     for many in ([judged], [judged, judged]):
-        parser = parsed(page(many, HOSTILE))
+        parser = parsed(page(many, HOSTILE, [HOSTILE]))
         assert parser.tags['script'] == 1 and parser.tags['img'] == 0
         assert ''.join(parser.words).count(HOSTILE) > 10
 

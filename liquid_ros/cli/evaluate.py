@@ -248,7 +248,8 @@ def _report(path: Path, results: Sequence[Result]) -> None:
         judged.run, name=f'{Path(result.path).name} {judged.run.name}')) if many else judged
         for result in results for judged in result.judged]
     write_report(path, everything, ', '.join(
-        result.path for result in results if result.judged))
+        result.path for result in results if result.judged),
+        [text for result in results for text in (result.error, *result.problems) if text])
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -77,9 +77,7 @@
       }
       if (!best || (!plot.x.log && near > reach)) return '';
       const v = value(plot.y, 1 - best[1] / GRID);
-      const name = (/\bs-(\w+)/.exec(path.getAttribute('class')) || [])[1];
-      const key = plot.area.parentElement.querySelector(`.key i.s-${name}:not(.band)`);
-      return `${key ? key.parentElement.textContent : name} ${plot.y.log ? v.toPrecision(3) : told(v, plot.y.high - plot.y.low)}`;
+      return `${path.dataset.name || ''} ${plot.y.log ? v.toPrecision(3) : told(v, plot.y.high - plot.y.low)}`;
     });
     plot.box.textContent = [told(at, plot.x.high - plot.x.low), ...new Set(lines.filter(Boolean))].join(' \u00b7 ');
     plot.box.style.left = f < 0.5 ? `calc(${100 * f}% + 6px)` : 'auto';

@@ -24,19 +24,20 @@ LAYOUTS = {'Axes': 'axes', 'Error': 'two-of', 'Rough or late': 'two-of',
 THEMES = (('auto', 'Auto'), ('light', 'Light'), ('dark', 'Dark'))
 
 
-def write_report(path: Path, judged: Sequence[Judged], source: str) -> None:
+def write_report(path: Path, judged: Sequence[Judged], source: str,
+                 problems: Sequence[str] = ()) -> None:
     """
     Write the report of a recording, a section a stream; it needs no network and no other file.
 
-    source: what was evaluated, as the reader knows it.
+    source: what was evaluated, as the reader knows it. problems: what of it could not be used.
     Errors: InputError where the file cannot be written; whatever stood there stays.
     """
-    text = page(judged, source)
+    text = page(judged, source, problems)
     with replacing(path) as fresh:
         fresh.write_text(text, encoding='utf-8')
 
 
-def page(judged: Sequence[Judged], source: str) -> str:
+def page(judged: Sequence[Judged], source: str, problems: Sequence[str] = ()) -> str:
     """Return the report as HTML."""
     style, script = ((HERE / name).read_text(encoding='utf-8')
                      for name in ('report.css', 'report.js'))
@@ -100,6 +101,13 @@ def section(judged: Judged, i: int, streams: int, detail: int) -> str:
     only = ' only' if streams == 1 else ''
     return (f'<details class="stream{only}" id="stream-{i}"{state}><summary><h2>{name}</h2>'
             f'<p class="about">{about}</p></summary><div>{"".join(parts)}</div></details>\n')
+
+
+def told(problems: Sequence[str]) -> str:
+    """Return what could not be used, as a box."""
+    items = ''.join(f'<li>{escape(problem)}</li>' for problem in problems)
+    return (f'<section class="verdict problems" aria-label="Problems"><ul>{items}</ul></section>'
+            if items else '')
 
 
 def verdict(sentences: Sequence[str]) -> str:

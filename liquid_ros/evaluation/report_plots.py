@@ -141,7 +141,8 @@ def zoom_panel(shown: Scene, axis: Coordinate, zoomed: Window, i: int, detail: i
                   Axis(*limits, axis.label), shape='zoom', detail=detail)
     panel.span('worst', '', low, high)
     _lines(panel, shown, axis, inside, False)
-    panel.line('raw', '', shown.times[inside], axis.raw[inside], look='dots', whole=True)
+    panel.line('raw', RAW, shown.times[inside], axis.raw[inside], look='dots', whole=True,
+               keyed=False)
     return panel
 
 
@@ -162,8 +163,8 @@ def _lines(panel: Panel, shown: Scene, axis: Coordinate, inside: np.ndarray, nam
     for name, label, look in SERIES:
         values = getattr(axis, name)
         if values is not None and (name != 'offline' or axis.truth is None):
-            panel.line(name, (label or shown.run.smoother) if named else '', times,
-                       values[inside], torn(values[inside]), look)
+            panel.line(name, label or shown.run.smoother, times, values[inside],
+                       torn(values[inside]), look, keyed=named)
     panel.edges('raw', times, axis.raw[inside])
 
 
@@ -183,8 +184,9 @@ def error_panel(shown: Scene, i: int, detail: int) -> Optional[Panel]:
                   shape='zoom dense')
     panel.band('smooth', 'stated ±2σ', shown.times, -sigma * unit.factor, sigma * unit.factor,
                shown.begins)
-    panel.dots('raw', '', shown.times, raw * unit.factor)
-    panel.line('smooth', '', shown.times, error * unit.factor, shown.begins)
+    panel.dots('raw', RAW, shown.times, raw * unit.factor, keyed=False)
+    panel.line('smooth', shown.run.smoother, shown.times, error * unit.factor, shown.begins,
+               keyed=False)
     return panel
 
 

@@ -39,8 +39,12 @@ class Axis(NamedTuple):
         """Return the places, 0 to 1, and the texts of at most so many ticks."""
         values = _log_ticks(self.low, self.high, most) if self.log else []
         if len(values) < 2:
-            step = nice_step(self.high - self.low, most)
-            first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+            for many in (most, most + 2):
+                step = nice_step(self.high - self.low, many)
+                first = math.ceil(self.low / step - 1e-9)
+                last = math.floor(self.high / step + 1e-9)
+                if last - first >= 2:
+                    break
             decimals = max(0, -math.floor(math.log10(step) + 1e-9))
             texts = [(k * step, number(k * step, decimals)) for k in range(first, last + 1)]
         else:
@@ -143,8 +147,14 @@ class Panel:
             self._keys.append((series, label, look))
 
     def line(self, series: str, label: str, x: np.ndarray, y: np.ndarray,
-             begins: Optional[np.ndarray] = None, look: str = 'line', whole: bool = False) -> None:
-        """Add a line (N,); begins: (N,) bool, where it is interrupted, as it is by NaN."""
+             begins: Optional[np.ndarray] = None, look: str = 'line', whole: bool = False,
+             keyed: bool = True) -> None:
+        """
+        Add a line (N,), or dots.
+
+        begins: (N,) bool, where it is interrupted, as it is by NaN. whole: extremes along x are
+        kept, too. keyed: whether the legend has it.
+        """
         place = np.stack([self.x.place(x), 1.0 - self.y.place(y)], 1)
         known = np.isfinite(place).all(1)
         if not known.any():
@@ -155,12 +165,14 @@ class Panel:
         grid = _grid(place[at])
         begin = np.diff(piece[at], prepend=piece[0] - 1) != 0
         text = path_text(grid[:, 0], grid[:, 1], begin, look == 'dots')
-        self._mark(series, look, text)
-        self.key(series, label, look)
+        self._mark(series, look, text, label)
+        if keyed:
+            self.key(series, label, look)
 
-    def dots(self, series: str, label: str, x: np.ndarray, y: np.ndarray) -> None:
+    def dots(self, series: str, label: str, x: np.ndarray, y: np.ndarray, keyed: bool = True
+             ) -> None:
         """Add dots (N,); those above or below the frame become ticks at its edge."""
-        self.line(series, label, x, y, look='dots', whole=True)
+        self.line(series, label, x, y, look='dots', whole=True, keyed=keyed)
         self.edges(series, x, y)
 
     def edges(self, series: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -248,9 +260,10 @@ class Panel:
                 f'</svg><rect class="frame" width="100%" height="100%"/>'
                 f'<g class="yticks">{text}</g><g class="xticks">{below}</g>')
 
-    def _mark(self, series: str, look: str, text: str) -> None:
+    def _mark(self, series: str, look: str, text: str, label: str = '') -> None:
         if text:
-            self._marks.append(f'<path class="{look} s-{series}" d="{text}"/>')
+            name = f' data-name="{escape(label)}"' if label else ''
+            self._marks.append(f'<path class="{look} s-{series}"{name} d="{text}"/>')
 
 
 def _grid(places: np.ndarray) -> np.ndarray:

@@ -164,6 +164,10 @@ def facts(judged: Judged) -> List[Tuple[str, str]]:
         found.append(('gaps', number(gaps, 0) + _said(', longest ', measure(
             stream, 'gap_longest_s', 's') if gaps else '')))
     found += [(name, measure(stream, key, unit)) for name, key, unit in MEASURES]
+    for part in ('position', 'rotation'):
+        mean, expected = (measure(stream, f'nis_{key}_{part}', '') for key in ('mean', 'expected'))
+        found += [(f'NIS, {part}', f'{mean} ({expected} expected)' if mean else ''),
+                  (f'NIS, {part}, above 95 %', measure(stream, f'nis_above_95_{part}', '%'))]
     return [fact for fact in found if fact[1]]
 
 
@@ -172,9 +176,6 @@ MEASURES = (
     ('rate', 'rate_hz', 'Hz'), ('dt, median', 'dt_median_s', 's'), ('dt, 99 %', 'dt_p99_s', 's'),
     ('dt, longest', 'dt_max_s', 's'), ('dt, jitter', 'dt_jitter_s', 's'),
     ('outliers', 'outliers', 'messages'),
-    *((f'NIS, {part}{name}', f'nis_{key}_{part}', unit) for part in ('position', 'rotation')
-      for name, key, unit in (('', 'mean', ''), (', expected', 'expected', ''),
-                              (', above 95 %', 'above_95', '%'))),
     ('innovations, lag-1 correlation', 'innovation_correlation', ''),
     ('innovations, Ljung–Box Q / lags', 'ljung_box', ''))
 
