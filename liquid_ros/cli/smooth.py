@@ -60,7 +60,12 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     """
     from liquid_ros.backend import pick_backend
     from liquid_ros.checkpoint import build
-    from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
+    from liquid_ros.evaluation.recording import (
+        open_sink,
+        open_source,
+        policy_for,
+        refuse_overlap,
+    )
     from liquid_ros.evaluation.replay import MOST, replay, Tally
     tally = Tally()
     backend = pick_backend(device)
@@ -72,7 +77,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
             samples = progress(source.samples(), source.total)
             # what comes through a pipe is answered at once
             most = MOST if source.total is not None else 1
-            for answer in replay(samples, model, policy, backend, tally, most):
+            for answer in replay(samples, model, policy_for(source, policy), backend, tally,
+                                 most):
                 if not answer.withheld:
                     write(answer.sample, answer.update)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)

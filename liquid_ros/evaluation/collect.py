@@ -17,7 +17,12 @@ from liquid_ros.evaluation.bag import BagSource
 from liquid_ros.evaluation.bag_messages import KINDS, TRANSFORMS
 from liquid_ros.evaluation.deferred import Deferred, Stream
 from liquid_ros.evaluation.later import Hindsight, Later
-from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
+from liquid_ros.evaluation.recording import (
+    open_sink,
+    open_source,
+    policy_for,
+    refuse_overlap,
+)
 from liquid_ros.evaluation.replay import Answered, replay, Tally
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
@@ -75,7 +80,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
     with open_source(path, topics, left_out, forgiving=True) as source:
         with _writing(output, source, smoother) as (write, states):
             samples = progress(source.samples(), source.total)
-            for answer in replay(samples, smoother, policy, backend,
+            for answer in replay(samples, smoother, policy_for(source, policy), backend,
                                  states=states or keeper.wants):
                 keeper.take(answer)
                 write(answer)

@@ -3,6 +3,7 @@
 
 """One way to open any recording, TUM, CSV or rosbag2, and to write any from any."""
 
+from dataclasses import replace
 import os
 from pathlib import Path
 from typing import Sequence
@@ -12,6 +13,7 @@ from liquid_ros.evaluation.bag import BagSource, open_bag
 from liquid_ros.evaluation.bag_write import storage_of, STORAGES, write_bag
 from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
+from liquid_ros.timing import TimePolicy
 
 
 def is_bag(path: Path) -> bool:
@@ -51,6 +53,11 @@ def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool 
         raise InputError(f'{source.path}: a text file takes one topic, expected --topic with '
                          f'one of {there}')
     return write_text(path, path.suffix.lower() == '.csv', source.width)
+
+
+def policy_for(source: Source, policy: TimePolicy) -> TimePolicy:
+    """Return the node's policy for a bag; in a text file 0 is a time like any other."""
+    return replace(policy, zero_stamp='reject') if isinstance(source, BagSource) else policy
 
 
 def refuse_overlap(source: Path, output: Path) -> None:

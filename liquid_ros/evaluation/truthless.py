@@ -130,8 +130,8 @@ def autocorrelation(normal: np.ndarray, pieces: Sequence[np.ndarray], lags: int 
     size = np.where(size > 0.0, size, np.inf)
     u = np.clip(u, -size, size)
     u = u / np.sqrt(np.mean(u[every]**2, axis=0))
-    sums = [sum(float(np.sum(u[piece][:len(piece) - lag] * u[piece][lag:])) for piece in pieces)
-            for lag in range(lags + 1)]
+    sums = [sum(float(np.sum(u[piece][:len(piece) - lag] * u[piece][lag:])) for piece in pieces
+                if len(piece) > lag) for lag in range(lags + 1)]
     return np.array(sums) / sums[0], count
 
 
