@@ -5,8 +5,7 @@
 What can be read of a broken bag: a recorder that was killed, a copy that was cut off.
 
 An mcap is read record by record up to where it breaks, without its index; a chunk that is damaged
-is left out. A sqlite3 file is read in the order in which it was written.
-Source: mcap.dev/spec; sqlite.org/fileformat2.html.
+is left out. A sqlite3 file is read page by page. Source: mcap.dev/spec.
 """
 
 from pathlib import Path
@@ -17,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from liquid_ros.errors import UnreadableError
+from liquid_ros.evaluation.salvage_sqlite import rows
 
 MAGIC = b'\x89MCAP0\r\n'
 SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END = 3, 4, 5, 6, 15
@@ -173,11 +173,10 @@ def _sqlite(path: Path, problems: List[str]) -> Iterator[Found]:
             topics = {number: _connection(number, topic, msgtype, '', encoding)
                       for number, topic, msgtype, encoding in database.execute(
                           'SELECT id, name, type, serialization_format FROM topics')}
-            for number, log_ns, raw in database.execute(
-                    'SELECT topic_id, timestamp, data FROM messages NOT INDEXED'):
-                if number in topics:
-                    yield topics[number], log_ns, raw
         finally:
             database.close()
+        for number, log_ns, raw in rows(path):
+            if number in topics:
+                yield topics[number], log_ns, raw
     except (sqlite3.Error, UnicodeDecodeError) as error:
         problems.append(f'{path.name}: {error}')
