@@ -1,0 +1,95 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Truth between its own stamps: on a line, on the shortest arc, and nowhere else."""
+
+from bags import flawed, TYPES, write_bag
+import numpy as np
+import pytest
+
+from liquid_ros.checkpoint import build
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation import scenario
+from liquid_ros.evaluation.collect import collect
+from liquid_ros.evaluation.truth import read_truth, Truth
+from liquid_ros.manifold import quat_exp
+from liquid_ros.timing import ns_to_seconds_text
+
+S = 1_000_000_000
+
+
+def turn(*angles):
+    return np.stack([quat_exp(np.array([0.0, 0.0, angle])) for angle in angles])
+
+
+def test_between_two_it_is_a_line_and_an_arc():
+    quats = turn(0.0, 0.8)
+    rows = np.concatenate([[[0, 0, 0], [1, 2, 4]], [quats[0], -quats[1]]], axis=1)
+    truth = Truth('t', np.array([10 * S, 10 * S + 400_000_000]), rows)
+    at = truth.at(10 * S + np.array([0, 100_000_000, 400_000_000]))
+    assert np.allclose(at[:, :3], [[0, 0, 0], [0.25, 0.5, 1], [1, 2, 4]])
+    dots = np.abs(np.sum(at[:, 3:] * turn(0.0, 0.2, 0.8), axis=1))
+    assert np.allclose(dots, 1.0)
+
+
+def test_there_is_none_across_gaps_and_beyond_the_ends():
+    truth = Truth('t', np.array([0, 400, 1000, 1300]) * 1_000_000, np.arange(12.0).reshape(4, 3))
+    at = truth.at(np.array([-1, 0, 1, 400, 401, 700, 1000, 1001, 1300, 1301]) * 1_000_000)
+    known = [False, True, True, True, False, False, True, True, True, False]
+    assert np.isfinite(at).all(1).tolist() == known
+
+
+def test_stamps_of_this_century_lose_no_nanosecond():
+    start = 1_700_000_000_000_000_001
+    truth = Truth('t', start + np.array([0, 4]), np.array([[0.0, 0, 0], [4.0, 4, 4]]))
+    assert truth.at(start + np.arange(5))[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def write_tum(path, stamps_ns, rows):
+    path.write_text(''.join(f'{ns_to_seconds_text(int(t))} {" ".join(map(repr, row.tolist()))}\n'
+                            for t, row in zip(stamps_ns, rows)))
+
+
+def test_it_comes_from_a_topic_a_text_file_or_another_bag(tmp_path):
+    made = scenario.made_up(4.0)
+    scenario.write(tmp_path / 'bag', made)
+    order = np.random.default_rng(0).permutation(len(made.stamps_ns))  # stamps in any order
+    write_tum(tmp_path / 'gt.tum', np.array(made.stamps_ns)[order], made.truth[order])
+    names = ['/truth', str(tmp_path / 'gt.tum'), f'{tmp_path / "bag"}:/truth']
+    for name in names:
+        run, = collect(tmp_path / 'bag', 'ema', build('ema'), truth=name, topics=['/pose']).runs
+        assert run.truth_name == name
+        assert np.allclose(run.truth[:, :3], made.truth[:, :3], atol=1e-6)
+    assert {run.name for run in collect(
+        tmp_path / 'bag', 'ema', build('ema'), truth='/truth').runs} == {'/pose'}
+
+
+def test_points_are_judged_by_the_position_of_poses(tmp_path):
+    made = scenario.made_up(3.0)
+    scenario.write(tmp_path / 'bag', made)
+    (tmp_path / 'points.csv').write_text('stamp_ns,x,y,z\n' + ''.join(
+        f'{t},{x},{y},{z}\n' for t, (x, y, z) in zip(made.stamps_ns, made.rows[:, :3])))
+    run, = collect(tmp_path / 'points.csv', 'ema', build('ema'),
+                   truth=f'{tmp_path / "bag"}:/truth').runs
+    assert run.truth.shape == run.raw.shape == (len(made.stamps_ns), 3)
+    run, = collect(tmp_path / 'bag', 'ema', build('ema'), topics=['/pose'],
+                   truth=str(tmp_path / 'points.csv')).runs
+    assert run.truth.shape == (len(made.stamps_ns), 3)
+
+
+def test_no_overlap_tells_both_spans(tmp_path):
+    made = scenario.made_up(3.0)
+    scenario.write(tmp_path / 'bag', made)
+    write_tum(tmp_path / 'gt.tum', np.arange(30) * S // 10, made.truth[:30])
+    with pytest.raises(InputError, match=r'0\.0+ to 2\.9.* messages 17000000\d\d\.\d+ to 17'):
+        collect(tmp_path / 'bag', 'ema', build('ema'), truth=str(tmp_path / 'gt.tum'))
+
+
+@pytest.mark.parametrize('text, match', [
+    ('/nowhere', '/nowhere'), ('gone.tum', 'no file and no topic'), ('BAG', 'more than one'),
+    ('/array', 'more than one')])
+def test_what_is_no_truth_is_told(tmp_path, text, match):
+    write_bag(tmp_path / 'bag', {'/array': (TYPES['pose_array'], flawed('pose_array', 20)),
+                                 '/pose': (TYPES['pose'], flawed('pose', 20))})
+    with pytest.raises(InputError, match=match):
+        read_truth(text.replace('BAG', str(tmp_path / 'bag')), tmp_path / 'bag')
