@@ -177,6 +177,12 @@ def test_points_have_no_rotation():
     assert 'z, off truth' in words and 'rotation' not in words.lower()
 
 
+def test_what_could_not_be_used_is_told():
+    words = ' '.join(parsed(page([judgement(a_run(3.0))], '', ['a.mcap: is truncated'])).words)
+    assert 'a.mcap: is truncated' in words
+    assert 'Problems' not in page([judgement(a_run(3.0))], '')
+
+
 def test_names_cannot_write_into_the_page():
     run = a_run(3.0, name=HOSTILE, frame_id=HOSTILE, truth_name=HOSTILE, smoother=HOSTILE,
                 msgtype=HOSTILE)
@@ -318,8 +324,9 @@ def test_an_offset_is_said_in_the_label():
 
 def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / 'report.html'
-    write_report(path, [judgement(a_run(3.0))], 'one')
+    write_report(path, [judgement(a_run(3.0))], 'one', ['odd'])
     first = path.read_bytes()
+    assert b'<li>odd</li>' in first
     with pytest.raises(AttributeError):
         write_report(path, [None], 'two')
     assert path.read_bytes() == first and list(tmp_path.iterdir()) == [path]

@@ -67,7 +67,7 @@ def page(judged: Sequence[Judged], source: str, problems: Sequence[str] = ()) ->
 <p>{escape(source)}</p><p>{count}{used} · liquid_ros {__version__}</p></div>
 <fieldset class="theme"><legend>Colours</legend>{themes}</fieldset></header>
 <main>
-{tables.overview(judged) if len(judged) > 1 else ''}
+{told(problems)}{tables.overview(judged) if len(judged) > 1 else ''}
 {''.join(sections)}
 </main>
 {footer(judged)}
