@@ -376,9 +376,16 @@ addEventListener('load', () => {
   const marks = area.querySelector('.marks'), whole = marks.getAttribute('viewBox');
   at('pointerdown', 0.25); at('pointermove', 0.75); at('pointerup', 0.75);
   out.zoomed = marks.getAttribute('viewBox');
-  dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}));
-  document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}));
+  const key = (name) => area.dispatchEvent(
+    new KeyboardEvent('keydown', {key: name, bubbles: true}));
+  key('Escape');
   out.reset = marks.getAttribute('viewBox') === whole;
+  area.focus();
+  out.focus = document.activeElement === area;
+  key('ArrowRight');
+  out.stepped = area.querySelector('.readout').textContent;
+  key('+');
+  out.nearer = marks.getAttribute('viewBox');
   const page = () => getComputedStyle(document.body).backgroundColor;
   out.colours = ['light', 'dark'].map((id) => {
     document.getElementById(id).click();
@@ -416,6 +423,8 @@ def test_a_browser_draws_it(tmp_path, width, truth):
     assert 'liquid' in out['readout'] and out['cursors'] > 5
     low, _, size, _ = map(float, out['zoomed'].split())
     assert low == pytest.approx(250.0, abs=2.0) and size == pytest.approx(500.0, abs=3.0)
+    assert out['focus'] and float(out['stepped'].split()[0]) == pytest.approx(4.04, abs=0.1)
+    assert float(out['nearer'].split()[2]) == pytest.approx(500.0)
     assert out['reset'] and out['title'].startswith(HOSTILE)
     light, dark = ([int(c) for c in re.findall(r'\d+', one)[:3]] for one in out['colours'])
     assert min(light) > 240 and max(dark) < 40

@@ -148,7 +148,31 @@
     const area = event.target.closest && event.target.closest('.area[data-sync]');
     if (area) { const plot = byArea.get(area); zoomAll(plot, plot.full.low, plot.full.high); }
   });
+  // one plot of a section takes the keys for all that share its time
+  const steps = {ArrowLeft: -1, ArrowRight: 1}, zooms = {'+': 0.5, '=': 0.5, '-': 2};
+  for (const section of new Set(plots.map((plot) => plot.section))) {
+    const plot = plots.find((one) => one.sync && one.section === section);
+    if (!plot) continue;
+    plot.area.tabIndex = 0;
+    plot.area.setAttribute('role', 'group');
+    plot.area.setAttribute('aria-label', 'Arrow keys move the cursor, plus and minus zoom, Escape shows all');
+    plot.area.addEventListener('keydown', (event) => {
+      const {low, high} = plot.x, span = high - low;
+      let at = plot.at === undefined || plot.at < low || plot.at > high ? 0.5 * (low + high) : plot.at;
+      if (event.key in steps) at += steps[event.key] * span * (event.shiftKey ? 0.1 : 0.01);
+      else if (event.key in zooms) {
+        const half = Math.min(0.5 * span * zooms[event.key], 0.5 * (plot.full.high - plot.full.low));
+        const middle = Math.min(plot.full.high - half, Math.max(plot.full.low + half, at));
+        zoomAll(plot, middle - half, middle + half);
+      } else return;
+      event.preventDefault();
+      plot.at = Math.min(plot.x.high, Math.max(plot.x.low, at));
+      plots.filter((one) => one.sync && one.section === section).forEach((one) => show(one, plot.at));
+    });
+    plot.area.addEventListener('blur', () => plots.forEach(hide));
+  }
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') plots.filter((one) => one.sync && one.x !== one.full).forEach((one) => zoom(one, one.full.low, one.full.high));
+    if (event.key !== 'Escape') return;
+    plots.filter((one) => one.sync).forEach((one) => { zoom(one, one.full.low, one.full.high); hide(one); });
   });
 })();

@@ -124,6 +124,7 @@ def footer(judged: Sequence[Judged]) -> str:
     used = {c.field: c for one in judged for c in tables.columns_of(one.rows)}
     said = ''.join(f'<dt>{c.title}</dt><dd>{c.meaning}</dd>' for c in used.values())
     return ('<footer><p><span class="hint">Plots of time: point at them for values, drag to zoom, '
-            'double-click or Esc to see all again. </span>Long lines are thinned for drawing so '
+            'double-click or Esc to see all again; or Tab to one and use arrows, + and −. </span>'
+            'Long lines are thinned for drawing so '
             'that every spike stays; ticks at a frame’s edge are messages beyond it.</p>'
             f'<dl>{said}</dl></footer>')
