@@ -6,6 +6,7 @@
 from dataclasses import replace
 import json
 import math
+from pathlib import Path
 import warnings
 
 import numpy as np
@@ -292,6 +293,17 @@ def test_lines_of_a_long_run_keep_their_peaks():
     square = np.linalg.norm(run.smooth - run.truth, axis=1)**2
     most = max(square[k:k + last - first].sum() for k in range(60, len(square)))
     assert square[first:last].sum() >= 0.9 * most
+
+
+def test_every_figure_is_in_the_docs():
+    text = (Path(__file__).resolve().parents[1] / 'docs' / 'evaluation.md').read_text()
+    judged = judge(sample(3.0))
+    keys = [*RATIOS, *(key for key in vars(judged.rows[0]) if key not in ('name', 'label')),
+            *(key for key in judged.stream if not key.endswith('_rotation'))]
+    keys = [key for key in keys if key not in ('nis_median_position', 'nis_above_95_position',
+                                               'nis_expected_position')]
+    series = [key for key in judged.series if not key.startswith('spectrum_')]
+    assert [key for key in keys + series if f'`{key}`' not in text] == []
 
 
 # -- in words -------------------------------------------------------------------------------------
