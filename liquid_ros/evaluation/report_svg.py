@@ -78,13 +78,16 @@ def short(value: float) -> str:
 
 
 def _log_ticks(low: float, high: float, most: int) -> List[float]:
-    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    every = max(1, -(-(last - first + 1) // most))
-    values = [10.0**k for k in range(first, last + 1) if k % every == 0]
-    if len(values) < 3:
-        values = [m * 10.0**k for k in range(first - 1, last + 1) for m in (1, 2, 5)]
+    """Return 1, 2, 5, else 1 and 3, else powers of ten, as finely as they fit."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = max(1, -(-(last - first - 1) // (most + 1)))
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        values = [m * 10.0**k for k in range(first, last + 1) for m in steps
+                  if len(steps) > 1 or k % every == 0]
         values = [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
-    return values if len(values) <= most + 2 else []
+        if len(values) <= most + 1:
+            break
+    return values
 
 
 def extremes(values: np.ndarray, pieces: int) -> np.ndarray:

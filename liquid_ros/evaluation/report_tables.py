@@ -137,7 +137,7 @@ def smoothers_table(judged: Judged) -> str:
         if not row.causal:
             tags.append('knows the future')
         settings = ', '.join(f'{name} {value:.4g}' for name, value in row.settings.items())
-        marked = ''.join(f'<span class="tag">{escape(tag)}</span>' for tag in tags)
+        marked = ''.join(f' <span class="tag">{escape(tag)}</span>' for tag in tags)
         body.append(f'<tr class="{kind}"><th scope="row" title="{escape(settings)}">'
                     f'{escape(label)}{marked}</th>{"".join(column[i] for column in cells)}</tr>')
     return ('<div class="scroll" tabindex="0" role="region" aria-label="Smoothers"><table>'
