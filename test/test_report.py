@@ -16,7 +16,7 @@ from banks import bank
 import numpy as np
 import pytest
 
-from liquid_ros.evaluation import report_scene, report_tables
+from liquid_ros.evaluation import report_curves, report_scene, report_tables
 from liquid_ros.evaluation.judge import judge
 from liquid_ros.evaluation.replay import Tally
 from liquid_ros.evaluation.report import page, write_report
@@ -159,7 +159,7 @@ def test_what_is_judged_is_drawn(changes):
         assert sentence in words
     for row in judged.rows:
         assert row.label.partition(', ')[0] in words
-    for text in ('Jitter against lag', 'gated Kalman', 'NIS',
+    for text in ('Jitter against lag', 'gated Kalman', 'Spectrum', 'Autocorrelation',
                  'Distance from', 'NIS, position', 'expected'):
         assert text in words, text
 
@@ -300,6 +300,19 @@ def test_the_worst_second_is_found():
     error = np.where((run.times_s > 7.0) & (run.times_s < 7.9), 1.0, 0.1)
     low, high = report_scene.worst(shown, error)
     assert high - low == pytest.approx(1.0) and low < 7.1 and high > 7.8
+
+
+def test_points_and_lines_of_the_trade_off_are_measured_alike():
+    run = a_run(12.0, width=3)
+    judged = judge(run)
+    shown = report_scene.scene(run)
+    lags = report_curves.own_lags(shown)
+    stiff = replace(run, smooth=run.raw, offline=None)
+    assert report_curves.own_lags(report_scene.scene(stiff))['smooth'] == lags['raw']
+    assert abs(lags['smooth'] - judged.rows[1].lag_s) < 0.004
+    text = report_curves.tradeoff_panel(judged, shown).html('a')
+    tuned = [row for row in judged.rows if row.in_hindsight and row.name in judged.sweeps]
+    assert text.count('<path class="point') == 3 + len(tuned) == 7
 
 
 def test_a_rotation_drawn_goes_the_short_way():

@@ -7,13 +7,15 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.evaluation.report_scene import length_unit
+from liquid_ros.evaluation import truthless
+from liquid_ros.evaluation.report_scene import length_unit, Scene
 from liquid_ros.evaluation.report_svg import Axis, Panel
 from liquid_ros.evaluation.runs import Judged, Row
 
 # Each baseline has a colour of the style sheet; those without one share the last.
 SERIES = ('ema', 'one_euro', 'kalman', 'kalman_gated')
 LABELS = {'ema': 'EMA', 'one_euro': 'One-Euro', 'kalman': 'Kalman', 'kalman_gated': 'gated Kalman'}
+Curve = Tuple[np.ndarray, np.ndarray]  # lag in s and jitter in m, (S,) each
 LINE_MOST = 100  # settings along one line; a grid of more is drawn as its best edge
 
 
@@ -29,12 +31,13 @@ def series_of_row(row: Row) -> str:
     return 'raw' if row.name == 'raw' else 'smooth' if row.causal else 'offline'
 
 
-def tradeoff_panel(judged: Judged) -> Optional[Panel]:
+def tradeoff_panel(judged: Judged, shown: Scene) -> Optional[Panel]:
     """Return jitter against lag: whole sweeps as lines, what runs as points."""
     curves = {name: curve for name, curve in ((name, _curve(sweep)) for name, sweep in
                                               judged.sweeps.items()) if curve is not None}
-    points = [(row, *at) for row in judged.rows
-              if (at := _place(row)) is not None and (row.causal or not row.in_hindsight)]
+    lags_s = own_lags(shown)
+    points = [(row, *at) for row in judged.rows if (
+        at := _on_line(row, curves) if row.in_hindsight else _place(row, lags_s)) is not None]
     ours = [(row, x, y) for row, x, y in points if not row.in_hindsight]
     if not curves and not ours:
         return None
@@ -78,7 +81,7 @@ def front(x: np.ndarray, y: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     return x[kept], y[kept]
 
 
-def _curve(sweep: Dict[str, np.ndarray]) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+def _curve(sweep: Dict[str, np.ndarray]) -> Optional[Curve]:
     if 'lag_s' not in sweep or 'jitter_m' not in sweep:
         return None
     lag, jitter = (np.asarray(sweep[key], dtype=float) for key in ('lag_s', 'jitter_m'))
@@ -86,13 +89,40 @@ def _curve(sweep: Dict[str, np.ndarray]) -> Optional[Tuple[np.ndarray, np.ndarra
     return (lag[sound], jitter[sound]) if sound.any() else None
 
 
-def _place(row: Row) -> Optional[Tuple[float, float]]:
-    lag = row.lag_s if row.lag_s is not None else row.lag_to_offline_s
-    if lag is None and row.name == 'raw':
-        lag = 0.0
+def own_lags(shown: Scene) -> Dict[str, float]:
+    """
+    Return the lag in s of raw, smooth and offline as that of a sweep's settings is measured.
+
+    It is empty where there is nothing to measure by.
+    """
+    run, seen = shown.run, shown.seen
+    judged = seen.truth is not None and seen.judged.any()
+    target = seen.truth if judged else None if run.offline is None else seen.local(run.offline)
+    if target is None:
+        return {}
+    parts = {'raw': seen.raw, 'smooth': seen.local(run.smooth)}
+    if run.offline is not None:
+        parts['offline'] = seen.local(run.offline)
+    found = truthless.lags(seen.times_s, np.stack([seen.positions(p) for p in parts.values()], 2),
+                           seen.positions(target), seen.judged_pieces if judged else seen.pieces)
+    return dict(zip(parts, found.tolist()))
+
+
+def _place(row: Row, lags_s: Dict[str, float]) -> Optional[Tuple[float, float]]:
+    lag = lags_s.get(series_of_row(row), row.lag_to_offline_s)
     if lag is None or not row.jitter_m or not np.isfinite([lag, row.jitter_m]).all():
         return None
     return lag, row.jitter_m
+
+
+def _on_line(row: Row, curves: Dict[str, Curve]) -> Optional[Tuple[float, float]]:
+    """Return the place of a tuned filter among all its settings: that of its own jitter."""
+    if row.name not in curves or not row.jitter_m:
+        return None
+    lag, jitter = curves[row.name]
+    at = int(np.argmin(np.abs(jitter - row.jitter_m)))
+    near = abs(jitter[at] - row.jitter_m) <= 1e-6 * row.jitter_m
+    return (float(lag[at]), float(jitter[at])) if near else None
 
 
 def spectrum_panel(judged: Judged, detail: int) -> Optional[Panel]:

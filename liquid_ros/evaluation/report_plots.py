@@ -9,8 +9,8 @@ import numpy as np
 
 from liquid_ros.evaluation import report_scene as scenes
 from liquid_ros.evaluation.report_curves import spectrum_panel, tradeoff_panel, whiteness_panel
-from liquid_ros.evaluation.report_scene import Coordinate, length_unit, NAMES, Scene, Unit
-from liquid_ros.evaluation.report_svg import Axis, Panel, spread
+from liquid_ros.evaluation.report_scene import Coordinate, length_unit, NAMES, Scene, spread, Unit
+from liquid_ros.evaluation.report_svg import Axis, Panel
 from liquid_ros.evaluation.runs import Judged
 
 ASPECT = 1.5  # of a path's frame, as the style sheet has it
@@ -50,7 +50,7 @@ def panels(judged: Judged, shown: Scene, detail: int) -> List[Group]:
         ('Axes', rows, f'Constant and not drawn: {constant}.' if constant else ''),
         ('Error', [norm_panel(judged, shown, judged_axes(judged), detail),
                    norm_panel(judged, shown, [3, 4, 5], detail)], ''),
-        ('Rough or late', [tradeoff_panel(judged), spectrum_panel(judged, detail)], ''),
+        ('Rough or late', [tradeoff_panel(judged, shown), spectrum_panel(judged, detail)], ''),
         ('Innovations and timing', [nis_panel(judged, shown, detail), whiteness_panel(judged),
                                     interval_panel(shown)], '')]
     kept = [Group(title, [panel for panel in group if panel is not None], note)

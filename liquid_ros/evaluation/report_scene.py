@@ -11,7 +11,7 @@ import numpy as np
 
 from liquid_ros.evaluation.report_svg import MINUS, number
 from liquid_ros.evaluation.runs import Run
-from liquid_ros.evaluation.view import view
+from liquid_ros.evaluation.view import View, view
 from liquid_ros.manifold import minus, quat_normalise
 
 NAMES = ('x', 'y', 'z', 'rotation x', 'rotation y', 'rotation z')
@@ -50,12 +50,14 @@ class Scene:
     """
     Arrays of a run as they are drawn.
 
+    seen: what of it is judged.
     times: (N,) in time_unit. begins: (N,) bool. truth: (N, 3 | 7) in the messages' frame or None.
     reference_name: truth, hindsight, or nothing; error, raw_error: (N, A) off that, m and degrees.
     two_sigma: (N, A) of what the smoother states, alike.
     """
 
     run: Run
+    seen: View
     times: np.ndarray
     time_unit: Unit
     begins: np.ndarray
@@ -76,7 +78,8 @@ def scene(run: Run) -> Scene:
     seconds = run.times_s
     span = float(np.ptp(seconds))
     unit = next(Unit(name, factor) for least, name, factor in TIMES if span >= least)
-    truth = known(truth_of(run))
+    seen = view(run)
+    truth = known(truth_of(run, seen))
     reference = truth if truth is not None else known(run.offline)
     name = '' if reference is None else 'hindsight' if truth is None else 'truth'
     begins = run.starts.copy()
@@ -86,13 +89,12 @@ def scene(run: Run) -> Scene:
         sigma = 2.0 * np.sqrt(run.variance)
     error, raw_error = (None if reference is None else difference(rows, reference)
                         for rows in (run.smooth, run.raw))
-    return Scene(run, seconds * unit.factor, unit, begins, truth, name, error, raw_error,
+    return Scene(run, seen, seconds * unit.factor, unit, begins, truth, name, error, raw_error,
                 in_degrees(sigma))
 
 
-def truth_of(run: Run) -> Optional[np.ndarray]:
+def truth_of(run: Run, seen: View) -> Optional[np.ndarray]:
     """Return the truth (N, 3 | 7), moved into the messages' frame where it has another one."""
-    seen = view(run)
     if seen.truth is None or seen.alignment is None:
         return run.truth
     moved = seen.truth.copy()
@@ -226,3 +228,21 @@ def worst(shown: Scene, error: np.ndarray) -> Tuple[float, float]:
     middle = 0.5 * (run.times_s[at] + run.times_s[last[at] - 1])
     scale = shown.time_unit.factor
     return (middle - 0.5 * width) * scale, (middle + 0.5 * width) * scale
+
+
+def spread(parts: Sequence[np.ndarray], least: float, tail: float = 0.0,
+           inner: Sequence[np.ndarray] = ()) -> Optional[Tuple[float, float]]:
+    """
+    Return limits that hold parts whole, and inner but for its tails; None where nothing is known.
+
+    least: a span that is not gone below, in the values' unit.
+    """
+    known = [part[np.isfinite(part)] for part in parts]
+    rest = [part[np.isfinite(part)] for part in inner]
+    ends = [e for part in known if part.size for e in (part.min(), part.max())]
+    ends += [e for part in rest if part.size for e in np.quantile(part, [tail, 1.0 - tail])]
+    if not ends:
+        return None
+    low, high = float(min(ends)), float(max(ends))
+    margin = 0.05 * (high - low) + 0.5 * max(0.0, least - (high - low))
+    return low - margin, high + margin

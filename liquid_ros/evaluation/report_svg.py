@@ -10,7 +10,7 @@ ticks and their text are placed in per cent of it: text keeps its size at every 
 
 from html import escape
 import math
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -283,21 +283,3 @@ def _per_cent(at: float) -> str:
 
 def _limits(axis: Axis) -> str:
     return f'{axis.low:.9g} {axis.high:.9g} {int(axis.log)}'
-
-
-def spread(parts: Sequence[np.ndarray], least: float, tail: float = 0.0,
-           inner: Sequence[np.ndarray] = ()) -> Optional[Tuple[float, float]]:
-    """
-    Return limits that hold parts whole, and inner but for its tails; None where nothing is known.
-
-    least: a span that is not gone below, in the values' unit.
-    """
-    known = [part[np.isfinite(part)] for part in parts]
-    rest = [part[np.isfinite(part)] for part in inner]
-    ends = [e for part in known if part.size for e in (part.min(), part.max())]
-    ends += [e for part in rest if part.size for e in np.quantile(part, [tail, 1.0 - tail])]
-    if not ends:
-        return None
-    low, high = float(min(ends)), float(max(ends))
-    margin = 0.05 * (high - low) + 0.5 * max(0.0, least - (high - low))
-    return low - margin, high + margin
