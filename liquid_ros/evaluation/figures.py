@@ -38,7 +38,7 @@ class Ruler:
 
     def likelihoods(self, part: int, swept: Swept) -> np.ndarray:
         """Return the mean log likelihood (S,) of settings on positions (0) or rotations (1)."""
-        square = likelihood.distances(swept.missed[self.heard], self.levels[part])
+        square = likelihood.distances(swept.missed, self.levels[part])[self.heard]
         return likelihood.mean_log_likelihood(square, self.levels[part])
 
     def likelihood(self, groups: Sequence[np.ndarray]) -> Optional[float]:

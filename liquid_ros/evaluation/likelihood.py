@@ -20,6 +20,7 @@ import numpy as np
 
 DEGREES = 4.0
 FITS = 12  # steps of expectation maximisation; the last ones change c by less than 1e-3
+FIT_MOST = 3000  # messages that c is fitted to, every n-th of more
 LEAST_MESSAGES = 20
 
 
@@ -63,9 +64,10 @@ def level(steps: np.ndarray) -> Level:
 
 def distances(missed: np.ndarray, unit: Level) -> np.ndarray:
     """Return sum_a nu_a^2 / s_a of innovations (N, A, ...), (N, ...)."""
-    live = unit.live
-    part = missed[:, live]
-    return np.einsum('na...,a->n...', part * part, 1.0 / unit.variance[live])
+    out = np.zeros(missed.shape[:1] + missed.shape[2:])
+    for axis in np.flatnonzero(unit.live):
+        out += np.square(missed[:, axis]) / unit.variance[axis]
+    return out
 
 
 def mean_log_likelihood(square: np.ndarray, unit: Level) -> np.ndarray:
@@ -78,10 +80,11 @@ def mean_log_likelihood(square: np.ndarray, unit: Level) -> np.ndarray:
     size = int(unit.live.sum())
     if not size or len(square) < LEAST_MESSAGES:
         return np.full(square.shape[1], np.nan)
-    factor = np.maximum(np.median(square, axis=0) / size, unit.least)
+    some = square[::-(-len(square) // FIT_MOST)]
+    factor = np.maximum(np.median(some, axis=0) / size, unit.least)
     for _ in range(FITS):
-        weight = (DEGREES + size) / (DEGREES + square / factor)
-        factor = np.maximum(np.mean(weight * square, axis=0) / size, max(unit.least, 1e-12))
+        weight = (DEGREES + size) / (DEGREES + some / factor)
+        factor = np.maximum(np.mean(weight * some, axis=0) / size, max(unit.least, 1e-12))
     constant = (math.lgamma(0.5 * (DEGREES + size)) - math.lgamma(0.5 * DEGREES)
                 - 0.5 * size * math.log(DEGREES * math.pi)
                 - 0.5 * float(np.sum(np.log(unit.variance[unit.live]))))

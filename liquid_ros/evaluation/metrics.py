@@ -22,7 +22,7 @@ APART_S = 5.0  # a silence that ends a piece
 
 # An output may lag by half a second, or lead by a tenth where a filter predicts.
 LAG_GRID_S = np.linspace(-0.1, 0.5, 101)
-LAG_FINE_S = np.linspace(-0.006, 0.006, 13)  # then to the millisecond
+LAG_MOST = 4000  # messages that the grid is tried on, every n-th of more
 LAG_FAR_S = 4.0  # where the grid ends too soon it is stretched up to here
 LAG_SURE_S = 0.05  # a lag that is less sure than this is not told
 
@@ -82,23 +82,24 @@ def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
     It is looked for from -0.1 to 0.5 s and, where the best is an end of that, further out.
     """
     pieces = _whole(times_s) if pieces is None else pieces
-    best, grid = Lag(0.0, np.inf), LAG_GRID_S
-    while True:
-        for delay_s in np.round(grid, 3).tolist():
-            best = min(best, _delayed(times_s, positions, truth, pieces, delay_s),
-                       key=lambda one: one.rmse)
-        late, early = best.delay_s >= grid[-1] - 1e-9, best.delay_s <= grid[0] + 1e-9
-        if not (late or early) or max(-grid[0], grid[-1]) >= LAG_FAR_S:
-            break
-        grid = np.linspace(grid[0] * (2 if early else 1), grid[-1] * (2 if late else 1), 101)
-    if late or early or not np.isfinite(best.rmse):
-        return Lag(np.nan, np.nan)
-    step_s = grid[1] - grid[0]
-    near_s = np.round(best.delay_s + np.arange(-step_s, step_s, 1e-3), 3) + 0.0  # no -0.0
-    for delay_s in near_s.tolist():
-        best = min(best, _delayed(times_s, positions, truth, pieces, delay_s),
+
+    def least(delays_s: np.ndarray, every: int) -> Lag:
+        return min((_delayed(times_s, positions, truth, pieces, delay_s, every)
+                    for delay_s in (np.round(delays_s, 3) + 0.0).tolist()),  # no -0.0
                    key=lambda one: one.rmse)
-    return best
+    every = -(-sum(len(piece) for piece in pieces) // LAG_MOST) or 1
+    grid = LAG_GRID_S
+    while True:
+        best = least(grid, every)
+        if not np.isfinite(best.rmse):
+            return Lag(np.nan, np.nan)
+        late, early = best.delay_s >= grid[-1] - 1e-9, best.delay_s <= grid[0] + 1e-9
+        if not late and not early:
+            step_s = grid[1] - grid[0]
+            return least(best.delay_s + np.arange(-step_s, step_s, 1e-3), 1)
+        if max(-grid[0], grid[-1]) >= LAG_FAR_S:
+            return Lag(np.nan, np.nan)
+        grid = np.linspace(grid[0] * (2 if early else 1), grid[-1] * (2 if late else 1), 101)
 
 
 def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,
@@ -191,16 +192,18 @@ def _resample(times_s: np.ndarray, rows: np.ndarray, at_s: np.ndarray) -> np.nda
 
 
 def _delayed(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray, pieces: Pieces,
-             delay_s: float) -> Lag:
-    square, count = 0.0, 0
+             delay_s: float, every: int) -> Lag:
+    """Return the RMSE at a delay, infinite where it leaves less than half of the messages."""
+    square, count, total = 0.0, 0, 0
     for piece in pieces:
-        t = times_s[piece]
-        past = t - delay_s
+        t, at = times_s[piece], piece[::every]
+        past = times_s[at] - delay_s
         known = (past >= t[0]) & (past <= t[-1])
+        total += len(at)
         if known.any():
-            error = positions[piece][known] - _resample(t, truth[piece], past[known])
+            error = positions[at[known]] - _resample(t, truth[piece], past[known])
             square, count = square + float(np.sum(error**2)), count + len(error)
-    return Lag(delay_s, np.sqrt(square / count) if count else np.inf)
+    return Lag(delay_s, float(np.sqrt(square / count)) if 2 * count >= max(total, 1) else np.inf)
 
 
 def _rms_difference(times_s: np.ndarray, rows: np.ndarray, order: int,

@@ -39,6 +39,7 @@ def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict
         'innovation_correlation': float(r[1]) if len(r) else None,
         'innovation_correlation_max': float(np.max(np.abs(r[1:]))) if len(r) else None,
         'ljung_box': truthless.ljung_box(r, count),
+        'error_correlation': _error_correlation(rule),
         'outliers': _outliers(run)}
     for part, level in enumerate(rule.levels):
         live = int(level.live.sum())
@@ -95,6 +96,16 @@ def series_of(run: Run, rule: Ruler, normal: np.ndarray, reference: Optional[np.
         series['dt_counts'], series['dt_edges_s'] = np.histogram(
             np.minimum(within, top), BINS, (0.0, top))
     return series
+
+
+def _error_correlation(rule: Ruler) -> Optional[float]:
+    """Return how alike the errors of neighbouring messages are, None without truth."""
+    seen = rule.seen
+    if seen.truth is None:
+        return None
+    error = np.nan_to_num(seen.positions(seen.raw) - seen.positions(seen.truth))
+    r, _ = truthless.autocorrelation(error, seen.judged_pieces)
+    return float(r[1]) if len(r) else None
 
 
 def _heard(rule: Ruler) -> Any:

@@ -104,7 +104,7 @@ def consistency(nis: np.ndarray, used: np.ndarray, live: int, mean_of_three: boo
     mean over those, as liquid's is, and not their sum.
     """
     values = nis[used & np.isfinite(nis)]
-    if not len(values) or not live:
+    if not len(values) or not live or not np.ptp(values) > 0.0:  # all alike: not judged
         return {'nis_mean': None, 'nis_expected': None, 'nis_above_95': None}
     factor = 3.0 / live if mean_of_three else 1.0
     return {'nis_mean': float(np.mean(values)), 'nis_median': float(np.median(values)),

@@ -10,7 +10,7 @@ from liquid_ros.evaluation.runs import Row, Run
 
 EVEN = 0.02  # a smaller change is none
 LATE_S = 0.02  # a lag that a controller may notice
-CORRELATED = 0.25  # of neighbouring innovations
+CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
 NOTHING = 1e-5  # of the path's extent: an error that is none
 
@@ -29,7 +29,7 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
                  _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
-    said += [_offline(run, rows, stream) if known else None, _recording(stream)]
+    said += [_offline(run, rows, stream) if known else None, _recording(run, stream)]
     return tuple(one for one in said if one)
 
 
@@ -187,8 +187,7 @@ def _likelihood(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
         text += f'as good an idea as the best of {stream["settings_tried"]} settings of ' \
                 f'classic filters ({name})'
     text += f'; the log likelihood differs by {gain:+.2f} a message'
-    r = stream['innovation_correlation']
-    if gain <= -EVEN and r is not None and r > CORRELATED:
+    if gain <= -EVEN and _lasting(run, stream) > CORRELATED:
         text += (' (errors that last, as here, are in the next message too: that favours a filter '
                  'which follows them)')
     return text + '.'
@@ -203,7 +202,15 @@ def _offline(run: Run, rows: Sequence[Row], stream: Mapping[str, Any]) -> Option
             f'{length(error)}.')
 
 
-def _recording(stream: Mapping[str, Any]) -> Optional[str]:
+def _lasting(run: Run, stream: Mapping[str, Any]) -> float:
+    """Return how far errors last: by the truth, else by what liquid did not expect, else 0."""
+    if stream['error_correlation'] is not None:
+        return float(stream['error_correlation'])
+    # the innovations of a filter that is late are alike whatever the sensor
+    return float(stream['innovation_correlation'] or 0.0) if run.smoother == 'liquid' else 0.0
+
+
+def _recording(run: Run, stream: Mapping[str, Any]) -> Optional[str]:
     """Return what is odd about the recording, None for nothing."""
     odd = []
     if stream.get('gaps'):
@@ -219,10 +226,11 @@ def _recording(stream: Mapping[str, Any]) -> Optional[str]:
     if outliers and outliers > GROSS * stream['messages']:
         odd.append(f'{_count(outliers, "outlier")} '
                    f'({100.0 * outliers / stream["messages"]:.1f} % of the messages)')
-    r = stream['innovation_correlation']
-    if r is not None and r > CORRELATED:
-        odd.append(f'errors that last from message to message (innovations are correlated by '
-                   f'{r:.2f}), of which smoothing takes out little')
+    lasting = _lasting(run, stream)
+    if lasting > CORRELATED:
+        whose = 'errors' if stream['error_correlation'] is not None else 'innovations'
+        odd.append(f'errors that last from message to message ({whose} correlated by '
+                   f'{lasting:.2f}), of which smoothing takes out little')
     if stream['left_out']:
         odd.append(f'{_count(stream["left_out"], "message")} not looked at here')
     return 'About the recording: ' + '; '.join(odd) + '.' if odd else None
