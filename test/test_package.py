@@ -134,6 +134,13 @@ def test_all_packages_and_data_are_shipped(dist: Any) -> None:
             assert (ROOT / file).is_file()
 
 
+def test_what_a_package_reads_is_shipped_with_it(dist: Any) -> None:
+    shipped = {path for pattern in dist.package_data[NAME] for path in (ROOT / NAME).glob(pattern)}
+    beside = {path for kind in ('safetensors', 'css', 'js')
+              for path in (ROOT / NAME).rglob(f'*.{kind}')}
+    assert beside and beside <= shipped
+
+
 def test_resource_marker_exists(dist: Any) -> None:
     assert (ROOT / 'resource' / NAME).is_file()
     assert ('share/ament_index/resource_index/packages', [f'resource/{NAME}']) in dist.data_files

@@ -226,6 +226,16 @@ def test_odd_runs_have_a_page():
             assert not re.search(r'd="[^"]*(nan|inf|e\+)', text)
 
 
+@pytest.mark.parametrize('count', [1, 2, 3, 12])
+def test_short_runs_are_judged_and_drawn(count):
+    run = a_run(8.0)
+    for truth in (run.truth[:count], run.truth[:count] * np.nan, None):
+        judged = judge(cut(run, count, truth=truth))
+        words = ' '.join(parsed(page([judged, judged], '')).words)
+        assert ('Top view' in words) == (count > 1)
+        assert judged.verdict and judged.verdict[0] in words
+
+
 def test_the_best_is_marked_of_what_knew_no_later_message():
     text = report_tables.smoothers_table(judgement(a_run(3.0)))
     rows = text.split('<tr class')[1:]
