@@ -91,7 +91,7 @@ def texts(values: Sequence[Optional[float]], column: Column) -> Tuple[str, List[
     unit = length_unit(size) if column.unit == 'length' else \
         Unit(column.unit, 1e3 if column.unit == 'ms' else 1.0)
     shown = sorted(value * unit.factor for value in known if value)
-    middle = shown[len(shown) // 2] if shown else 1.0
+    middle = shown[(len(shown) - 1) // 2] if shown else 1.0
     digits = 4 - max(0, math.floor(math.log10(max(shown, default=1.0))))  # of the largest
     decimals = max(0, min(3, digits, 2 - math.floor(math.log10(middle))))
     decimals = 0 if unit.name == 'ms' and middle >= 1.0 else decimals
