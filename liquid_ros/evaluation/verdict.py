@@ -230,7 +230,7 @@ def _recording(run: Run, stream: Mapping[str, Any]) -> Optional[str]:
     if lasting > CORRELATED:
         whose = 'errors' if stream['error_correlation'] is not None else 'innovations'
         odd.append(f'errors that last from message to message ({whose} correlated by '
-                   f'{lasting:.2f}), of which smoothing takes out little')
+                   f'{lasting:.2f}), which are harder to smooth out than noise')
     if stream['left_out']:
         odd.append(f'{_count(stream["left_out"], "message")} not looked at here')
     return 'About the recording: ' + '; '.join(odd) + '.' if odd else None
