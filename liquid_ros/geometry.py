@@ -22,10 +22,11 @@ UNKNOWN_VARIANCE = 1e6
 def rotation_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     """Return (N, 3, 3): R with p_fixed = R p_body."""
     x, y, z, w = (quat_xyzw / np.linalg.norm(quat_xyzw, axis=1, keepdims=True)).T
-    return np.moveaxis(np.array([
+    # contiguous: a batch is then multiplied as one matrix is, to the bit
+    return np.ascontiguousarray(np.moveaxis(np.array([
         [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
         [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)]]), 2, 0)
+        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)]]), 2, 0))
 
 
 def own_variances(covariance: np.ndarray, quat_xyzw: np.ndarray) -> Optional[np.ndarray]:

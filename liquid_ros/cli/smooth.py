@@ -65,6 +65,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
         open_source,
         policy_for,
         refuse_overlap,
+        states_covariance,
     )
     from liquid_ros.evaluation.replay import MOST, replay, Tally
     tally = Tally()
@@ -78,9 +79,9 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
             # what comes through a pipe is answered at once
             most = MOST if source.total is not None else 1
             for answer in replay(samples, model, policy_for(source, policy), backend, tally,
-                                 most):
+                                 most, covariance=states_covariance(source)):
                 if not answer.withheld:
-                    write(answer.sample, answer.update)
+                    write(answer.sample, answer.update, answer.covariance)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)
     print(f'liquid_ros: {source_path} -> {output}: {tally}; {smoother} on {backend.label}, '
           f'{rate:.0f} messages/s', file=sys.stderr)

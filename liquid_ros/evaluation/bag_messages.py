@@ -16,6 +16,7 @@ import numpy as np
 from liquid_ros.evaluation import cdr
 from liquid_ros.evaluation.sample import Key, ONE, Sample
 from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.smoothers.base import Estimate
 from liquid_ros.streams import Update
 
 # What stands for a type whose description a bag does not carry.
@@ -187,10 +188,11 @@ def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) 
     return out.message()
 
 
-def covariances(variance: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return (N, 36), as messages have them, of estimates: variance (N, A), rows (N, 3 | 7)."""
-    with np.errstate(invalid='ignore'):  # of what was not accepted
-        return pose_covariance(variance, rows[:, 3:] if rows.shape[1] == 7 else None)
+def covariances(estimate: Estimate) -> np.ndarray:
+    """Return (N, 36) as messages have them."""
+    rows = estimate.rows
+    with np.errstate(all='ignore'):  # of what was not accepted
+        return pose_covariance(estimate.variance, rows[:, 3:] if rows.shape[1] == 7 else None)
 
 
 def key_text(msgtype: str, key: Key) -> Optional[str]:

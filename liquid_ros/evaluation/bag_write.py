@@ -89,8 +89,9 @@ def write_bag(path: Path, suffix: str, source: Any, stated: bool = False) -> Ite
             name, msgtype = TEXT_TOPICS[source.width]
             outputs = {'': _Output(writer, name, msgtype, (), stated)}
 
-        def write(sample: Sample, update: Update) -> None:
-            outputs[sample.topic].write(sample, update)
+        def write(sample: Sample, update: Update, covariance: Optional[np.ndarray] = None
+                  ) -> None:
+            outputs[sample.topic].write(sample, update, covariance)
 
         yield write
 
@@ -107,19 +108,20 @@ class _Output:
         self._poses: Dict[Optional[str], Any] = {}
         self._known: Known = {}
 
-    def write(self, sample: Sample, update: Update) -> None:
+    def write(self, sample: Sample, update: Update, full: Optional[np.ndarray]) -> None:
         if not update.accepted.any():
             return
-        rows, variance = update.estimate.rows, update.estimate.variance
-        full = covariances(variance, rows) if self._stated or self._kind.states else rows
+        rows = update.estimate.rows
+        if full is None and (self._stated or self._kind.states):
+            full = covariances(update.estimate)
         if sample.repeats and began(update, Arrival.JUMP, Arrival.FRAME):
             self._known.clear()
         if sample.raw:
-            raw = self._kind.write(sample, update, full, self._known)
+            raw = self._kind.write(sample, update, rows if full is None else full, self._known)
         else:
             raw = encode(sample.stamps_ns[0], sample.frames[0], rows[0])
         self._writer.write(self._main, sample.log_ns, raw)
-        if self._stated:
+        if self._stated and full is not None:
             for i in np.flatnonzero(update.accepted):
                 pose = rows[i] if rows.shape[1] == 7 else np.append(rows[i], UNTURNED)
                 self._writer.write(self._pose_topic(sample.keys[i]), sample.log_ns, encode(

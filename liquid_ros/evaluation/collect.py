@@ -78,10 +78,11 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
     left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
     keeper = _Keeper(smoother, keep)
     with open_source(path, topics, left_out, forgiving=True) as source:
-        with _writing(output, source, smoother) as (write, states):
+        with _writing(output, source, smoother, name) as (write, states):
             samples = progress(source.samples(), source.total)
             for answer in replay(samples, smoother, policy_for(source, policy), backend,
-                                 states=states or keeper.wants):
+                                 states=states or keeper.wants,
+                                 covariance=states is None and bool(output.paths)):
                 keeper.take(answer)
                 write(answer)
         problems = list(source.problems)
@@ -90,11 +91,11 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
 
 
 @contextmanager
-def _writing(output: Output, source: Source, smoother: Smoother) -> Iterator[Any]:
+def _writing(output: Output, source: Source, smoother: Smoother, name: str) -> Iterator[Any]:
     """Yield what takes answers, and of which streams it wants states."""
     knows_later = bool(output.paths and (output.offline or output.lag_s))
     if knows_later and not has_hindsight(smoother):
-        raise InputError(f'got {type(smoother).__name__}, which has no motion model and knows '
+        raise InputError(f'got smoother {name}, which has no motion model and knows '
                          'nothing of later messages: expected liquid or kalman')
     with ExitStack() as stack:
         sinks = []
@@ -103,13 +104,14 @@ def _writing(output: Output, source: Source, smoother: Smoother) -> Iterator[Any
             sinks.append(stack.enter_context(
                 open_sink(Path(text), source, text.endswith('/'), stated=True)))
 
-        def write(sample: Sample, update: Update) -> None:
+        def write(sample: Sample, update: Update, covariance: Optional[np.ndarray] = None
+                  ) -> None:
             for sink in sinks:
-                sink(sample, update)
+                sink(sample, update, covariance)
 
         def pass_on(answer: Answered) -> None:
             if not answer.withheld:
-                write(answer.sample, answer.update)
+                write(answer.sample, answer.update, answer.covariance)
 
         if not knows_later:
             yield pass_on, None
@@ -162,7 +164,7 @@ class _Keeper:
 
     def take(self, answer: Answered) -> None:
         """Count a message's rows and keep them where there is room."""
-        sample, update, _, states = answer
+        sample, update, states = answer.sample, answer.update, answer.states
         packed: Optional[np.ndarray] = None
         for i, key in enumerate(sample.keys):
             stream = sample.topic, key

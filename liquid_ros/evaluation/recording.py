@@ -10,6 +10,7 @@ from typing import Sequence
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.bag import BagSource, open_bag
+from liquid_ros.evaluation.bag_messages import KINDS
 from liquid_ros.evaluation.bag_write import storage_of, STORAGES, write_bag
 from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
@@ -58,6 +59,12 @@ def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool 
 def policy_for(source: Source, policy: TimePolicy) -> TimePolicy:
     """Return the node's policy for a bag; in a text file 0 is a time like any other."""
     return replace(policy, zero_stamp='reject') if isinstance(source, BagSource) else policy
+
+
+def states_covariance(source: Source) -> bool:
+    """Return whether covariances go out with some message of the source's own types."""
+    return isinstance(source, BagSource) and any(
+        KINDS[connection.msgtype].states for connection in source.chosen)
 
 
 def refuse_overlap(source: Path, output: Path) -> None:

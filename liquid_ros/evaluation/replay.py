@@ -27,6 +27,7 @@ import numpy as np
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend
+from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
@@ -81,6 +82,7 @@ class Answered(NamedTuple):
     sample: the input; of a path only the poses that are newer than the last.
     update: as StreamBank has it; but a place of a PoseArray that was not accepted holds the
     prediction of its stream, where that is known.
+    covariance: (N, 36) as messages have it, where it was asked for.
     withheld: True where nothing goes out: a PoseArray whose stamp is not newer than the last,
     though it is of use to some places.
     states: N, after each accepted message, where they were asked for.
@@ -89,20 +91,23 @@ class Answered(NamedTuple):
     sample: Sample
     update: Update
     withheld: bool
+    covariance: Optional[np.ndarray] = None
     states: Tuple[Optional[State], ...] = ()
 
 
 def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = TimePolicy(),
            backend: Optional[Backend] = None, tally: Optional[Tally] = None,
-           most: int = MOST, states: Optional[Wants] = None) -> Iterator[Answered]:
+           most: int = MOST, states: Optional[Wants] = None, covariance: bool = False
+           ) -> Iterator[Answered]:
     """
     Yield each message with its estimates, exactly as the node computes them.
 
     Points and poses may be mixed. smoother: with its weights on the backend; None is NumPy.
     tally: counts, where given. most: rows that are read before some of them are answered.
     states: of which streams they are wanted; the smoother must have a motion model.
+    covariance: whether it is wanted.
     """
-    player = _Player(smoother, policy, backend, states)
+    player = _Player(smoother, policy, backend, states, covariance)
     if type(smoother).__name__ in ALONE:
         most = 1
     waiting: List[Sample] = []
@@ -173,9 +178,9 @@ class _Player:
     """The banks, one for points and one for poses."""
 
     def __init__(self, smoother: Smoother, policy: TimePolicy, backend: Optional[Backend],
-                 states: Optional[Wants]) -> None:
+                 states: Optional[Wants], covariance: bool) -> None:
         self._make = lambda width: StreamBank(smoother, width, policy, backend)
-        self._policy, self._wants = policy, states
+        self._policy, self._wants, self._covariance = policy, states, covariance
         self._banks: Dict[int, StreamBank] = {}
         self._newest_ns: Dict[str, int] = {}
 
@@ -208,7 +213,7 @@ class _Player:
             starts.append(parts[width].add(sample))
         done = {width: self._update(part) for width, part in parts.items()}
         for sample, start in zip(samples, starts):
-            whole, states = done[sample.rows.shape[1]]
+            whole, full, states = done[sample.rows.shape[1]]
             stop = start + len(sample.keys)
             update = Update(whole.accepted[start:stop], whole.reasons[start:stop],
                             whole.arrivals[start:stop], whole.stamps_ns[start:stop],
@@ -217,6 +222,7 @@ class _Player:
             if tally is not None:
                 tally.add(update)
             yield Answered(sample, update, sample.whole and self._is_late(sample, update),
+                           None if full is None else full[start:stop],
                            tuple(states[start:stop]))
 
     def _is_late(self, sample: Sample, update: Update) -> bool:
@@ -230,7 +236,8 @@ class _Player:
         self._newest_ns[sample.topic] = stamp_ns
         return False
 
-    def _update(self, part: _Part) -> Tuple[Update, List[Optional[State]]]:
+    def _update(self, part: _Part
+                ) -> Tuple[Update, Optional[np.ndarray], List[Optional[State]]]:
         bank, rows, variances = self._bank(part.width), part.rows(), part.variances()
         states: List[Optional[State]] = [None] * len(rows) if self._wants else []
         whole: Any = None
@@ -252,7 +259,7 @@ class _Player:
                 for i, good in zip(chosen, update.accepted):
                     if good and self._wants(part.keys[i]):
                         states[i] = bank.peek(part.keys[i])
-        return whole, states
+        return whole, covariances(whole.estimate) if self._covariance else None, states
 
 
 def _blank(count: int, like: Update) -> Update:

@@ -9,7 +9,6 @@ from pathlib import Path
 import secrets
 import shutil
 from typing import (
-    Callable,
     ContextManager,
     Iterator,
     List,
@@ -89,7 +88,14 @@ class Source(Protocol):
         """Yield the measurements in the order in which they were recorded."""
 
 
-Sink = Callable[[Sample, Update], None]  # takes an input and the estimates of its rows
+class Sink(Protocol):
+    """Takes an input and the estimates of its rows, and their covariances where they are known."""
+
+    def __call__(self, sample: Sample, update: Update,
+                 covariance: Optional[np.ndarray] = None) -> None:
+        """Write the accepted rows; covariance: (N, 36) as messages have it."""
+
+
 OpenSource = ContextManager[Source]
 OpenSink = ContextManager[Sink]
 

@@ -135,7 +135,7 @@ def _text_sink(stream: IO[str], is_csv: bool, width: int) -> Sink:
 
     streams: Dict[str, Key] = {}
 
-    def write(sample: Sample, update: Update) -> None:
+    def write(sample: Sample, update: Update, covariance: Optional[np.ndarray] = None) -> None:
         for i in np.flatnonzero(update.accepted).tolist():
             key = sample.keys[i]
             if streams.setdefault(sample.topic, key) != key:
