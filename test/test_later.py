@@ -46,9 +46,9 @@ def window_of(smoother, stamps_ns, states):
 def all_of(hindsight, stamps_ns, states, begins=()):
     parts = []
     for k, (stamp_ns, state) in enumerate(zip(stamps_ns, states)):
-        parts += hindsight.add(stamp_ns, state, k == 0 or k in begins)
-    early = sum(len(part.rows) for part in parts)
-    parts += hindsight.end()
+        parts += hindsight.add('a', stamp_ns, state, k == 0 or k in begins)
+    early = sum(len(part.rows) for _, part in parts)
+    parts = [part for _, part in parts + hindsight.end()]
     return later.Later(*map(np.concatenate, zip(*parts))), early
 
 
@@ -123,3 +123,24 @@ def test_a_smoother_without_a_model_knows_nothing_of_later(tmp_path):
         collect(tmp_path / 'bag', 'ema', build('ema'),
                 output=Output((str(tmp_path / 'a'),), offline=True))
     assert [path.name for path in tmp_path.iterdir()] == ['bag']
+
+
+def test_streams_side_by_side_are_each_of_them_alone(monkeypatch):
+    monkeypatch.setattr(later, 'BLOCK', 100)
+    smoother = SMOOTHERS['kalman']()
+    stamps_ns, states = states_of(smoother, 8.0)
+    cut = {'a': slice(0, None), 'b': slice(50, 300), 'c': slice(120, 130)}
+    parts = {key: [] for key in cut}
+    both = Hindsight(smoother)
+    told = []
+    for k, (stamp_ns, state) in enumerate(zip(stamps_ns, states)):
+        for key, part in cut.items():
+            if part.start <= k < (part.stop or len(states)):
+                told += both.add(key, stamp_ns, state, k == part.start)
+    for key, some in told + both.end():
+        parts[key].append(some)
+    for key, part in cut.items():
+        got = later.Later(*map(np.concatenate, zip(*parts[key])))
+        want = window_of(smoother, stamps_ns[part], states[part])
+        assert (np.abs(minus(got.rows, want.rows)) < 1e-6 * NOISE).all()
+        assert np.array_equal(got.expected, want.expected)

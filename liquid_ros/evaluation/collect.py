@@ -16,7 +16,7 @@ from liquid_ros.errors import InputError, ParameterError
 from liquid_ros.evaluation.bag import BagSource
 from liquid_ros.evaluation.bag_messages import KINDS, TRANSFORMS
 from liquid_ros.evaluation.deferred import Deferred, Stream
-from liquid_ros.evaluation.later import Hindsight, Later
+from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
     open_sink,
     open_source,
@@ -134,7 +134,6 @@ class _Kept:
         self._borders = np.cumsum([width, width, axes, axes, axes // 3, axes // 3])
         self._rows = np.empty((64, self._borders[-1]))
         self.later: List[Later] = []
-        self.hindsight: Optional[Hindsight] = None
 
     def add(self, stamp_ns: int, begins: bool, row: np.ndarray) -> None:
         count = len(self.stamps_ns)
@@ -152,15 +151,15 @@ class _Keeper:
     """Keeps the first messages of every stream."""
 
     def __init__(self, smoother: Smoother, keep: int) -> None:
-        self._smoother = smoother if has_hindsight(smoother) else None
         self._keep = keep
+        self._by_width = {width: Hindsight(smoother) for width in (3, 7)} if has_hindsight(
+            smoother) else {}
         self._streams: Dict[Stream, _Kept] = {}
 
     def wants(self, stream: Any) -> bool:
         """Return whether the state after a stream's next message is of use."""
         kept = self._streams.get(stream)
-        return self._smoother is not None and (
-            kept is None or len(kept.stamps_ns) < self._keep)
+        return bool(self._by_width) and (kept is None or len(kept.stamps_ns) < self._keep)
 
     def take(self, answer: Answered) -> None:
         """Count a message's rows and keep them where there is room."""
@@ -180,13 +179,18 @@ class _Keeper:
             begins = arrival in RESTARTS
             kept.add(update.stamps_ns[i], begins, packed[i])
             state = states[i] if states else None
-            if self._smoother is not None and state is not None:
-                if kept.hindsight is None:
-                    kept.hindsight = Hindsight(self._smoother)
-                kept.later += kept.hindsight.add(update.stamps_ns[i], state, begins)
+            if self._by_width and state is not None:
+                self._look_back(self._by_width[kept.width].add(
+                    stream, update.stamps_ns[i], state, begins))
+
+    def _look_back(self, told: Told) -> None:
+        for stream, later in told:
+            self._streams[stream].later.append(later)  # type: ignore[index]
 
     def runs(self, name: str, source: Source, problems: List[str]) -> List[Run]:
         """Return the runs; a stream without any, or a transform that never changes, has none."""
+        for hindsight in self._by_width.values():
+            self._look_back(hindsight.end())
         types = {c.topic: c.msgtype for c in source.chosen} if isinstance(
             source, BagSource) else {'': source.path.suffix.lstrip('.').upper() or 'TUM'}
         runs = []
@@ -208,8 +212,7 @@ class _Keeper:
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:
         raw, smooth, variance, twist, nis, weight = kept.parts()
-        found = kept.later + (kept.hindsight.end() if kept.hindsight else [])
-        later = Later(*map(np.concatenate, zip(*found))) if found else None
+        later = Later(*map(np.concatenate, zip(*kept.later))) if kept.later else None
         return Run(
             called, msgtype, kept.frame_id, smoother, np.array(kept.stamps_ns, dtype=np.int64),
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,

@@ -4,11 +4,11 @@
 """Messages that wait for what comes after them before they are written."""
 
 from collections import deque
-from typing import Callable, Deque, Dict, List, Optional, Tuple
+from typing import Deque, Dict, Hashable, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.evaluation.later import Hindsight, Later
+from liquid_ros.evaluation.later import Hindsight, Told
 from liquid_ros.evaluation.replay import Answered
 from liquid_ros.evaluation.sample import Key, Sample, Sink
 from liquid_ros.smoothers import Smoother
@@ -35,9 +35,8 @@ class Deferred:
     def __init__(self, write: Sink, smoother: Smoother, lag_ns: Optional[int]) -> None:
         """Start empty; lag_ns: as in Hindsight."""
         self._write = write
-        self._make: Callable[[], Hindsight] = lambda: Hindsight(smoother, lag_ns)
-        self._streams: Dict[Stream, Hindsight] = {}
-        self._waiting: Dict[Stream, Deque[Tuple[Optional[_Waiting], int]]] = {}
+        self._by_width = {width: Hindsight(smoother, lag_ns) for width in (3, 7)}
+        self._waiting: Dict[Hashable, Deque[Tuple[Optional[_Waiting], int]]] = {}
 
     def take(self, answer: Answered) -> None:
         """Take a message with the states after it; write those that are final now."""
@@ -45,22 +44,19 @@ class Deferred:
         item = None if answer.withheld else _Waiting(sample, update)
         for i in np.flatnonzero(update.accepted).tolist():
             stream = sample.topic, sample.keys[i]
-            if stream not in self._streams:
-                self._streams[stream], self._waiting[stream] = self._make(), deque()
+            self._waiting.setdefault(stream, deque()).append((item, i))
             state = answer.states[i]
             assert state is not None
-            done = self._streams[stream].add(update.stamps_ns[i], state,
-                                             update.arrivals[i] in RESTARTS)
-            self._waiting[stream].append((item, i))
-            self._fill(stream, done)
+            self._fill(self._by_width[sample.rows.shape[1]].add(
+                stream, update.stamps_ns[i], state, update.arrivals[i] in RESTARTS))
 
     def end(self) -> None:
         """Write all that waits."""
-        for stream, hindsight in self._streams.items():
-            self._fill(stream, hindsight.end())
+        for hindsight in self._by_width.values():
+            self._fill(hindsight.end())
 
-    def _fill(self, stream: Stream, done: List[Later]) -> None:
-        for later in done:
+    def _fill(self, told: Told) -> None:
+        for stream, later in told:
             for rows, variance, twist in zip(*later[:3]):
                 item, i = self._waiting[stream].popleft()
                 if item is None:

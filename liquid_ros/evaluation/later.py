@@ -4,15 +4,15 @@
 """
 Estimates that know later messages, of streams too long to hold: fixed interval and fixed lag.
 
-The recursion is that of smoothers.rts. It forgets the end that it began with: what it carries
-from there to message k is at most
+The recursion is that of smoothers.rts, for many streams side by side. It forgets the end that it
+began with: what it carries from there to message k is at most
 
     sum_j |C_k C_k+1 ... C_end-1 diag(sqrt(P_end))|_0j
 
 and k is final where that is below FORGOTTEN of its own standard deviation.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Hashable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from liquid_ros.timing import NS_PER_S
 
 FORGOTTEN = 1e-7
 LEAST = 1e-15  # m or rad: so little is nothing at all
-BLOCK = 1024  # messages held before it is tried which are final
+BLOCK = 1024  # messages of a stream held before it is tried which are final
+TOGETHER = 16_384  # messages of all streams that are gone over at once
 MOST = 32_768  # messages held at most; the older half is final then, come what may
 
 
@@ -40,8 +41,21 @@ class Later(NamedTuple):
     expected: np.ndarray
 
 
+Told = List[Tuple[Hashable, Later]]  # by stream, in order
+
+
+class _Run:
+    """What is held of an unbroken run; expected: of its first message, None at its beginning."""
+
+    def __init__(self) -> None:
+        self.stamps_ns: List[int] = []
+        self.states: List[State] = []
+        self.expected: Optional[np.ndarray] = None
+        self.wait = BLOCK
+
+
 class Hindsight:
-    """One stream's estimates in hindsight, as soon as they are final."""
+    """The estimates of streams of one width in hindsight, as soon as they are final."""
 
     def __init__(self, smoother: Smoother, lag_ns: Optional[int] = None) -> None:
         """
@@ -51,107 +65,140 @@ class Hindsight:
         """
         self._smoother: Any = smoother
         self._lag_ns = lag_ns
-        self._stamps_ns: List[int] = []
-        self._states: List[State] = []
-        self._wait = BLOCK
-        self._expected: Optional[np.ndarray] = None  # of the first message that is held
+        self._runs: Dict[Hashable, _Run] = {}
 
-    def add(self, stamp_ns: int, state: State, begins: bool) -> List[Later]:
+    def add(self, stream: Hashable, stamp_ns: int, state: State, begins: bool) -> Told:
         """
         Take the state after one more message, arrays (1, ...); return what is final now.
 
         begins: a run begins anew, and what was before knows nothing of what comes.
         """
-        done = self.end() if begins else []
-        self._stamps_ns.append(stamp_ns)
-        self._states.append(state)
-        if len(self._states) < self._wait:
-            return done
-        return done + self._let_out(at_end=False)
-
-    def end(self) -> List[Later]:
-        """Return all that is left: nothing more comes in this run."""
-        done = self._let_out(at_end=True) if self._states else []
-        self._wait = BLOCK
-        self._expected = None
+        run = self._runs.get(stream)
+        done: Told = []
+        if run is None or begins:
+            done = self._let_out([stream], at_end=True) if run is not None else []
+            run = self._runs[stream] = _Run()
+        run.stamps_ns.append(stamp_ns)
+        run.states.append(state)
+        if len(run.states) >= run.wait:
+            others = [name for name, other in self._runs.items()
+                      if other is not run and 2 * len(other.states) > other.wait]
+            done += self._let_out(self._group([stream, *others])[0], at_end=False)
         return done
 
-    def _let_out(self, at_end: bool) -> List[Later]:
-        chain = _Chain(self._smoother, self._stamps_ns, self._states, self._expected)
-        if self._lag_ns is not None:
-            found, final = chain.lagged(self._lag_ns)
-        else:
-            found, final = chain.whole()
-            if len(self._states) >= MOST:
-                final = max(final, MOST // 2)
-        final = len(self._states) if at_end else final
-        # a pass over all that is held should let out half of it
-        self._wait = max(BLOCK, 2 * (len(self._states) - final))
-        self._stamps_ns, self._states = self._stamps_ns[final:], self._states[final:]
-        self._expected = found.expected[final:final + 1].copy() if self._states else None
-        return [Later(*(part[:final] for part in found))] if final else []
+    def end(self) -> Told:
+        """Return all that is left: nothing more comes."""
+        return [told for streams in self._group(list(self._runs))
+                for told in self._let_out(streams, at_end=True)]
+
+    def _group(self, streams: List[Hashable]) -> List[List[Hashable]]:
+        """Return the streams in groups that are not too large to be gone over at once."""
+        groups: List[List[Hashable]] = []
+        room = 0
+        for stream in streams:
+            size = len(self._runs[stream].states)
+            if size > room or not groups:
+                groups.append([])
+                room = max(TOGETHER, size)
+            groups[-1].append(stream)
+            room -= size
+        return groups
+
+    def _let_out(self, streams: Sequence[Hashable], at_end: bool) -> Told:
+        runs = [self._runs[stream] for stream in streams]
+        chain = _Chain(self._smoother, runs)
+        later, finals = chain.whole() if self._lag_ns is None else chain.lagged(self._lag_ns)
+        done = []
+        for stream, run, start, final in zip(streams, runs, chain.starts.tolist(), finals):
+            count = len(run.states)
+            if at_end:
+                final = count
+            elif count >= MOST:
+                final = max(final, count // 2)
+            if final:
+                done.append((stream, Later(*(part[start:start + final] for part in later))))
+            if final < count:
+                run.expected = later.expected[start + final].copy()
+                run.stamps_ns, run.states = run.stamps_ns[final:], run.states[final:]
+                # a pass over all that is held should let out half of it
+                run.wait = max(BLOCK, 2 * len(run.states))
+            else:
+                del self._runs[stream]
+        return done
 
 
 class _Chain:
-    """Consecutive states of a run, and what each predicted for the next one."""
+    """
+    The states of some runs behind one another, and what each predicted for the next one.
 
-    def __init__(self, smoother: Any, stamps_ns: List[int], states: List[State],
-                 first: Optional[np.ndarray]) -> None:
-        self._stamps_ns = np.array(stamps_ns, dtype=np.int64)
+    What the last state of a run says of the first of another is never used.
+    """
+
+    def __init__(self, smoother: Any, runs: Sequence[_Run]) -> None:
+        lengths = np.array([len(run.states) for run in runs])
+        self.stops = np.cumsum(lengths)
+        self.starts = self.stops - lengths
+        self._stamps_ns = np.array([stamp for run in runs for stamp in run.stamps_ns])
+        states = [state for run in runs for state in run.states]
         every: Dict[str, np.ndarray] = {
             name: np.concatenate([state[name] for state in states]) for name in states[0]}
         self.known: Known = smoother.known(every)
         self._expected = np.array(self.known.rows)
-        if first is not None:
-            self._expected[:1] = first
-        self._last = len(states) - 1
-        if self._last:
+        if len(states) > 1:
             dt_s = np.diff(self._stamps_ns)[:, None] / NS_PER_S
+            dt_s[self.stops[:-1] - 1] = 1.0
             with np.errstate(all='ignore'):
                 self._link: Link = smoother.link(
                     {name: array[:-1] for name, array in every.items()},
                     {name: array[1:] for name, array in every.items()}, dt_s)
-                self._expected[1:] = self._link.rows
                 self._gains = (self._link.start @ _swapped(self._link.transition)
                                @ inverse(self._link.covariance))
+            self._expected[1:] = self._link.rows
+        for start, run in zip(self.starts, runs):
+            self._expected[start] = (self.known.rows[start] if run.expected is None
+                                     else run.expected)
 
-    def whole(self) -> Tuple[Later, int]:
-        """Return all messages by all of them, and how many of the first are final."""
-        rows, motion, covariance, _ = (part.copy() for part in self.known)
-        last = self._last
-        scale = np.sqrt(np.abs(np.diagonal(covariance[last], axis1=-2, axis2=-1)))
+    def whole(self) -> Tuple[Later, List[int]]:
+        """Return all messages by all of their runs, and how many of each run's are final."""
+        out = tuple(part.copy() for part in self.known[:3])
+        ends = self.stops - 1
+        rows, motion, covariance = (part[ends] for part in out)
+        scale = np.sqrt(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)))
         carried = np.eye(scale.shape[-1]) * scale[..., None, :]
-        reach = np.full((last + 1, scale.shape[0]), np.inf)
-        for k in range(last - 1, -1, -1):
-            at = slice(k, k + 1)
-            after = slice(k + 1, k + 2)
-            (rows[at], motion[at], covariance[at]), sound = self._step(
-                at, rows[after], motion[after], covariance[after])
+        allowed = FORGOTTEN * np.sqrt(np.abs(out[2][..., 0, 0])) + LEAST
+        finals = ends - self.starts
+        for back in range(1, int((self.stops - self.starts).max())):
+            on = np.flatnonzero(ends - back >= self.starts)
+            at = ends[on] - back
+            moved, sound = self._step(at, rows[on], motion[on], covariance[on])
             with np.errstate(all='ignore'):
-                carried = np.where(sound[0], self._gains[k] @ carried, 0.0)
-            reach[k] = np.abs(carried[:, 0]).sum(-1)
-        own = np.sqrt(np.abs(covariance[..., 0, 0]))
-        unsure = np.flatnonzero((reach > FORGOTTEN * own + LEAST).any(1))
-        return self._later(rows, motion, covariance), int(unsure[0])
+                carried[on] = np.where(sound, self._gains[at] @ carried[on], 0.0)
+            unsure = (np.abs(carried[on, :, 0]).sum(-1) > allowed[at]).any(1)
+            finals[on[unsure]] = (at - self.starts[on])[unsure]
+            for target, current, part in zip(out, (rows, motion, covariance), moved):
+                target[at] = current[on] = part
+        return self._later(*out), finals.tolist()
 
-    def lagged(self, lag_ns: int) -> Tuple[Later, int]:
+    def lagged(self, lag_ns: int) -> Tuple[Later, List[int]]:
         """Return all messages by those up to lag_ns later, and how many have seen them all."""
-        stamps = self._stamps_ns
-        ends = np.searchsorted(stamps, stamps + lag_ns, side='right') - 1
-        rows, motion, covariance = (part[ends].copy() for part in self.known[:3])
-        own = np.arange(len(stamps))
-        for back in range(int((ends - own).max())):
-            on = np.flatnonzero(ends - back > own)
+        ends, finals = [], []
+        for start, stop in zip(self.starts, self.stops):
+            stamps = self._stamps_ns[start:stop]
+            ends.append(start + np.searchsorted(stamps, stamps + lag_ns, side='right') - 1)
+            finals.append(int(np.searchsorted(stamps, stamps[-1] - lag_ns, side='left')))
+        end, own = np.concatenate(ends), np.arange(self.stops[-1])
+        rows, motion, covariance = (part[end] for part in self.known[:3])
+        for back in range(1, int((end - own).max()) + 1):
+            on = np.flatnonzero(end - back >= own)
             (rows[on], motion[on], covariance[on]), _ = self._step(
-                ends[on] - back - 1, rows[on], motion[on], covariance[on])
-        return (self._later(rows, motion, covariance),
-                int(np.searchsorted(stamps, stamps[-1] - lag_ns, side='left')))
+                end[on] - back, rows[on], motion[on], covariance[on])
+        return self._later(rows, motion, covariance), finals
 
     def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray) -> Later:
         return Later(rows, covariance[..., 0, 0] * self.known.lasting, motion[..., 0],
                      self._expected)
 
-    def _step(self, at: Any, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
+    def _step(self, at: np.ndarray, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
               ) -> Tuple[Tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
         """Return messages by what is known of those after them, and where (B, A, 1, 1) it held."""
         link, gains = self._link, self._gains[at]
