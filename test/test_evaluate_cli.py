@@ -4,6 +4,10 @@
 """The evaluate command: one answer for every recording, one line for every mistake."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from liquid_ros.evaluation import scenario
 from liquid_ros.evaluation.gate import NAMES
 from liquid_ros.evaluation.recording import open_source
 
+EVO = shutil.which('evo_ape')
 FAST = ['--device', 'cpu', '--smoother', 'kalman', '--no-baselines']
 
 
@@ -94,3 +99,77 @@ def test_a_mistake_is_one_line_and_1(bag, capsys, options, text):
     out, err = capsys.readouterr()
     assert out == '' and err.count('\n') == 1
     assert err.startswith('liquid_ros: error: ') and text in err
+
+
+def test_many_outputs_at_once(bag, tmp_path, capsys):
+    outputs = [tmp_path / name for name in ('a', 'b.mcap', 'c.db3', 'd.tum', 'e.csv')]
+    args = [part for output in outputs for part in ('-o', output)]
+    assert evaluate(bag, '--topic', '/pose', *args) == 0
+    want = np.concatenate([s.rows for s in samples_of(outputs[0], '/pose/smoothed')])
+    for path in outputs:
+        is_text = path.suffix in ('.tum', '.csv')
+        with open_source(path, [] if is_text else ['/pose/smoothed']) as source:
+            assert np.array_equal(np.concatenate([s.rows for s in source.samples()]), want)
+        if not is_text:
+            assert len(samples_of(path, '/pose')) == len(samples_of(path, '/truth')) == len(want)
+
+
+def test_many_recordings_at_once(tmp_path, capsys):
+    paths = []
+    for k in range(3):
+        made = scenario.made_up(4.0, seed=k)
+        paths.append(tmp_path / f'bag_{k}')
+        scenario.write(paths[-1], made)
+    (tmp_path / 'broken.mcap').write_bytes(b'nothing')
+    args = [*paths, tmp_path / 'broken.mcap', '--truth', '/truth', '-o', tmp_path / 'out']
+    for jobs in (1, 3):
+        assert evaluate(*args, '--jobs', jobs, '--json', tmp_path / f'{jobs}.json',
+                        '-r', tmp_path / 'all.html') == 2
+        out, err = capsys.readouterr()
+        assert err.count('\n') == 1 and 'broken.mcap' in err
+        assert [line for line in out.splitlines() if line.startswith(str(tmp_path))] == [
+            str(path) for path in paths]
+    assert figures(tmp_path / '1.json') == figures(tmp_path / '3.json')
+    assert len(figures(tmp_path / '1.json')['recordings']) == 4
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'bag_0', 'bag_1', 'bag_2']
+    assert 'bag_2 /pose' in (tmp_path / 'all.html').read_text()
+
+
+def test_a_low_jitter_never_stands_alone(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for count in (2, 5, 12, 200):
+        (tmp_path / 'a.tum').write_text(''.join(
+            f'{k / 50:.3f} {" ".join(map(str, rng.normal(size=3)))} 0 0 0 1\n'
+            for k in range(count)))
+        for name in ('ema', 'kalman'):
+            assert main(['evaluate', str(tmp_path / 'a.tum'), '--smoother', name,
+                         '--device', 'cpu']) == 0
+            lines = [re.split(r'\s{2,}', line.strip())
+                     for line in capsys.readouterr().out.splitlines()]
+            at = next((k for k, cells in enumerate(lines) if 'jitter (mm)' in cells), None)
+            assert (at is None) == (count <= 12)
+            if at is None:
+                continue
+            beside = [k + 1 for k, name in enumerate(lines[at])
+                      if name.startswith(('RMSE', 'off RTS', 'lag'))]
+            rows = [cells for cells in lines[at + 2:] if len(cells) == len(lines[at]) + 1]
+            assert len(rows) > 3
+            for cells in rows:
+                assert cells[-1] == '-' or any(cells[k] != '-' for k in beside)
+
+
+@pytest.mark.skipif(not EVO, reason='evo is not installed')
+def test_evo_reads_the_output(bag, tmp_path):
+    assert evaluate(bag, '--truth', '/truth', '-o', tmp_path / 'out',
+                    '-o', tmp_path / 'out.tum') == 0
+    for topic in ('/pose/smoothed', '/pose/smoothed_with_covariance'):
+        done = subprocess.run([EVO, 'bag2', str(tmp_path / 'out'), '/truth', topic],
+                              capture_output=True, text=True, timeout=120,
+                              env={**os.environ, 'HOME': str(tmp_path), 'MPLBACKEND': 'agg'})
+        assert done.returncode == 0, done.stdout + done.stderr
+        rmse = float(re.search(r'rmse\s+([0-9.]+)', done.stdout).group(1))
+        smoothed = samples_of(tmp_path / 'out', topic)
+        truth = samples_of(bag, '/truth')
+        off = np.concatenate([a.rows[:, :3] - b.rows[:, :3] for a, b in zip(smoothed, truth)])
+        assert rmse == pytest.approx(np.sqrt(np.mean(np.sum(off**2, 1))), abs=2e-6)

@@ -21,7 +21,7 @@ Tap = Callable[[Any, int, bytes], None]
 
 class BagSource:
     """
-    The topics of an opened bag that are to be smoothed; tap, when set, sees all messages.
+    The topics of an opened bag that are to be smoothed; taps see all messages.
 
     forgiving: end at what cannot be read and tell it in problems, instead of an InputError.
     """
@@ -33,21 +33,21 @@ class BagSource:
         self.problems: List[str] = list(getattr(reader, 'problems', ()))
         self.connections = list(reader.connections)
         self.chosen = choose(path, self.connections, patterns, left_out)
-        self.tap: Optional[Tap] = None
+        self.taps: List[Tap] = []
         self._reader, self._forgiving = reader, forgiving
         self._streams = [pattern.partition('#') for pattern in patterns]
         self.total: Optional[int] = sum(connection.msgcount for connection in self.chosen)
         self.width = KINDS[self.chosen[0].msgtype].width
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the chosen topics' messages in recorded order, each after the tap has seen it."""
+        """Yield the chosen topics' messages as recorded, each after the taps have seen it."""
         chosen = {connection.id for connection in self.chosen}
-        wanted = self.chosen if self.tap is None else self.connections
+        wanted = self.connections if self.taps else self.chosen
         empty = True
         broken: Dict[str, int] = {}
         for connection, log_ns, raw in self._messages(wanted):
-            if self.tap is not None:
-                self.tap(connection, log_ns, raw)
+            for tap in self.taps:
+                tap(connection, log_ns, raw)
             if connection.id not in chosen:
                 continue
             empty = False
@@ -182,8 +182,8 @@ def raw_messages(path: Path, topic: str) -> List[Tuple[int, bytes]]:
     """Return a topic's messages as they stand in the bag: (recorded at in ns, CDR)."""
     with open_bag(path, [topic]) as source:
         messages: List[Tuple[int, bytes]] = []
-        source.tap = lambda connection, log_ns, raw: (
-            messages.append((log_ns, bytes(raw))) if connection.topic == topic else None)
+        source.taps.append(lambda connection, log_ns, raw: (
+            messages.append((log_ns, bytes(raw))) if connection.topic == topic else None))
         for _ in source.samples():
             pass
     return messages

@@ -174,7 +174,7 @@ def _copy_into(writer: Any, source: BagSource, suffixes: Sequence[str]) -> None:
     def tap(connection: Any, log_ns: int, raw: bytes) -> None:
         writer.write(copies[connection.id], log_ns, raw)
 
-    source.tap = tap
+    source.taps.append(tap)
 
 
 def _hash(msgtype: str) -> str:
