@@ -80,7 +80,12 @@ demo: $(BUILD_STAMP)  ## replay a noisy bag through the node; DATA=file.npz RATE
 	$(say) 'demo: a bag is replayed into the installed node (ROS_DOMAIN_ID $(ROS_DOMAIN_ID))'
 	@$(ENTER) $(INSTALL)/liquid_ros/lib/liquid_ros/liquid_ros demo \
 	    $${DATA:+--data "$$DATA"} $${RATE:+--rate "$$RATE"}
-export DATA RATE
+
+evaluate: $(BUILD_STAMP)  ## say whether smoothing helps; BAG=my_bag TRUTH=/truth REPORT=report.html
+	@test -n "$$BAG" || { echo 'make evaluate: got no BAG, expected BAG=my_bag' >&2; exit 2; }
+	@$(ENTER) $(INSTALL)/liquid_ros/lib/liquid_ros/liquid_ros evaluate "$$BAG" \
+	    $${TRUTH:+--truth "$$TRUTH"} $${REPORT:+--report "$$REPORT"}
+export DATA RATE BAG TRUTH REPORT
 
 test: $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)  ## every test and linter
 	$(say) 'test: every test and linter'
@@ -141,4 +146,4 @@ $(BUILD_STAMP): $(RUN_STAMP) $(SOURCES)
 	    --event-handlers console_start_end-
 	@touch $@
 
-.PHONY: help demo test test-jazzy test-nodes lint build clean
+.PHONY: help demo evaluate test test-jazzy test-nodes lint build clean
