@@ -183,10 +183,22 @@ def test_what_can_be_read_of_a_truncated_bag_is_read(tmp_path, name, keep):
     with open_source(tmp_path / name, forgiving=True) as source:
         read = [sample.raw for sample in source.samples()]
         assert 'messages were read' in source.problems[0]
-    assert 0.5 * keep * len(messages) < len(read) <= len(messages)
+    assert 0.7 * keep * len(messages) < len(read) <= len(messages)
     assert read == [raw for _, raw in messages[:len(read)]]
     with pytest.raises(UnreadableError):
         samples_of(tmp_path / name)  # who smooths it is told
+
+
+def test_a_text_file_that_was_cut_off(tmp_path):
+    lines = [f'{k / 50:.3f} {k} 2 3 0 0 0 1\n' for k in range(50)]
+    (tmp_path / 'a.tum').write_text(''.join(lines)[:-7])
+    recording = collect(tmp_path / 'a.tum', 'ema', build('ema'))
+    assert recording.runs[0].tally.received == 49
+    assert recording.problems == [f'{tmp_path / "a.tum"}:50: got 5 columns, expected 8; '
+                                  'lines left out: 1']
+    (tmp_path / 'b.tum').write_text('what is this\n' * 9)
+    with pytest.raises(UnreadableError, match='b.tum:1'):
+        collect(tmp_path / 'b.tum', 'ema', build('ema'))
 
 
 def test_a_recorder_that_was_killed_leaves_no_metadata(tmp_path):

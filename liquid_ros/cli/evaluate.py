@@ -265,6 +265,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             p.error(str(error))
         if args.report and args.report == args.json:
             raise InputError(f'{args.report}: got one file for the report and JSON')
+        for path in (args.report, args.json):  # not after minutes of work
+            if not Path(path).resolve().parent.is_dir():
+                raise InputError(f'{path}: its folder does not exist')
         return run(args, conditions)
 
     return guarded(use_case)

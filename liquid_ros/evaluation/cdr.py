@@ -48,7 +48,8 @@ def read_string(raw: bytes, at: int) -> Tuple[str, int]:
 
 def read_doubles(raw: bytes, at: int, count: int) -> np.ndarray:
     """Return (count,) doubles; ValueError where the message is too short."""
-    return np.frombuffer(raw, DOUBLE, count, at)
+    # in bytes of their own: aligned, in memory, to eight
+    return np.frombuffer(raw[at:at + 8 * count], DOUBLE, count)
 
 
 def each_pose(raw: bytes, at: int, has_child: bool) -> Iterator[Tuple[int, str, str, np.ndarray]]:

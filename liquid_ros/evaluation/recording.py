@@ -28,14 +28,14 @@ def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] 
     Open a recording by its extension; what is neither a bag nor .csv is read as TUM.
 
     topics: names or globs, for a bag only; left_out: topics that are not meant without any.
-    forgiving: take what can be read of a broken bag.
+    forgiving: take what can be read of a broken one.
     Errors: InputError in the opened block.
     """
     if is_bag(path):
         return open_bag(path, topics, left_out, forgiving)
     if topics:
         raise InputError(f'{path}: got topic {topics[0]!r}, but only a bag has topics')
-    return open_text(path, path.suffix.lower() == '.csv')
+    return open_text(path, path.suffix.lower() == '.csv', forgiving)
 
 
 def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool = False

@@ -5,7 +5,8 @@
 What can be read of a broken bag: a recorder that was killed, a copy that was cut off.
 
 An mcap is read record by record up to where it breaks, without its index; a chunk that is damaged
-is left out. A sqlite3 file is read page by page. Source: mcap.dev/spec.
+or compressed and not whole is left out. A sqlite3 file is read page by page.
+Source: mcap.dev/spec.
 """
 
 from pathlib import Path
@@ -100,9 +101,8 @@ def _mcap(path: Path, problems: List[str]) -> Iterator[Found]:
             record = _record(file)
             if record is None or record[0] == DATA_END:
                 return
-            kind, body = record
             try:
-                inner = _chunk(body) if kind == CHUNK else [record]
+                inner = _chunk(record[1]) if record[0] == CHUNK else [record]
                 for one in inner:
                     found = _take(one, schemas, channels)
                     if found is not None:
@@ -114,13 +114,13 @@ def _mcap(path: Path, problems: List[str]) -> Iterator[Found]:
 
 
 def _record(file: BinaryIO) -> Optional[Tuple[int, bytes]]:
-    """Return the next record's kind and body, None where it is not whole."""
+    """Return the next record's kind and body; None where it is not whole, but for a chunk."""
     head = file.read(9)
     if len(head) < 9:
         return None
     size, = _LENGTH.unpack_from(head, 1)
     body = file.read(size) if size < 2**40 else b''
-    return (head[0], body) if len(body) == size else None
+    return (head[0], body) if len(body) == size or head[0] == CHUNK else None
 
 
 def _chunk(body: bytes) -> List[Tuple[int, bytes]]:
@@ -130,10 +130,13 @@ def _chunk(body: bytes) -> List[Tuple[int, bytes]]:
     name, at = _text(body, _CHUNK.size)
     stored, = _LENGTH.unpack_from(body, at)
     at += 8
-    data, at, records = decompress(body[at:at + stored], name, size, crc), 0, []
-    while at < len(data):
+    data, at, records = body[at:at + stored], 0, []
+    if name or len(data) == stored:
+        data = decompress(data, name, size, crc)
+    while at + 9 <= len(data):
         length, = _LENGTH.unpack_from(data, at + 1)
-        records.append((data[at], data[at + 9:at + 9 + length]))
+        if at + 9 + length <= len(data):
+            records.append((data[at], data[at + 9:at + 9 + length]))
         at += 9 + length
     return records
 

@@ -10,7 +10,7 @@ from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Seq
 
 import numpy as np
 
-from liquid_ros.errors import InputError
+from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.sample import Key, POSE_FIELDS, replacing, Sample, single, Sink
 from liquid_ros.streams import Update
 from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
@@ -38,9 +38,14 @@ TUM_LAYOUT = Layout(8, 0, seconds_to_ns, tuple(range(1, 8)))
 class TextSource:
     """A TUM or CSV file; also a pipe, then without a total."""
 
-    def __init__(self, path: Path, stream: IO[str], is_csv: bool) -> None:
-        """Read a CSV's header; InputError where it names no usable columns."""
-        self.path = path
+    def __init__(self, path: Path, stream: IO[str], is_csv: bool, forgiving: bool = False
+                 ) -> None:
+        """
+        Read a CSV's header; InputError where it names no usable columns.
+
+        forgiving: leave out lines that cannot be read and tell of them in problems.
+        """
+        self.path, self._forgiving = path, forgiving
         self.total: Optional[int] = _count_lines(path)
         self.problems: List[str] = []
         self._line = 0
@@ -53,8 +58,8 @@ class TextSource:
         self.width = len(self._layout.numbers)
 
     def samples(self) -> Iterator[Sample]:
-        """Yield one sample a line; InputError at the first line that is none."""
-        empty = True
+        """Yield one sample a line; InputError at the first line that is none, or if all are."""
+        empty, broken = True, []
         to_ns, time, numbers = self._layout.to_ns, self._layout.time, self._layout.numbers
         for fields in self._read():
             try:
@@ -66,11 +71,19 @@ class TextSource:
                     raise ValueError(f'got the stamp {fields[time]!r}, expected less than 2^63 ns')
                 row = np.array([float(fields[i]) for i in numbers])
             except ValueError as error:
-                raise InputError(f'{self.path}:{self._line}: {error}') from error
+                text = f'{self.path}:{self._line}: {error}'
+                if not self._forgiving:
+                    raise InputError(text) from error
+                broken.append(text)
+                continue
             empty = False
             yield single('', stamp_ns, row)
+        if empty and broken:
+            raise UnreadableError(broken[0])
+        if broken:
+            self.problems.append(f'{broken[0]}; lines left out: {len(broken)}')
         if empty:
-            raise InputError(f'{self.path}: is empty, expected rows of {self._expected()}')
+            raise UnreadableError(f'{self.path}: is empty, expected rows of {self._expected()}')
 
     def _read(self) -> Iterator[List[str]]:
         """Yield the fields of each line that is neither blank nor a comment."""
@@ -80,7 +93,7 @@ class TextSource:
                 if fields and not fields[0].startswith('#'):
                     yield fields
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f'{self.path}: is not a text file after line {self._line}, '
+            raise UnreadableError(f'{self.path}: is not a text file after line {self._line}, '
                              f'expected rows of {self._expected()}') from error
 
     def _expected(self) -> str:
@@ -99,12 +112,12 @@ class TextSource:
 
 
 @contextmanager
-def open_text(path: Path, is_csv: bool) -> Iterator[TextSource]:
+def open_text(path: Path, is_csv: bool, forgiving: bool = False) -> Iterator[TextSource]:
     """Open a text recording; InputError where there is none."""
     if not path.exists():
         raise InputError(f'{path}: no such file')
     with open(path, encoding='utf-8-sig', newline='' if is_csv else None) as stream:
-        yield TextSource(path, stream, is_csv)
+        yield TextSource(path, stream, is_csv, forgiving)
 
 
 @contextmanager
