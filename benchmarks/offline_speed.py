@@ -81,7 +81,7 @@ def main() -> None:
     """Measure and print."""
     p = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     p.add_argument('--smoother', default='liquid')
-    p.add_argument('--poses', type=int, default=32_000, help='in all streams together')
+    p.add_argument('--poses', type=int, default=128_000, help='in all streams together')
     p.add_argument('--repeats', type=int, default=3)
     args = p.parse_args()
 

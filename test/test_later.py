@@ -55,6 +55,7 @@ def all_of(hindsight, stamps_ns, states, begins=()):
 @pytest.mark.parametrize('name', SMOOTHERS)
 def test_blocks_are_one_piece_to_a_millionth_of_the_noise(monkeypatch, name):
     monkeypatch.setattr(later, 'BLOCK', 200)
+    monkeypatch.setattr(later, 'TOGETHER', 200)
     smoother = SMOOTHERS[name]()
     stamps_ns, states = states_of(smoother, 35.0)
     got, early = all_of(Hindsight(smoother), stamps_ns, states)
@@ -63,6 +64,18 @@ def test_blocks_are_one_piece_to_a_millionth_of_the_noise(monkeypatch, name):
     assert (np.abs(minus(got.rows, want.rows)) < 1e-6 * NOISE).all()
     assert np.allclose(got.variance, want.variance, rtol=1e-5)
     assert np.array_equal(got.expected, want.expected)
+
+
+@pytest.mark.parametrize('name', SMOOTHERS)
+def test_windows_side_by_side_are_one_piece_to_a_millionth_of_the_noise(monkeypatch, name):
+    monkeypatch.setattr(later, 'OVERLAP', 10)  # too short: made longer until it is not
+    smoother = SMOOTHERS[name]()
+    stamps_ns, states = states_of(smoother, 35.0)
+    got, early = all_of(Hindsight(smoother), stamps_ns, states)
+    want = window_of(smoother, stamps_ns, states)
+    assert early == 0
+    assert (np.abs(minus(got.rows, want.rows)) < 1e-6 * NOISE).all()
+    assert np.allclose(got.variance, want.variance, rtol=1e-5)
 
 
 def test_it_is_the_window_s_own_recursion():
@@ -77,6 +90,7 @@ def test_it_is_the_window_s_own_recursion():
 @pytest.mark.parametrize('name', ['liquid', 'kalman'])
 def test_a_lag_is_a_window_up_to_it(monkeypatch, name):
     monkeypatch.setattr(later, 'BLOCK', 64)
+    monkeypatch.setattr(later, 'TOGETHER', 64)
     smoother, lag_ns = SMOOTHERS[name](), 150_000_000
     stamps_ns, states = states_of(smoother, 6.0)
     got, _ = all_of(Hindsight(smoother, lag_ns), stamps_ns, states)
@@ -127,6 +141,7 @@ def test_a_smoother_without_a_model_knows_nothing_of_later(tmp_path):
 
 def test_streams_side_by_side_are_each_of_them_alone(monkeypatch):
     monkeypatch.setattr(later, 'BLOCK', 100)
+    monkeypatch.setattr(later, 'TOGETHER', 100)
     smoother = SMOOTHERS['kalman']()
     stamps_ns, states = states_of(smoother, 8.0)
     cut = {'a': slice(0, None), 'b': slice(50, 300), 'c': slice(120, 130)}

@@ -23,8 +23,9 @@ from liquid_ros.timing import NS_PER_S
 
 FORGOTTEN = 1e-7
 LEAST = 1e-15  # m or rad: so little is nothing at all
-BLOCK = 1024  # messages of a stream held before it is tried which are final
-TOGETHER = 16_384  # messages of all streams that are gone over at once
+BLOCK = 1024  # messages of a stream held, at least, before it is tried which are final
+TOGETHER = 8192  # messages of all streams that are gone over at once
+OVERLAP = 256  # messages over which a window forgets its end; twice as many where it does not
 MOST = 32_768  # messages held at most; the older half is final then, come what may
 
 
@@ -66,6 +67,7 @@ class Hindsight:
         self._smoother: Any = smoother
         self._lag_ns = lag_ns
         self._runs: Dict[Hashable, _Run] = {}
+        self._overlap = OVERLAP
 
     def add(self, stream: Hashable, stamp_ns: int, state: State, begins: bool) -> Told:
         """
@@ -80,7 +82,7 @@ class Hindsight:
             run = self._runs[stream] = _Run()
         run.stamps_ns.append(stamp_ns)
         run.states.append(state)
-        if len(run.states) >= run.wait:
+        if len(run.states) >= max(run.wait, TOGETHER // len(self._runs)):
             others = [name for name, other in self._runs.items()
                       if other is not run and 2 * len(other.states) > other.wait]
             done += self._let_out(self._group([stream, *others])[0], at_end=False)
@@ -107,7 +109,10 @@ class Hindsight:
     def _let_out(self, streams: Sequence[Hashable], at_end: bool) -> Told:
         runs = [self._runs[stream] for stream in streams]
         chain = _Chain(self._smoother, runs)
-        later, finals = chain.whole() if self._lag_ns is None else chain.lagged(self._lag_ns)
+        if self._lag_ns is not None:
+            later, finals = chain.lagged(self._lag_ns)
+        else:
+            later, finals, self._overlap = chain.whole(self._overlap)
         done = []
         for stream, run, start, final in zip(streams, runs, chain.starts.tolist(), finals):
             count = len(run.states)
@@ -158,25 +163,46 @@ class _Chain:
             self._expected[start] = (self.known.rows[start] if run.expected is None
                                      else run.expected)
 
-    def whole(self) -> Tuple[Later, List[int]]:
-        """Return all messages by all of their runs, and how many of each run's are final."""
+    def whole(self, overlap: int) -> Tuple[Later, List[int], int]:
+        """
+        Return all messages by all of their runs, how many of each run's are final, the overlap.
+
+        Long runs are cut into windows that overlap and go back side by side.
+        """
+        while True:
+            found = self._back(overlap)
+            if found is not None:
+                return (*found, overlap)
+            overlap *= 2
+
+    def _back(self, overlap: int) -> Optional[Tuple[Later, List[int]]]:
+        """Do what whole() does; None where the overlap is too short."""
+        cuts = [(run, at, min(at + 2 * overlap, stop), stop)
+                for run, (start, stop) in enumerate(zip(self.starts.tolist(), self.stops.tolist()))
+                for at in range(start, stop, 2 * overlap)]
+        run, starts, stops, lasts = np.array(cuts).T
+        ends = np.minimum(stops + overlap, lasts) - 1
+        at_end = ends == lasts - 1
         out = tuple(part.copy() for part in self.known[:3])
-        ends = self.stops - 1
         rows, motion, covariance = (part[ends] for part in out)
         scale = np.sqrt(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)))
         carried = np.eye(scale.shape[-1]) * scale[..., None, :]
         allowed = FORGOTTEN * np.sqrt(np.abs(out[2][..., 0, 0])) + LEAST
-        finals = ends - self.starts
-        for back in range(1, int((self.stops - self.starts).max())):
-            on = np.flatnonzero(ends - back >= self.starts)
+        finals = self.stops - 1 - self.starts
+        for back in range(1, int((ends - starts).max()) + 1):
+            on = np.flatnonzero(ends - back >= starts)
             at = ends[on] - back
             moved, sound = self._step(at, rows[on], motion[on], covariance[on])
             with np.errstate(all='ignore'):
                 carried[on] = np.where(sound, self._gains[at] @ carried[on], 0.0)
-            unsure = (np.abs(carried[on, :, 0]).sum(-1) > allowed[at]).any(1)
-            finals[on[unsure]] = (at - self.starts[on])[unsure]
+            own = at < stops[on]
+            unsure = own & (np.abs(carried[on, :, 0]).sum(-1) > allowed[at]).any(1)
+            if (unsure & ~at_end[on]).any():
+                return None
+            np.minimum.at(finals, run[on[unsure]], (at - self.starts[run[on]])[unsure])
             for target, current, part in zip(out, (rows, motion, covariance), moved):
-                target[at] = current[on] = part
+                current[on] = part
+                target[at[own]] = part[own]
         return self._later(*out), finals.tolist()
 
     def lagged(self, lag_ns: int) -> Tuple[Later, List[int]]:

@@ -137,8 +137,7 @@ class _Part:
         self.frames: List[str] = []
         self.whole: List[int] = []  # rows in a PoseArray
         self._rows: List[np.ndarray] = []
-        self._variances: List[np.ndarray] = []
-        self._states_any = False
+        self._variances: List[Tuple[int, np.ndarray]] = []
 
     def add(self, sample: Sample) -> int:
         start = len(self.keys)
@@ -149,17 +148,19 @@ class _Part:
         if sample.whole:
             self.whole += range(start, len(self.keys))
         if sample.variances is not None:
-            self._states_any = True
-            self._variances.append(sample.variances)
-        else:
-            self._variances.append(np.full((len(sample.keys), tangent_size(self.width)), np.nan))
+            self._variances.append((start, sample.variances))
         return start
 
     def rows(self) -> np.ndarray:
         return np.concatenate(self._rows)
 
     def variances(self) -> Optional[np.ndarray]:
-        return np.concatenate(self._variances) if self._states_any else None
+        if not self._variances:
+            return None
+        found = np.full((len(self.keys), tangent_size(self.width)), np.nan)
+        for start, stated in self._variances:
+            found[start:start + len(stated)] = stated
+        return found
 
     def rounds(self) -> List[List[int]]:
         """Return the rows that are the first of their stream, then the second ones, ..."""
