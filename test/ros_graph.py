@@ -21,7 +21,7 @@ from rosgraph_msgs.msg import Clock
 
 from liquid_ros.params import Params
 from liquid_ros.ros.main import make_executor
-from liquid_ros.ros.messages import CODECS, header_at, Smooth
+from liquid_ros.ros.messages import CODECS, Head, header_at, Smooth
 from liquid_ros.ros.node import SmootherNode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,14 +47,14 @@ def lossless(topic, output=''):
 def stamped(kind, stamp_ns, row, frame='map'):
     """Return the message of a row."""
     row = np.asarray(row, dtype=np.float64)
-    codec, header = CODECS[kind], header_at(int(stamp_ns), frame)
+    codec, head = CODECS[kind], Head(int(stamp_ns), frame)
     rows = row.reshape(-1, codec.width)
     ones = np.ones((len(rows), 6))
     template = codec.message()
     if kind == 'path':
-        template.poses = [PoseStamped(header=header)] * len(rows)
+        template.poses = [PoseStamped(header=head.header())] * len(rows)
     with np.errstate(invalid='ignore'):  # a quaternion of zeros
-        message = codec.write(template, header, Smooth(rows, ones, ones, ones))
+        message = codec.write(template, head, Smooth(rows, ones, ones, ones))
     if kind == 'transform':
         message.child_frame_id = 'tag'
     return message

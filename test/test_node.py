@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 
 from liquid_ros.checkpoint import build
 from liquid_ros.params import SPECS
-from liquid_ros.ros.messages import CODECS, Smooth
+from liquid_ros.ros.messages import CODECS, Head, Smooth
 from liquid_ros.smoothers.ema import Ema
 from liquid_ros.streams import DROP_REASONS, StreamBank
 
@@ -48,7 +48,7 @@ def test_messages_survive_the_way_to_rows_and_back(kind):
         assert (list(stamps_ns), list(frames)) == ([stamp_ns], ['a/frame'])
         assert np.array_equal(got, rows[:1]) and len(keys) == 1
         ones = np.ones((1, 6))
-        again = CODECS[kind].write(message, message.header, Smooth(got, ones, ones, ones))
+        again = CODECS[kind].write(message, Head(stamp_ns, 'a/frame'), Smooth(got, ones, ones, ones))
         assert again == message
 
 

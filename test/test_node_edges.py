@@ -6,6 +6,7 @@
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
 from nav_msgs.msg import Path
 import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import stamped, START_NS
 from std_srvs.srv import SetBool, Trigger
 
@@ -21,14 +22,30 @@ def channel(graph, **params):
     node = graph.smoother(**params)
     made, out = node.channels[0], []
     publish = made.outputs.main.publish
-    made.outputs.main.publish = lambda message: (out.append(message), publish(message))
+    made.outputs.main.publish = lambda message: (
+        out.append(typed(made, message)), publish(message))
     return node, made, out
+
+
+def wired(flow, message):
+    """Return a message as the subscription gives it."""
+    return serialize_message(message) if flow._codec.raw else message
+
+
+def typed(made, message):
+    """Return what is published as an object."""
+    return deserialize_message(message, made._codec.message) if made._codec.raw else message
+
+
+def take(flow, message, now_ns):
+    """Let a message come at a time."""
+    flow.take(wired(flow, message), now_ns)
 
 
 def give(made, *messages):
     """Let messages come."""
     for message in messages:
-        made._on_message(message)
+        made._on_message(wired(made.flow, message))
 
 
 def pose(at_s, x=0.0, frame='map'):
@@ -134,10 +151,10 @@ def test_a_fixed_rate_after_a_pass_through_is_in_the_frame_that_came_meanwhile(g
     node, made, out = channel(graph, publish_rate_hz=0.01, hold_timeout_s=60.0)
     flow = made.flow
     for i in range(3):
-        flow.take(pose(100 + 0.1 * i, 1.0), 100 * NS)
+        take(flow, pose(100 + 0.1 * i, 1.0), 100 * NS)
     node._on_enable(SetBool.Request(data=False), SetBool.Response())
     for i in range(3):
-        flow.take(pose(100.5 + 0.1 * i, 77.0, 'odom'), 100 * NS)
+        take(flow, pose(100.5 + 0.1 * i, 77.0, 'odom'), 100 * NS)
     node._on_enable(SetBool.Request(data=True), SetBool.Response())
     flow.tick(round(100.8 * NS))
     assert out[-1].header.frame_id == 'odom' and abs(out[-1].pose.position.x - 77.0) < 1.0
@@ -176,23 +193,23 @@ def test_pass_through_sends_the_message_itself(graph):
 def test_a_fixed_rate_switched_off_does_not_silence_what_is_behind_the_clock(graph):
     """Messages a second old go out from the first on."""
     node, made, out = channel(graph, publish_rate_hz=0.01)
-    made.flow.take(pose(100), 100 * NS)
+    take(made.flow, pose(100), 100 * NS)
     made.flow.tick(round(100.4 * NS))
     node._on_enable(SetBool.Request(data=False), SetBool.Response())
-    made.flow.take(pose(100.1), round(100.5 * NS))
+    take(made.flow, pose(100.1), round(100.5 * NS))
     assert np.allclose(stamps_of(out), [100.4, 100.1])
 
 
 def test_a_clock_that_goes_back_a_little_begins_no_new_run(graph):
     """Stamps go on rising; beyond jump_reset_s they begin anew."""
     _, made, out = channel(graph, publish_rate_hz=0.01, hold_timeout_s=60.0)
-    made.flow.take(pose(100), 100 * NS)
+    take(made.flow, pose(100), 100 * NS)
     for at_s in (100.30, 100.29, 100.31):
         made.flow.on_clock_jump(round(at_s * NS))
         made.flow.tick(round(at_s * NS))
     assert np.allclose(stamps_of(out), [100.30, 100.31])
     made.flow.on_clock_jump(50 * NS)
-    made.flow.take(pose(50), 50 * NS)
+    take(made.flow, pose(50), 50 * NS)
     made.flow.tick(50 * NS)
     assert stamps_of(out)[-1] == 50.0 and made.tally.resets == {'clock': 1}
 
@@ -236,7 +253,7 @@ def test_a_bad_message_makes_no_room_for_itself(graph):
     give(made, tag('junk', 2e9, np.nan), tag('junk', 0))
     assert list(made.tally.streams) == ['a', 'b', 'c'] and accounted(made)
     assert made.tally.dropped == {'non_finite': 1, 'zero_stamp': 1}
-    made.flow.take(tag('junk', 2e9), 101 * NS)  # whatever it says, it is 101 s
+    take(made.flow, tag('junk', 2e9), 101 * NS)  # whatever it says, it is 101 s
     assert list(made.tally.streams) == ['a', 'b', 'c']
 
 
@@ -266,9 +283,9 @@ def test_a_loaded_stream_is_told_of_and_its_next_message_is_no_reset(graph, tmp_
 def test_stamps_ahead_of_the_clock_are_told_at_a_fixed_rate(graph):
     """One output, then none until the clock is there: the report says so."""
     _, made, _ = channel(graph, publish_rate_hz=0.01)
-    made.flow.take(pose(100), 100 * NS)
+    take(made.flow, pose(100), 100 * NS)
     assert made.flow.trouble(100 * NS) == ''
-    made.flow.take(pose(104), 100 * NS)
+    take(made.flow, pose(104), 100 * NS)
     assert '4.0 s ahead of the clock' in made.flow.trouble(100 * NS)
 
 
@@ -278,9 +295,9 @@ def test_the_age_is_not_told_where_there_is_no_time(graph):
     told = []
     for publisher in made.outputs._debug:
         publisher.publish = lambda m, p=publisher: told.append(p.topic_name.rsplit('/')[-1])
-    made.flow.take(pose(100), 0)
+    take(made.flow, pose(100), 0)
     assert 'age' not in told and 'step_ms' in told
-    made.flow.take(pose(100.1), 101 * NS)
+    take(made.flow, pose(100.1), 101 * NS)
     assert 'age' in told
 
 

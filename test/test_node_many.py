@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from ros_graph import channel_of, Graph, lossless, START_NS
 from std_srvs.srv import SetBool, Trigger
 
-from liquid_ros.ros.messages import CODECS, header_at, Smooth
+from liquid_ros.ros.messages import CODECS, Head, header_at, Smooth
 
 NS = 10**9
 LENGTH = 80  # of a sequence at most
@@ -55,7 +55,7 @@ SURELY = [
 
 def made(kind, stamp_ns, frame, given_rows, child, covariance):
     """Return a message of any type: what does not fit the type is left out."""
-    codec, header = CODECS[kind], header_at(stamp_ns, frame)
+    codec, head = CODECS[kind], Head(stamp_ns, frame)
     if kind not in ('pose_array', 'path'):
         given_rows = (given_rows or [[0.0] * 6 + [1.0]])[:1]
     values = np.array(given_rows, dtype=np.float64).reshape(-1, 7)[:, :codec.width]
@@ -65,7 +65,7 @@ def made(kind, stamp_ns, frame, given_rows, child, covariance):
         template.poses = [PoseStamped(header=header_at(stamp_ns - 10_000_000 * i, frame))
                           for i in reversed(range(len(values)))]
     with np.errstate(all='ignore'):
-        message = codec.write(template, header, Smooth(values, ones, ones, ones))
+        message = codec.write(template, head, Smooth(values, ones, ones, ones))
     if hasattr(message, 'child_frame_id'):
         message.child_frame_id = child
     if kind in ('pose_with_covariance', 'odometry'):

@@ -14,10 +14,10 @@ from liquid_ros.backend import Backend
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
-from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
 from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -41,7 +41,7 @@ class Channel:
         Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
         """
         self._node, self.name, self._device = node, name, backend.label
-        self._codec = CODECS[params.input_type]
+        self._codec = WIRES[params.input_type]
         self._active = self._told_silent = False
         self._timers = timers
         self._due: List[Due] = []
@@ -52,7 +52,7 @@ class Channel:
         try:
             self._subscription = node.create_subscription(
                 self._codec.message, params.input_topic, self._on_message, self._qos,
-                qos_overriding_options=overridable(),
+                qos_overriding_options=overridable(), raw=self._codec.raw,
                 event_callbacks=subscription_events(self._warn, lambda: self.topic))
         except Exception:
             self.outputs.destroy()

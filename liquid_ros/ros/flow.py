@@ -17,6 +17,7 @@ from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, passable, Smooth
 from liquid_ros.ros.outputs import debug_numbers, Outputs
 from liquid_ros.ros.trail import Track
 from liquid_ros.ros.watch import HINTS, Warner
+from liquid_ros.ros.wire import MalformedError
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank, Update
@@ -125,11 +126,13 @@ class Flow:
 
     def take(self, message: Any, now_ns: int) -> None:
         """Take a message that came at now_ns of the node's clock, 0 where that stands still."""
-        arrived = Arrived(message, self._codec.read(message), now_ns)
+        try:
+            arrived = Arrived(message, self._codec.read(message), now_ns)
+        except MalformedError as error:
+            return self._drop('malformed', str(error))
         if (not self.params.reorder_s or self._path_input or not arrived.batch.keys
                 or all(refuse(row) is not None for row in arrived.batch.rows)):
-            self._use(arrived)
-            return
+            return self._use(arrived)
         for due in self._held.add(arrived, self.params, self.bank.policy):
             self._use(due)
 
@@ -144,21 +147,19 @@ class Flow:
             last_ns = self.bank.last_ns(0)
             batch = Track.newer(batch, last_ns, self.bank.policy.jump_reset_ns)
             if not batch.keys:
-                self._drop('duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')
-                return
+                return self._drop(
+                    'duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')
         if self.params.frame_id:
             batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
         reason = self._refuse(batch, now_ns)
         if reason is not None:
-            self._drop(reason)
-            return
+            return self._drop(reason)
         began = perf_counter()
         update = self.bank.update(*batch, [now_ns] * len(batch.keys) if now_ns else None)
         took_s = perf_counter() - began
         dts_s = self._count(batch, update)
         if not update.accepted.any():
-            self._drop(str(update.reasons[0]))
-            return
+            return self._drop(str(update.reasons[0]))
         self.tally.steps_s.add(took_s)
         self._outputs.send_debug(lambda: debug_numbers(
             update, dts_s, (now_ns - max(update.stamps_ns)) / NS_PER_S if now_ns else np.nan,
@@ -170,9 +171,9 @@ class Flow:
 
     def _refuse(self, batch: Batch, now_ns: int) -> Optional[str]:
         """Return why a message cannot be used as a whole, None where it can."""
+        wanted = self.params.frame_id
         if not batch.keys:
             return 'empty'
-        wanted = self.params.frame_id
         if wanted and any(frame != wanted for frame in batch.frames):
             return 'frame'
         streams = self.tally.streams
@@ -236,13 +237,13 @@ class Flow:
         if arrival is Arrival.JUMP:
             self._outputs.new_run(None if self._array_input else key)
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, reason: str, detail: str = '') -> None:
         self.tally.dropped[reason] += 1
-        self._tell(reason, f'{self.tally.dropped[reason]} messages dropped')
+        self._tell(reason, detail or f'{self.tally.dropped[reason]} messages dropped')
 
     def _tell(self, reason: str, detail: str) -> None:
-        topic = self._outputs.input_topic
-        self._warn(reason, lambda: f'{topic}: {reason}: {HINTS.get(reason, "")}; {detail}')
+        self._warn(reason, lambda: (f'{self._outputs.input_topic}: {reason}: '
+                                    f'{HINTS.get(reason, "")}; {detail}'))
 
     # Outputs.
 

@@ -68,19 +68,41 @@ class Smooth(NamedTuple):
     twist_variance: np.ndarray
 
 
+class Head(NamedTuple):
+    """The stamp and frame of an output."""
+
+    stamp_ns: int
+    frame_id: str
+
+    def header(self) -> Header:
+        """Return it as a message."""
+        return header_at(self.stamp_ns, self.frame_id)
+
+
+def _under(message: Any, head: Head) -> Any:
+    message.header = head.header()
+    return message
+
+
 class Codec(NamedTuple):
     """
     How a message type becomes rows, and rows a message.
 
-    read: message -> Batch. write: (input message, header, Smooth) -> output message.
-    many: True where there may be more than one stream.
+    read: message -> Batch. write: (input message, Head, Smooth) -> output message.
+    many: True where there may be more than one stream. numbers: what else in a message must be
+    finite. moved: the message under another header. child: its child_frame_id, or ''.
+    raw: True where messages are bytes.
     """
 
     message: type
     width: int
     read: Callable[[Any], Batch]
-    write: Callable[[Any, Header, Smooth], Any]
+    write: Callable[[Any, Head, Smooth], Any]
     many: bool = False
+    numbers: Callable[[Any], Sequence[float]] = lambda message: ()
+    moved: Callable[[Any, Head], Any] = _under
+    child: Callable[[Any], str] = lambda message: getattr(message, 'child_frame_id', '')
+    raw: bool = False
 
 
 def stamp_ns(header: Header) -> int:
@@ -115,8 +137,8 @@ def _read_point(message: PointStamped) -> Batch:
     return _one(message.header, (point.x, point.y, point.z))
 
 
-def _write_point(_: PointStamped, header: Header, smooth: Smooth) -> PointStamped:
-    message = PointStamped(header=header)
+def _write_point(_: PointStamped, head: Head, smooth: Smooth) -> PointStamped:
+    message = PointStamped(header=head.header())
     point = message.point
     point.x, point.y, point.z = smooth.rows[0].tolist()
     return message
@@ -126,8 +148,8 @@ def _read_pose(message: PoseStamped) -> Batch:
     return _one(message.header, _row(message.pose))
 
 
-def _write_pose(_: PoseStamped, header: Header, smooth: Smooth) -> PoseStamped:
-    message = PoseStamped(header=header)
+def _write_pose(_: PoseStamped, head: Head, smooth: Smooth) -> PoseStamped:
+    message = PoseStamped(header=head.header())
     _put(message.pose, smooth.rows[0])
     return message
 
@@ -140,9 +162,9 @@ def _read_with_covariance(message: Any) -> Batch:
     return batch._replace(variances=own_variances(covariance[None], batch.rows[:, 3:]))
 
 
-def _write_with_covariance(_: PoseWithCovarianceStamped, header: Header, smooth: Smooth
+def _write_with_covariance(_: PoseWithCovarianceStamped, head: Head, smooth: Smooth
                            ) -> PoseWithCovarianceStamped:
-    message = PoseWithCovarianceStamped(header=header)
+    message = PoseWithCovarianceStamped(header=head.header())
     _put(message.pose.pose, smooth.rows[0])
     message.pose.covariance = pose_covariance(smooth.variance, smooth.rows[:, 3:])[0]
     return message
@@ -154,8 +176,8 @@ def _read_transform(message: TransformStamped) -> Batch:
         keys=(message.child_frame_id,))
 
 
-def _write_transform(taken: TransformStamped, header: Header, smooth: Smooth) -> TransformStamped:
-    return transform(smooth.rows[0], header, taken.child_frame_id)
+def _write_transform(taken: TransformStamped, head: Head, smooth: Smooth) -> TransformStamped:
+    return transform(smooth.rows[0], head.header(), taken.child_frame_id)
 
 
 def _read_poses(message: PoseArray) -> Batch:
@@ -164,9 +186,9 @@ def _read_poses(message: PoseArray) -> Batch:
     return Batch(range(count), (stamp_ns(header),) * count, rows, (header.frame_id,) * count)
 
 
-def _write_poses(_: PoseArray, header: Header, smooth: Smooth) -> PoseArray:
+def _write_poses(_: PoseArray, head: Head, smooth: Smooth) -> PoseArray:
     """Keep every place; a quaternion of zeros in those of which nothing is known."""
-    message = PoseArray(header=header)
+    message = PoseArray(header=head.header())
     nothing = np.zeros(7)
     for row in smooth.rows:
         pose = Pose()
@@ -175,9 +197,9 @@ def _write_poses(_: PoseArray, header: Header, smooth: Smooth) -> PoseArray:
     return message
 
 
-def _write_odometry(taken: Odometry, header: Header, smooth: Smooth) -> Odometry:
+def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
     """Copy the sender's twist; where it is not finite, the estimate's is better than none."""
-    message = Odometry(header=header, child_frame_id=taken.child_frame_id, twist=taken.twist)
+    message = Odometry(header=head.header(), child_frame_id=taken.child_frame_id, twist=taken.twist)
     _put(message.pose.pose, smooth.rows[0])
     quat = smooth.rows[:, 3:]
     message.pose.covariance = pose_covariance(smooth.variance, quat)[0]
@@ -205,9 +227,9 @@ def _read_path(message: Path) -> Batch:
                  [pose.header.frame_id or frame_id for pose in poses])
 
 
-def _write_path(taken: Path, header: Header, smooth: Smooth) -> Path:
+def _write_path(taken: Path, head: Head, smooth: Smooth) -> Path:
     """Leave out poses of which nothing is known."""
-    message = Path(header=header)
+    message = Path(header=head.header())
     for pose, row in zip(taken.poses, smooth.rows):
         if row[0] == row[0]:
             made = PoseStamped(header=pose.header)
@@ -218,13 +240,7 @@ def _write_path(taken: Path, header: Header, smooth: Smooth) -> Path:
 
 def passable(codec: Codec, message: Any) -> bool:
     """Return whether a message can go out as it came: every pose usable, every number finite."""
-    numbers: List[Any] = []
-    if hasattr(message, 'pose') and hasattr(message.pose, 'covariance'):
-        numbers += message.pose.covariance.tolist()
-    if isinstance(message, Odometry):
-        v, r = message.twist.twist.linear, message.twist.twist.angular
-        numbers += [v.x, v.y, v.z, r.x, r.y, r.z, *message.twist.covariance]
-    return bool(np.isfinite(numbers).all()) and all(
+    return bool(np.isfinite(codec.numbers(message)).all()) and all(
         refuse(row) is None for row in codec.read(message).rows)
 
 
@@ -261,13 +277,24 @@ def _turned(row: np.ndarray) -> np.ndarray:
     return row if len(row) == 7 else np.concatenate([row, (0.0, 0.0, 0.0, 1.0)])
 
 
+def _covariance(message: Any) -> List[float]:
+    return message.pose.covariance.tolist()  # type: ignore[no-any-return]
+
+
+def _all_of_odometry(message: Odometry) -> List[float]:
+    v, r = message.twist.twist.linear, message.twist.twist.angular
+    return [*_covariance(message), v.x, v.y, v.z, r.x, r.y, r.z, *message.twist.covariance]
+
+
 CODECS: Dict[str, Codec] = {
     'pose': Codec(PoseStamped, 7, _read_pose, _write_pose),
     'point': Codec(PointStamped, 3, _read_point, _write_point),
     'pose_with_covariance': Codec(
-        PoseWithCovarianceStamped, 7, _read_with_covariance, _write_with_covariance),
+        PoseWithCovarianceStamped, 7, _read_with_covariance, _write_with_covariance,
+        numbers=_covariance),
     'transform': Codec(TransformStamped, 7, _read_transform, _write_transform, many=True),
     'pose_array': Codec(PoseArray, 7, _read_poses, _write_poses, many=True),
-    'odometry': Codec(Odometry, 7, _read_with_covariance, _write_odometry),
+    'odometry': Codec(Odometry, 7, _read_with_covariance, _write_odometry,
+                      numbers=_all_of_odometry),
     'path': Codec(Path, 7, _read_path, _write_path),
 }

@@ -17,8 +17,7 @@ from liquid_ros.errors import ParameterError
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
 from liquid_ros.ros.messages import (
-    CODECS,
-    header_at,
+    Head,
     Key,
     odometry,
     put_twist,
@@ -27,6 +26,7 @@ from liquid_ros.ros.messages import (
 )
 from liquid_ros.ros.trail import Hindsight, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight
 from liquid_ros.streams import Update
@@ -56,7 +56,7 @@ class Outputs:
         if params.path_smoothed and params.input_type == 'path':
             raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
                                  'once; expected another type')
-        self._codec = codec = CODECS[params.input_type]
+        self._codec = codec = WIRES[params.input_type]
         self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
         self._newest_ns: Dict[Optional[Key], int] = {}
@@ -159,14 +159,12 @@ class Outputs:
         if run is not None and not np.isfinite(bodies.rows[0]).all():
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
-        header = header_at(stamp_ns, frame_id)
-        if smooth is None:
-            template.header = header
-        self.main.publish(
-            template if smooth is None else self._codec.write(template, header, smooth))
+        head = Head(stamp_ns, frame_id)
+        self.main.publish(self._codec.moved(template, head) if smooth is None
+                          else self._codec.write(template, head, smooth))
         if self._odometry is not None or self._tf is not None:
-            own = getattr(template, 'child_frame_id', '') or self._own_child()
-            self._send_bodies(header, [self._child(own, key) for key in keys], bodies)
+            own = self._codec.child(template) or self._own_child()
+            self._send_bodies(head.header(), [self._child(own, key) for key in keys], bodies)
         return True
 
     def _send_bodies(self, header: Header, children: Sequence[str], bodies: Smooth) -> None:

@@ -41,6 +41,7 @@ HINTS = {
     'diverged': 'the smoother gave a number that is not finite; its state before was kept',
     'frame': 'the frame_id is another than the parameter frame_id allows',
     'empty': 'there is no pose in it',
+    'malformed': 'its bytes are no message of its type',
     'max_streams': 'there are more streams than the parameter max_streams allows',
     'reset': 'it was held back for older ones when the streams were reset',
     'withheld': 'an output with that stamp or a later one is out already',

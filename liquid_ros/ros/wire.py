@@ -1,0 +1,205 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Messages as the bytes they travel in, of the types whose layout is fixed behind the header.
+
+rclpy spends more time on making Python objects of a message, and a message of these, than the
+smoother on its step; here the numbers are read out of the bytes and the output is written as
+bytes. Layout: OMG CDR, version 1, plain: four bytes of encapsulation, then each number aligned to
+its size; a string is its length with the closing zero, and its letters. The codecs in messages.py
+say the same in terms of Python objects.
+"""
+
+import struct
+from typing import Any, Callable, Dict, Sequence, Tuple
+
+import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
+
+from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, Key, ONE, Smooth
+from liquid_ros.timing import NS_PER_S
+
+ORIGIN = 4  # offsets are aligned from behind the encapsulation
+LITTLE_ENDIAN = b'\0\1\0\0'
+HEADER = {order: struct.Struct(order + 'iII') for order in '<>'}  # sec, nanosec, len(frame_id)
+LENGTH = {order: struct.Struct(order + 'I') for order in '<>'}
+COVARIANCE = slice(7, 43)  # of the numbers of a pose with covariance
+TWIST = slice(43, 85)  # and of an odometry: linear, angular, covariance
+
+
+class MalformedError(ValueError):
+    """Bytes that are no message of their type."""
+
+
+def _opened(raw: bytes, kind: str) -> Tuple[bytes, str]:
+    """Return a plain CDR message and its byte order; other encodings go through rclpy."""
+    if raw[:1] != b'\0' or raw[1] > 1:
+        message = CODECS[kind].message
+        raw = serialize_message(deserialize_message(raw, message))
+    return raw, '<' if raw[1] else '>'
+
+
+class Wire:
+    """One type: its header, then so many strings and so many numbers, or an array of poses."""
+
+    def __init__(self, kind: str, strings: int, numbers: int) -> None:
+        """Prepare to read; numbers: doubles, -1 for an array of poses."""
+        self.kind, self._strings, self._count = kind, strings, numbers
+        self._last: Tuple[bytes, Tuple[int, Tuple[bytes, ...], Any]] = b'', (0, (), ())
+        self._numbers = {order: struct.Struct(f'{order}{max(numbers, 0)}d') for order in '<>'}
+
+    def split(self, raw: bytes) -> Tuple[int, Tuple[bytes, ...], Any]:
+        """
+        Return the stamp in ns, frame_id and the other strings, and the numbers.
+
+        Errors: MalformedError.
+        """
+        if raw is self._last[0]:  # read, and now written
+            return self._last[1]
+        given = raw
+        try:
+            raw, order = _opened(raw, self.kind)
+            sec, nanosec, length = HEADER[order].unpack_from(raw, ORIGIN)
+            at = ORIGIN + HEADER[order].size
+            strings = [raw[at:at + length]]
+            at += length
+            for _ in range(self._strings):
+                at = at + 3 & ~3
+                length, = LENGTH[order].unpack_from(raw, at)
+                at += 4
+                strings.append(raw[at:at + length])
+                at += length
+            if self._count < 0:
+                at = at + 3 & ~3
+                count, = LENGTH[order].unpack_from(raw, at)
+                at = (at + 4 - ORIGIN + 7 & ~7) + ORIGIN
+                numbers = np.zeros((0, 7)) if not count else np.frombuffer(
+                    raw, order + 'f8', 7 * count, at).reshape(count, 7).astype(np.float64)
+            else:
+                at = (at - ORIGIN + 7 & ~7) + ORIGIN
+                numbers = self._numbers[order].unpack_from(raw, at)
+        except (struct.error, ValueError, IndexError, RuntimeError) as error:
+            raise MalformedError(f'got {len(raw)} bytes that are no {self.kind}: {error}'
+                                 ) from error
+        self._last = given, (sec * NS_PER_S + nanosec, tuple([s[:-1] for s in strings]), numbers)
+        return self._last[1]
+
+    def join(self, head: Head, frame: bytes, strings: Sequence[bytes], numbers: Any) -> bytes:
+        """Return a message; frame: how frame_id was written, where the head has the same."""
+        if _text(frame) != head.frame_id:
+            frame = head.frame_id.encode('utf-8', 'replace')
+        sec, nanosec = divmod(head.stamp_ns, NS_PER_S)
+        sec = max(-2**31, min(sec, 2**31 - 1))
+        out = HEADER['<'].pack(sec, nanosec, len(frame) + 1) + frame + b'\0'
+        for string in strings:
+            out += bytes(-len(out) % 4) + LENGTH['<'].pack(len(string) + 1) + string + b'\0'
+        if self._count < 0:
+            out += bytes(-len(out) % 4) + LENGTH['<'].pack(len(numbers))
+            if len(numbers):
+                out += bytes(-len(out) % 8) + np.ascontiguousarray(numbers, '<f8').tobytes()
+        else:
+            out += bytes(-len(out) % 8) + self._numbers['<'].pack(*numbers)
+        return LITTLE_ENDIAN + out
+
+    def moved(self, raw: bytes, head: Head) -> bytes:
+        """Return the message as it is under another header."""
+        _, (frame, *strings), numbers = self.split(raw)
+        return self.join(head, frame, strings, numbers)
+
+    def child(self, raw: bytes) -> str:
+        """Return the child_frame_id, '' where the type has none."""
+        return _text(self.split(raw)[1][1]) if self._strings else ''
+
+
+def _text(string: bytes) -> str:
+    return string.decode('utf-8', 'replace')
+
+
+def _one(stamp_ns: int, frame: bytes, row: Sequence[float], key: Key = 0) -> Batch:
+    return Batch((key,) if key != 0 else ONE, (stamp_ns,), np.array([row]), (_text(frame),))
+
+
+def _simple(kind: str, width: int) -> Codec:
+    """Return the codec of a type that is a header and one row."""
+    wire = Wire(kind, 0, width)
+
+    def read(raw: bytes) -> Batch:
+        stamp_ns, (frame,), row = wire.split(raw)
+        return _one(stamp_ns, frame, row)
+
+    def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        return wire.join(head, wire.split(raw)[1][0], (), smooth.rows[0].tolist())
+
+    return _codec(wire, read, write, lambda raw: ())
+
+
+def _codec(wire: Wire, read: Callable[[bytes], Batch],
+           write: Callable[[bytes, Head, Smooth], bytes], numbers: Callable[[bytes], Any]
+           ) -> Codec:
+    return CODECS[wire.kind]._replace(read=read, write=write, numbers=numbers, moved=wire.moved,
+                                      child=wire.child, raw=True)
+
+
+def _transform() -> Codec:
+    wire = Wire('transform', 1, 7)
+
+    def read(raw: bytes) -> Batch:
+        stamp_ns, (frame, child), row = wire.split(raw)
+        return _one(stamp_ns, frame, row)._replace(keys=(_text(child),))
+
+    def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        frame, child = wire.split(raw)[1]
+        return wire.join(head, frame, (child,), smooth.rows[0].tolist())
+
+    return _codec(wire, read, write, lambda raw: ())
+
+
+def _covariant(kind: str, strings: int, count: int) -> Codec:
+    """Return the codec of a pose with covariance, or of an odometry."""
+    wire = Wire(kind, strings, count)
+
+    def read(raw: bytes) -> Batch:
+        stamp_ns, (frame, *_), numbers = wire.split(raw)
+        batch = _one(stamp_ns, frame, numbers[:7])
+        covariance = numbers[COVARIANCE]
+        if not any(covariance):  # how senders say unknown
+            return batch
+        return batch._replace(variances=own_variances(np.array([covariance]), batch.rows[:, 3:]))
+
+    def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        _, (frame, *others), numbers = wire.split(raw)
+        quat = smooth.rows[:, 3:]
+        twist = numbers[TWIST]
+        if not np.isfinite(twist).all():
+            twist = (*body_twist(smooth.twist, quat)[0],
+                     *twist_covariance(smooth.twist_variance, quat)[0])
+        return wire.join(head, frame, others, (
+            *smooth.rows[0], *pose_covariance(smooth.variance, quat)[0], *twist))
+
+    return _codec(wire, read, write, lambda raw: wire.split(raw)[2][7:])
+
+
+def _poses() -> Codec:
+    wire = Wire('pose_array', 0, -1)
+
+    def read(raw: bytes) -> Batch:
+        stamp_ns, (frame,), rows = wire.split(raw)
+        count = len(rows)
+        return Batch(range(count), (stamp_ns,) * count, rows, (_text(frame),) * count)
+
+    def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        rows = np.where(np.isnan(smooth.rows[:, :1]), 0.0, smooth.rows)
+        return wire.join(head, wire.split(raw)[1][0], (), rows)
+
+    return _codec(wire, read, write, lambda raw: ())
+
+
+# The codecs that a node uses: those of bytes where there is one, else of objects.
+WIRES: Dict[str, Codec] = {
+    **CODECS,
+    'pose': _simple('pose', 7), 'point': _simple('point', 3), 'transform': _transform(),
+    'pose_with_covariance': _covariant('pose_with_covariance', 0, 43),
+    'odometry': _covariant('odometry', 1, 85), 'pose_array': _poses(),
+}
