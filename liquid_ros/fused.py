@@ -65,7 +65,8 @@ class Fused:
         gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
         layout = weight_layout({name: array.shape for name, array in plain.weights.items()})
         given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
-        self._packed = np.concatenate([np.ravel(given[name]) for name in layout.shapes])
+        self._packed = np.concatenate(
+            [np.ravel(np.transpose(given[name])) for name in layout.shapes])
         self._address = self._packed.ctypes.data
         self._compiled = compiled
         for width in (3, 7):

@@ -36,7 +36,7 @@ class Store:
 
     def get(self, at: List[int]) -> Array:
         """Return these rows; whoever changes them must not want the store unchanged."""
-        return self._rows[_span(at)]
+        return self._rows[span(at)]
 
     def put(self, at: List[int], rows: Array) -> None:
         """Take over these rows."""
@@ -47,11 +47,13 @@ class Store:
             grown = self._backend.zeros(max(2 * capacity, max(at) + 1), self._rows.shape[1])
             grown[:capacity] = self._rows
             self._rows = grown
-        self._rows[_span(at)] = rows
+        self._rows[span(at)] = rows
 
 
-def _span(at: List[int]) -> Union[List[int], slice]:
+def span(at: List[int]) -> Union[List[int], slice]:
     """Return the rows as a slice where they are neighbours: views instead of copies."""
+    if not at:
+        return at
     first, count = at[0], len(at)
     if at[-1] - first == count - 1 and (count < 3 or at == list(range(first, first + count))):
         return slice(first, first + count)

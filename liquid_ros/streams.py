@@ -18,7 +18,7 @@ from liquid_ros.manifold import quat_normalise, unit_row
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
-from liquid_ros.store import Store
+from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
 
 DROP_REASONS = ('duplicate', 'late', 'zero_stamp', 'non_finite', 'zero_quaternion', 'diverged')
@@ -229,11 +229,12 @@ class StreamBank:
 
     def _advance(self, messages: Messages, chosen: List[int], dt_s: Optional[np.ndarray],
                  answer: Update) -> None:
-        measured = messages.rows[chosen]
+        rows = span(chosen)
+        measured = messages.rows[rows]
         if self.width == 7:
-            measured[:, 3:] = quat_normalise(measured[:, 3:])
+            measured = np.concatenate([measured[:, :3], quat_normalise(measured[:, 3:])], 1)
         at = self._store.take([messages.keys[i] for i in chosen])
-        variances = None if messages.variances is None else messages.variances[chosen]
+        variances = None if messages.variances is None else messages.variances[rows]
         following, estimate, sound = self._step(at, measured, dt_s, variances)
         if sound.all():
             self._store.put(at, following)
@@ -245,9 +246,10 @@ class StreamBank:
             estimate = Estimate(*(part[kept] for part in estimate))
             for j in np.flatnonzero(~sound).tolist():
                 answer.reasons[chosen[j]] = 'diverged'
+        rows = span(good)
         for target, part in zip(answer.estimate, estimate):
-            target[good] = part
-        answer.accepted[good] = True
+            target[rows] = part
+        answer.accepted[rows] = True
         for i in good:
             key = messages.keys[i]
             self._last_ns[key] = answer.stamps_ns[i]

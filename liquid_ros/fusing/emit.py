@@ -29,17 +29,25 @@ PRELUDE = """\
 #else
 #define CLONED
 #endif
-/* out[i][j] = a[i][:] . w[j][:], the matrix row by row, each for all rows on the left */
+/* out[i][:] = sum over k of a[i][k] w[k][:], four k at a time */
 CLONED static void product(int rows, int columns, int inner, const double *APART a, int a_row,
                            const double *APART w, int w_row, double *APART out)
 {
-  for (int j = 0; j < columns; j++)
-    for (int i = 0; i < rows; i++) {
-      double s = 0.0;
-      _Pragma("omp simd reduction(+:s)")
-      for (int k = 0; k < inner; k++) s += a[a_row * i + k] * w[w_row * j + k];
-      out[columns * i + j] = s;
+  for (int i = 0; i < rows; i++) {
+    const double *APART x = a + a_row * i;
+    double *APART y = out + columns * i;
+    int k = 0;
+    for (int j = 0; j < columns; j++) y[j] = 0.0;
+    for (; k + 4 <= inner; k += 4) {
+      const double *APART v = w + w_row * k;
+      _Pragma("omp simd")
+      for (int j = 0; j < columns; j++)
+        y[j] += x[k] * v[j] + x[k + 1] * v[w_row + j]
+              + (x[k + 2] * v[2 * w_row + j] + x[k + 3] * v[3 * w_row + j]);
     }
+    for (; k < inner; k++)
+      for (int j = 0; j < columns; j++) y[j] += x[k] * w[w_row * k + j];
+  }
 }
 """
 
@@ -217,7 +225,7 @@ void {name}(long n, {taken})
         if rows * columns == 1:
             raise ValueError('got a product of one number, which no step has')
         if inner > 8:  # worth a call
-            a, w = self._dense(left), self._dense(View(right.node, right.places.T))
+            a, w = self._dense(left), self._dense(right)
             self.lines.append(f'product({rows}, {columns}, {inner}, {a}, {w}, '
                               f'b + {self.place[n]});')
             return

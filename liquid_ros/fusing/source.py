@@ -61,8 +61,8 @@ def state_layout(smoother: Any, width: int) -> Layout:
 
 
 def weight_layout(shapes: Shapes) -> Layout:
-    """Return how weights, and the knobs behind them, are packed."""
-    return Layout({**{name: shapes[name] for name in sorted(shapes)},
+    """Return how weights, matrices transposed, and the knobs behind them are packed."""
+    return Layout({**{name: shapes[name][::-1] for name in sorted(shapes)},
                    **dict.fromkeys(KNOBS, ())})
 
 
@@ -93,7 +93,7 @@ def _function(variant: Variant, width: int, config: LiquidConfig, layout: Layout
         places[f'{argument} {name}'] = Given(argument, offset)
         return graph.input(f'{argument} {name}', shape)
 
-    weights = {name: array('w', name, layout.columns[name][0], shape)
+    weights = {name: array('w', name, layout.columns[name][0], shape).T
                for name, shape in layout.shapes.items()}
     knobs = [weights.pop(name) for name in KNOBS]
     traced = Liquid(config, weights, _Knobs(  # type: ignore[arg-type]
