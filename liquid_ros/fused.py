@@ -12,7 +12,7 @@ import ctypes
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Fused:
             function.restype = None
             compiled_for[width] = (function, state_layout(plain, width), estimate_layout(width))
         self._for = compiled_for
+        self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
 
     def tuned(self, tuning: Tuning) -> 'Fused':
         """Return the smoother with another R and, where one is asked for, another gate."""
@@ -103,27 +104,29 @@ class Fused:
     def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
              ) -> Tuple[State, Estimate]:
         """Return the state after one more message."""
-        layout = self.layout(rows.shape[1])
-        following, estimate, _ = self.step_packed(layout.pack(state), rows, dt_s, variances)
-        return layout.unpack(following), estimate
+        width = rows.shape[1]
+        layout, said = self._for[width][1:]
+        out = self.step_packed(layout.pack(state), rows, dt_s, variances).copy()
+        return (layout.unpack(out[:, :layout.size]),
+                Estimate(**said.unpack(out[:, layout.size:-1])))
 
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
-                    variances: Optional[np.ndarray] = None
-                    ) -> Tuple[np.ndarray, Estimate, np.ndarray]:
+                    variances: Optional[np.ndarray] = None) -> np.ndarray:
         """
-        Return the packed states (B, S), the estimates, and where (B,) all of it is finite.
+        Return (B, S + E + 1): packed states, packed estimates, 0.0 where all of it is finite.
 
-        packed: (B, S), C-contiguous, as layout() says.
+        packed: (B, S), C-contiguous, as layout() says. The next call writes into the same array.
         """
         width, count = rows.shape[1], len(rows)
         function, layout, said = self._for[width]
-        given = np.empty((count, width + 1 + tangent_size(width)))
+        scratch = self._scratch.get(width)
+        if scratch is None or len(scratch[0]) != count:
+            given = np.empty((count, width + 1 + tangent_size(width)))
+            out = np.empty((count, layout.size + said.size + 1))
+            scratch = self._scratch[width] = given, out, given.ctypes.data, out.ctypes.data
+        given, out, given_at, out_at = scratch
         given[:, :width] = rows
         given[:, width:width + 1] = dt_s
         given[:, width + 1:] = np.nan if variances is None else variances
-        size = layout.size
-        out = np.empty((count, size + said.size + 1))
-        function(count, self._address, packed.ctypes.data, given.ctypes.data, out.ctypes.data)
-        estimate = Estimate(*[out[:, size + start:size + stop]
-                              for start, stop in said.columns.values()])
-        return out[:, :size], estimate, out[:, -1] == 0.0
+        function(count, self._address, packed.ctypes.data, given_at, out_at)
+        return out

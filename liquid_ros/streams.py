@@ -137,7 +137,7 @@ class StreamBank:
         """
         if len(keys) != len(stamps_ns):
             raise InputError(f'got {len(keys)} keys and {len(stamps_ns)} stamps')
-        estimate = self._blank(len(keys))
+        estimate = self._estimate(self._blank(len(keys)))
         lasts_ns = [self._last_ns.get(key) for key in keys]
         ages_ns = [-1 if last is None else index(stamp) - last
                    for last, stamp in zip(lasts_ns, stamps_ns)]
@@ -172,8 +172,9 @@ class StreamBank:
         stamps_ns = [index(stamp) for stamp in stamps_ns]  # unsigned ones would wrap around
         messages = checked(self.width, keys, stamps_ns, rows, frames, variances, received_ns)
         count = len(keys)
+        block = self._blank(count)
         answer = Update(np.zeros(count, dtype=bool), refusals(messages.rows), [None] * count,
-                        stamps_ns, np.zeros(count, dtype=bool), self._blank(count))
+                        stamps_ns, np.zeros(count, dtype=bool), self._estimate(block))
         start = 0
         while start < count:  # a wave holds each key once
             stop = count
@@ -182,18 +183,22 @@ class StreamBank:
                 while stop < count and keys[stop] not in seen:
                     seen.add(keys[stop])
                     stop += 1
-            self._wave(messages, range(start, stop), answer)
+            self._wave(messages, range(start, stop), answer, block)
             start = stop
         return answer
 
     def _get(self, at: List[int]) -> State:
         return self._layout.unpack(self._store.get(at))
 
-    def _blank(self, count: int) -> Estimate:
-        blank = np.full((count, self._said.size), np.nan)
-        return Estimate(*[blank[:, start:stop] for start, stop in self._said.columns.values()])
+    def _blank(self, count: int) -> np.ndarray:
+        block = np.empty((count, self._said.size))
+        block.fill(np.nan)
+        return block
 
-    def _wave(self, messages: Messages, chosen: range, answer: Update) -> None:
+    def _estimate(self, block: np.ndarray) -> Estimate:
+        return Estimate(*[block[:, start:stop] for start, stop in self._said.columns.values()])
+
+    def _wave(self, messages: Messages, chosen: range, answer: Update, block: np.ndarray) -> None:
         begins: List[int] = []
         steps: List[int] = []
         dts: List[float] = []
@@ -209,9 +214,9 @@ class StreamBank:
             else:
                 answer.reasons[i] = arrival.value
         if begins:
-            self._advance(messages, begins, None, answer)
+            self._advance(messages, begins, None, answer, block)
         if steps:
-            self._advance(messages, steps, np.array(dts)[:, None], answer)
+            self._advance(messages, steps, np.array(dts)[:, None], answer, block)
 
     def _arrive(self, messages: Messages, i: int, answer: Update) -> Tuple[Arrival, float]:
         """Return what message i is to its stream, and dt; the answer takes note."""
@@ -228,40 +233,39 @@ class StreamBank:
         return arrival, dt_s
 
     def _advance(self, messages: Messages, chosen: List[int], dt_s: Optional[np.ndarray],
-                 answer: Update) -> None:
+                 answer: Update, block: np.ndarray) -> None:
         rows = span(chosen)
         measured = messages.rows[rows]
         if self.width == 7:
             measured = np.concatenate([measured[:, :3], quat_normalise(measured[:, 3:])], 1)
         at = self._store.take([messages.keys[i] for i in chosen])
         variances = None if messages.variances is None else messages.variances[rows]
-        following, estimate, sound = self._step(at, measured, dt_s, variances)
+        following, estimates, sound = self._step(at, measured, dt_s, variances)
         if sound.all():
             self._store.put(at, following)
-            good = chosen
+            block[rows] = estimates
+            answer.accepted[rows] = True
         else:  # these keep what they had
             kept = np.flatnonzero(sound).tolist()
             self._store.put([at[j] for j in kept], following[kept])
-            good = [chosen[j] for j in kept]
-            estimate = Estimate(*(part[kept] for part in estimate))
             for j in np.flatnonzero(~sound).tolist():
                 answer.reasons[chosen[j]] = 'diverged'
-        rows = span(good)
-        for target, part in zip(answer.estimate, estimate):
-            target[rows] = part
-        answer.accepted[rows] = True
-        for i in good:
+            chosen = [chosen[j] for j in kept]
+            block[chosen] = estimates[kept]
+            answer.accepted[chosen] = True
+        for i in chosen:
             key = messages.keys[i]
             self._last_ns[key] = answer.stamps_ns[i]
             if messages.frames is not None:
                 self._frames[key] = messages.frames[i]
 
     def _step(self, at: List[int], measured: np.ndarray, dt_s: Optional[np.ndarray],
-              variances: Optional[np.ndarray]) -> Tuple[Array, Estimate, np.ndarray]:
-        """Return the packed states, the estimates as NumPy has them, and which are finite."""
-        backend, smoother = self._backend, self._smoother
+              variances: Optional[np.ndarray]) -> Tuple[Array, np.ndarray, np.ndarray]:
+        """Return the packed states, the packed estimates in NumPy, and which are finite."""
+        backend, smoother, size = self._backend, self._smoother, self._layout.size
         if dt_s is not None and isinstance(smoother, Fused):
-            return smoother.step_packed(self._store.get(at), measured, dt_s, variances)
+            out = smoother.step_packed(self._store.get(at), measured, dt_s, variances)
+            return out[:, :size], out[:, size:-1], out[:, -1] == 0.0
         batch = backend.asarray(measured)
         stated = None if variances is None else backend.asarray(variances)
         with np.errstate(all='ignore'):  # what is not finite is caught below
@@ -271,6 +275,6 @@ class StreamBank:
                 state, estimate = smoother.step(self._get(at), batch, backend.asarray(dt_s),
                                                 stated)
         following = self._layout.pack(state)
-        estimate = Estimate(*(backend.to_numpy(part) for part in estimate))
+        estimates = np.concatenate([backend.to_numpy(part) for part in estimate], 1)
         sound = backend.to_numpy(namespace(following).isfinite(following).all(1))
-        return following, estimate, sound & np.isfinite(np.concatenate(estimate, 1)).all(1)
+        return following, estimates, sound & np.isfinite(estimates).all(1)

@@ -106,8 +106,8 @@ def test_what_is_not_finite_is_marked(compiled):
     layout = compiled.layout(3)
     state, _ = compiled.init(np.zeros((3, 3)))
     rows = np.array([[0.0, 1.0, 2.0], [0.0, np.nan, 2.0], [np.inf, 0.0, 0.0]])
-    assert compiled.step_packed(layout.pack(state), rows, np.full((3, 1), 0.1))[2].tolist() == [
-        True, False, False]
+    out = compiled.step_packed(layout.pack(state), rows, np.full((3, 1), 0.1))
+    assert (out[:, -1] == 0.0).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize('width', [3, 7])
@@ -118,13 +118,11 @@ def test_a_batch_is_its_streams_to_the_last_bit(compiled, width):
     state = layout.pack(compiled.init(rows)[0])
     for k in range(1, 12):
         rows, dt_s = some_rows(rng, k, 9, width), rng.uniform(0.01, 0.1, (9, 1))
-        whole, said, _ = compiled.step_packed(state, rows, dt_s)
+        whole = compiled.step_packed(state, rows, dt_s).copy()
         for i in range(9):
-            one, answer, _ = compiled.step_packed(state[i:i + 1], rows[i:i + 1], dt_s[i:i + 1])
+            one = compiled.step_packed(state[i:i + 1], rows[i:i + 1], dt_s[i:i + 1])
             np.testing.assert_array_equal(one[0], whole[i])
-            for part, parts in zip(answer, said):
-                np.testing.assert_array_equal(part[0], parts[i])
-        state = np.ascontiguousarray(whole)
+        state = np.ascontiguousarray(whole[:, :layout.size])
 
 
 def test_a_saved_state_goes_from_one_to_the_other(plain, compiled):

@@ -39,11 +39,11 @@ CLONED static void product(int rows, int columns, int inner, const double *APART
     int k = 0;
     for (int j = 0; j < columns; j++) y[j] = 0.0;
     for (; k + 4 <= inner; k += 4) {
-      const double *APART v = w + w_row * k;
+      const double *w0 = w + w_row * k, *w1 = w0 + w_row, *w2 = w1 + w_row, *w3 = w2 + w_row;
+      const double x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
       _Pragma("omp simd")
       for (int j = 0; j < columns; j++)
-        y[j] += x[k] * v[j] + x[k + 1] * v[w_row + j]
-              + (x[k + 2] * v[2 * w_row + j] + x[k + 3] * v[3 * w_row + j]);
+        y[j] += x0 * w0[j] + x1 * w1[j] + (x2 * w2[j] + x3 * w3[j]);
     }
     for (; k < inner; k++)
       for (int j = 0; j < columns; j++) y[j] += x[k] * w[w_row * k + j];
