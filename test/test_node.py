@@ -48,7 +48,8 @@ def test_messages_survive_the_way_to_rows_and_back(kind):
         assert (list(stamps_ns), list(frames)) == ([stamp_ns], ['a/frame'])
         assert np.array_equal(got, rows[:1]) and len(keys) == 1
         ones = np.ones((1, 6))
-        again = CODECS[kind].write(message, Head(stamp_ns, 'a/frame'), Smooth(got, ones, ones, ones))
+        head = Head(stamp_ns, 'a/frame')
+        again = CODECS[kind].write(message, head, Smooth(got, ones, ones, ones))
         assert again == message
 
 

@@ -1,11 +1,12 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""Messages as bytes: the same as through rclpy's objects, and nothing that bytes can be ends it."""
+"""Messages as bytes: the same as rclpy's objects, and nothing that bytes can be ends the node."""
 
 import struct
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message

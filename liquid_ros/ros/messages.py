@@ -199,7 +199,7 @@ def _write_poses(_: PoseArray, head: Head, smooth: Smooth) -> PoseArray:
 
 def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
     """Copy the sender's twist; where it is not finite, the estimate's is better than none."""
-    message = Odometry(header=head.header(), child_frame_id=taken.child_frame_id, twist=taken.twist)
+    message = _under(Odometry(child_frame_id=taken.child_frame_id, twist=taken.twist), head)
     _put(message.pose.pose, smooth.rows[0])
     quat = smooth.rows[:, 3:]
     message.pose.covariance = pose_covariance(smooth.variance, quat)[0]

@@ -71,6 +71,7 @@ class Wire:
                 at += 4
                 strings.append(raw[at:at + length])
                 at += length
+            numbers: Any
             if self._count < 0:
                 at = at + 3 & ~3
                 count, = LENGTH[order].unpack_from(raw, at)
