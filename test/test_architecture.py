@@ -144,7 +144,8 @@ def test_every_source_has_the_licence_header() -> None:
 FRESH = {
     'liquid_ros.streams, liquid_ros.checkpoint': ('torch', 'rclpy', 'rosbags', 'matplotlib'),
     'liquid_ros.evaluation.recording': ('torch', 'rclpy', 'matplotlib'),
-    'liquid_ros.__main__, liquid_ros.cli.smooth': ('torch', 'rclpy', 'matplotlib', 'numpy'),
+    'liquid_ros.__main__, liquid_ros.cli.smooth, liquid_ros.cli.evaluate': (
+        'torch', 'rclpy', 'matplotlib', 'numpy'),
 }
 
 

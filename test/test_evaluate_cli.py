@@ -5,9 +5,11 @@
 
 import json
 import os
+from pathlib import Path
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -173,3 +175,17 @@ def test_evo_reads_the_output(bag, tmp_path):
         truth = samples_of(bag, '/truth')
         off = np.concatenate([a.rows[:, :3] - b.rows[:, :3] for a, b in zip(smoothed, truth)])
         assert rmse == pytest.approx(np.sqrt(np.mean(np.sum(off**2, 1))), abs=2e-6)
+
+
+def test_without_rosbags_text_is_evaluated_and_a_bag_is_one_line(bag, tmp_path):
+    (tmp_path / 'a.tum').write_text(''.join(f'{k / 50} {k} 0 0 0 0 0 1\n' for k in range(90)))
+    for path, status in ((tmp_path / 'a.tum', 0), (bag, 1)):
+        program = ('import sys\n'
+                   'for name in ("rosbags", "rclpy", "torch", "matplotlib", "tqdm"):\n'
+                   '    sys.modules[name] = None\n'
+                   'from liquid_ros.__main__ import main\n'
+                   f'sys.exit(main(["evaluate", {str(path)!r}, *{FAST!r}]))')
+        done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+                              timeout=120, cwd=Path(__file__).resolve().parents[1])
+        assert done.returncode == status, done.stderr
+        assert done.stderr.count('\n') == status and 'Traceback' not in done.stderr

@@ -165,7 +165,10 @@ def open_bag(path: Path, patterns: Sequence[str] = (), left_out: Sequence[str] =
 
 
 def _open(path: Path, forgiving: bool) -> Any:
-    from rosbags.rosbag2 import Reader
+    try:
+        from rosbags.rosbag2 import Reader
+    except ImportError as error:
+        raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     try:
         with readable(path):
             reader = Reader(path)

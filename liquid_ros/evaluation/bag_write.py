@@ -52,7 +52,10 @@ def new_bag(path: Path, suffix: str) -> Iterator[Any]:
     path: a folder, or a single file where it ends in .mcap or .db3.
     suffix: the storage, .mcap or .db3; a single file's own suffix wins.
     """
-    from rosbags.rosbag2 import StoragePlugin, Writer
+    try:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+    except ImportError as error:
+        raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     suffix = path.suffix if path.suffix in STORAGES else suffix
     plugin = StoragePlugin[STORAGES[suffix]]
     with replacing(path) as fresh:
