@@ -14,7 +14,7 @@ from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
 from liquid_ros.fused import Fused
 from liquid_ros.intake import checked, Messages, refusals
-from liquid_ros.manifold import quat_normalise, unit_row
+from liquid_ros.manifold import unit_row, unit_rows
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
@@ -237,11 +237,11 @@ class StreamBank:
         rows = span(chosen)
         measured = messages.rows[rows]
         if self.width == 7:
-            measured = np.concatenate([measured[:, :3], quat_normalise(measured[:, 3:])], 1)
+            measured = unit_rows(measured)
         at = self._store.take([messages.keys[i] for i in chosen])
         variances = None if messages.variances is None else messages.variances[rows]
         following, estimates, sound = self._step(at, measured, dt_s, variances)
-        if sound.all():
+        if False not in sound.tolist():
             self._store.put(at, following)
             block[rows] = estimates
             answer.accepted[rows] = True

@@ -24,7 +24,7 @@ class Answers:
 
     def smooth(self, keys: Sequence[Key], estimate: Estimate) -> Smooth:
         """Return an estimate with the variance of its twist, where that is wanted and known."""
-        spread = np.full_like(estimate.twist, np.nan)
+        spread = np.nan * estimate.twist
         if self.spread:
             twist_variance(self._smoother, self._bank, keys, spread)
         return Smooth(estimate.rows, estimate.variance, estimate.twist, spread)

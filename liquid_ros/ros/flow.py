@@ -158,7 +158,7 @@ class Flow:
         update = self.bank.update(*batch, [now_ns] * len(batch.keys) if now_ns else None)
         took_s = perf_counter() - began
         dts_s = self._count(batch, update)
-        if not update.accepted.any():
+        if None not in update.reasons:
             return self._drop(str(update.reasons[0]))
         self.tally.steps_s.add(took_s)
         self._outputs.send_debug(lambda: debug_numbers(
@@ -220,7 +220,7 @@ class Flow:
             if trail is not None:
                 trail.add(stamp_ns, frame_id, self.bank.peek(key) if self.params.path_smoothed
                           else update.estimate.rows[i])
-        if update.future.any():
+        if True in update.future.tolist():
             self.tally.future += 1
             self._tell('future', f'{self.tally.future} messages')
         return dt_s
@@ -249,7 +249,7 @@ class Flow:
 
     def _send(self, message: Any, batch: Batch, update: Update, now_ns: int) -> bool:
         """Publish what an accepted message leads to; return False where it is withheld."""
-        i = int(np.flatnonzero(update.accepted)[-1])
+        i = len(batch.keys) - 1 - update.reasons[::-1].index(None)
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
         run = None if self._array_input else batch.keys[i]
         if self._at_rate:

@@ -156,7 +156,8 @@ class Outputs:
         newest_ns = self._newest_ns.get(run)
         if newest_ns is not None and stamp_ns <= newest_ns:
             return False
-        if run is not None and not np.isfinite(bodies.rows[0]).all():
+        first = bodies.rows.item(0) if run is not None else 0.0
+        if first != first:
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         head = Head(stamp_ns, frame_id)
