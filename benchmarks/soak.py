@@ -33,7 +33,7 @@ from rclpy.qos import QoSProfile
 
 from liquid_ros.ros import process, replay_dds
 from liquid_ros.ros.main import make_executor
-from liquid_ros.ros.messages import Codec, CODECS, header_at, Smooth
+from liquid_ros.ros.messages import Codec, CODECS, Head, Smooth
 
 ARRAY = 5  # streams of the array
 RATE_HZ = 100.0  # of each of the ten streams
@@ -98,7 +98,7 @@ class Stream:
 def write(codec: Codec, template: Any, stamp_ns: int, row: np.ndarray) -> Any:
     """Return the message of a row."""
     ones = np.full((len(row), 6), 1e-4)
-    return codec.write(template, header_at(stamp_ns, 'map'),
+    return codec.write(template, Head(stamp_ns, 'map'),
                        Smooth(row[:, :codec.width], ones, ones, ones))
 
 
