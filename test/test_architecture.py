@@ -44,7 +44,8 @@ class Row(NamedTuple):
 # The first row that names a module is the one that counts.
 TABLE = (
     Row(L0, (), (), L0),
-    Row(('smoothers.cell_grad', 'smoothers.cuda'), ('numpy', 'torch'), (), L1),
+    Row(('smoothers.cell_grad', 'smoothers.cell_sequence', 'smoothers.cuda'),
+        ('numpy', 'torch'), (), L1),
     Row(L1, ('numpy',), (), L1),
     Row(('backend',), ('numpy',), ('torch',), L1),
     Row(L2, ('numpy',), (), L2),
