@@ -16,10 +16,11 @@ from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
+from liquid_ros.smoothers.bank import FILTERS
 from liquid_ros.smoothers.cells import CELLS, Shapes
 from liquid_ros.smoothers.direct import DirectConfig
-from liquid_ros.smoothers.liquid import FEATURES, LiquidConfig, MAX_AXES, OUTPUTS
-from liquid_ros.smoothers.probes import PROBES
+from liquid_ros.smoothers.liquid import LEVELS, LiquidConfig, MAX_AXES, OUTPUTS
+from liquid_ros.smoothers.sight import FEATURES, SLOW
 
 WEIGHTS = Path(__file__).with_name('weights')
 SHIPPED = str(WEIGHTS / 'liquid.safetensors')
@@ -35,8 +36,9 @@ class Learned(NamedTuple):
 
 def _liquid_shapes(config: LiquidConfig) -> Shapes:
     return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
-            'weight_out': (OUTPUTS, config.hidden + FEATURES), 'bias_out': (OUTPUTS,),
-            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'probes': (4, PROBES)}
+            'weight_out': (OUTPUTS, config.hidden + FEATURES), 'weight_slow': (LEVELS, SLOW),
+            'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,), 'upper': (OUTPUTS,),
+            'bank': (3, FILTERS)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:

@@ -171,6 +171,8 @@ CASES = {
     'joined': lambda a, m, s: _xp(a).concatenate([a, -a[:, ::-1], a[:, :1]], 1),
     'stacked': lambda a, m, s: _xp(a).stack([a, a + 1.0, a * s], -1)[..., 1:],
     'summed': lambda a, m, s: a.sum(1)[:, None] + m.sum(-1)[:2] + a.mean(0)[0],
+    'largest': lambda a, m, s: _xp(a).amax(a, -1) + _xp(m).amax(m, 0)[:2] + _xp(a).amax(
+        _xp(a).where(a[:1] > 9.0, _nan(a), a), -1),
     'wide product': lambda a, m, s: _wide(m) @ _wide(m).T,
     'product of views': lambda a, m, s: _wide(m)[:, ::2] @ _wide(m).T[::2, 1:],
     'functions': lambda a, m, s: (_xp(a).exp(a) + _xp(a).expm1(a) + _xp(a).tanh(a)

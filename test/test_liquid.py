@@ -12,9 +12,10 @@ import pytest
 
 from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
-from liquid_ros.smoothers.liquid import FEATURES, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
+from liquid_ros.smoothers import bank
+from liquid_ros.smoothers.liquid import LEVELS, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
 from liquid_ros.smoothers.motion import Process, propagate, transition
-from liquid_ros.smoothers.probes import probe_tables
+from liquid_ros.smoothers.sight import FEATURES, SLOW
 
 SHIPPED = build('liquid')
 
@@ -23,11 +24,12 @@ def wild(seed, size):
     """Return a smoother with weights nobody trained."""
     rng = np.random.default_rng(seed)
     shapes = {'weight_in': (16, FEATURES), 'weight_rec': (16, 16),
-              'weight_out': (OUTPUTS, 16 + FEATURES), 'bias_out': (OUTPUTS,)}
+              'weight_out': (OUTPUTS, 16 + FEATURES), 'weight_slow': (LEVELS, SLOW),
+              'bias_out': (OUTPUTS,)}
     weights = {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
     return Liquid(LiquidConfig(hidden=16), {
         **weights, 'alpha': np.exp(rng.standard_normal(16)), 'lower': np.array(LOWER),
-        'upper': np.array(UPPER), 'probes': probe_tables(),
+        'upper': np.array(UPPER), 'bank': bank.tables(),
         'group': group_average(6)})
 
 

@@ -92,7 +92,8 @@ def liquid_steps(states, dts, axis):
         words = state['process'][0, axis, :4]
         if k == 0:  # the guess at the scale of the second message
             later = states[1]
-            size = max(later['slow'][0, axis, 0], 0.1 * later['fast'][0, axis, 0])
+            fast, slow = later['size'][0, axis, :2]
+            size = max(slow, 0.1 * fast)
             s, dt = size**2, dts[0]
             words = 0.01 * s / dt**3, 1e-6 * s / dt**5, 1e-3 / dt, 0.05 / dt
             p = s, 0.0, 0.0, 4.0 * s / dt**2, 0.0, 0.01 * s / dt**4
@@ -120,8 +121,9 @@ def test_the_textbook_s_recursion_on_the_same_matrices(tuning):
         np.testing.assert_allclose(got.rows[:, axis], mean[:, 0], rtol=0.0, atol=1e-9)
         np.testing.assert_allclose(got.twist[:, axis], mean[:, 1], rtol=0.0, atol=1e-7)
         lasting = [state['process'][0, axis, 5] for state in states]
-        np.testing.assert_allclose(got.variance[:, axis], covariance[:, 0, 0] * lasting,
-                                   rtol=1e-6)
+        variance = covariance[:, 0, 0] * lasting
+        variance[-1] += states[-1]['output_besides'][0, axis]
+        np.testing.assert_allclose(got.variance[:, axis], variance, rtol=1e-6)
 
 
 @able
@@ -308,7 +310,7 @@ def test_a_window_of_some_of_the_messages(name, every):
         some.add(stamp, state)
     got, whole = some.smooth(), window.smooth()
     assert all(np.isfinite(part).all() for part in got[1:]) and (got.variance > 0.0).all()
-    np.testing.assert_allclose(got.rows[:, 0], whole.rows[::every, 0], atol=0.1)
+    np.testing.assert_allclose(got.rows[:, 0], whole.rows[::every, 0], atol=0.03)
 
 
 def test_what_a_window_cannot_do_is_one_sentence():

@@ -3,18 +3,21 @@
 
 """Simulated streams are what they say; a run learns, stops, goes on and repeats itself."""
 
+import json
 from pathlib import Path
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from test_bank import white
 
 from liquid_ros import safetensors
 from liquid_ros.backend import NumpyBackend, TorchBackend
-from liquid_ros.checkpoint import load
+from liquid_ros.checkpoint import load, WEIGHTS
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
+from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.motions import chain, Clock, MOTIONS
 from liquid_ros.training.sensors import first_order, KINDS, noise
@@ -98,7 +101,6 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
 
 def test_a_short_run_learns():
     torch = pytest.importorskip('torch', reason='training needs torch')
-    from liquid_ros.smoothers.liquid import Liquid
     from liquid_ros.training.fit import Trainer
     torch.set_num_threads(1)
     trainer = Trainer(TrainConfig(**{**SMALL, 'batch': 64, 'hidden': 8, 'stretch': 24,
@@ -119,6 +121,55 @@ def test_a_short_run_learns():
     for _ in range(40):
         trainer.advance()
     assert log_mse() < before - 0.05
+
+
+def test_before_training_it_is_the_bank_s_filter():
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    trainer = Trainer(TrainConfig(**SMALL))
+    smoother = Liquid(trainer.shape, {n: w.astype(float) for n, w in trainer.weights().items()})
+    for index in (0.01, 0.3):  # of which the optimum leaves sqrt(2 index) and less of the noise
+        measured, dt_s = white(5, index, noise=0.0)
+        truth = measured.copy()
+        measured = truth + np.random.default_rng(0).standard_normal(truth.shape)
+        state, _ = smoother.init(measured[:, 0])
+        square = []
+        for k in range(1, len(truth[0])):
+            state, estimate = smoother.step(state, measured[:, k], dt_s[:, k:k + 1])
+            square.append(((estimate.rows - truth[:, k])**2).mean())
+        assert np.mean(square[100:]) < 1.3 * (2.0 * index)**0.5
+
+
+def test_only_being_worse_than_the_messages_is_harm():
+    torch = pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import objective
+    raw = torch.ones(2, 8, 3)
+    for size, harmful in ((0.5, False), (2.0, True)):
+        errors = (size * torch.ones(2, 8, 3)).requires_grad_()
+        losses = [objective(TrainConfig(**SMALL, accel_weight=0.0, likelihood_weight=0.0,
+                                        harm_weight=weight), errors, torch.ones(2, 8, 3), raw,
+                            torch.zeros(2))[0] for weight in (0.0, 1.0)]
+        assert (float(losses[1] - losses[0]) > 1.0) == harmful
+        assert harmful or float(losses[1]) == float(losses[0])
+
+
+def test_in_a_steady_run_nothing_is_inflated():
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.modules import LiquidModule
+    module = LiquidModule(TrainConfig(**SMALL))
+    free, steady = module.weights(), module.weights(steady=True)
+    differ = (free['upper'] != steady['upper']).numpy()
+    assert differ.tolist() == [i == INFLATION for i in range(OUTPUTS)]
+    assert float(steady['upper'][INFLATION].exp()) < 1e-5
+    assert TrainConfig(**SMALL).steady > 0.0
+
+
+def test_the_shipped_weights_are_those_of_the_shipped_recipe():
+    for name, config in (('liquid', TrainConfig()),):
+        _, meta = safetensors.load(str(WEIGHTS / f'{name}.safetensors'))
+        told = json.loads(meta['provenance'])
+        assert TrainConfig.from_dict(told['training']) == config
+        assert told['iterations'] == config.iterations
 
 
 def test_the_command_writes_weights_that_load(tmp_path):

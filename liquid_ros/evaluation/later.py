@@ -203,7 +203,7 @@ class _Chain:
             for target, current, part in zip(out, (rows, motion, covariance), moved):
                 current[on] = part
                 target[at[own]] = part[own]
-        return self._later(*out), finals.tolist()
+        return self._later(out[0], out[1], out[2], self.stops - 1), finals.tolist()
 
     def lagged(self, lag_ns: int) -> Tuple[Later, List[int]]:
         """Return all messages by those up to lag_ns later, and how many have seen them all."""
@@ -218,11 +218,13 @@ class _Chain:
             on = np.flatnonzero(end - back >= own)
             (rows[on], motion[on], covariance[on]), _ = self._step(
                 end[on] - back, rows[on], motion[on], covariance[on])
-        return self._later(rows, motion, covariance), finals
+        return self._later(rows, motion, covariance, np.flatnonzero(end == own)), finals
 
-    def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray) -> Later:
-        return Later(rows, covariance[..., 0, 0] * self.known.lasting, motion[..., 0],
-                     self._expected)
+    def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray,
+               newest: np.ndarray) -> Later:
+        variance = covariance[..., 0, 0] * self.known.lasting
+        variance[newest] += self.known.besides[newest]
+        return Later(rows, variance, motion[..., 0], self._expected)
 
     def _step(self, at: np.ndarray, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
               ) -> Tuple[Tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:

@@ -58,6 +58,8 @@ CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'f
          'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
          'maximum': 'MAX', 'minimum': 'MIN'}
 
+REDUCE = {'sum': ('0.0', 's += {}'), 'max': ('-INFINITY', 's = MAX({}, s)')}
+
 
 class Given(NamedTuple):
     """Where an input lies: in which argument of the function, and from which element on."""
@@ -130,7 +132,8 @@ void {name}(long n, {taken})
     def _group(self, group: List[int], stored: Set[int]) -> None:
         node = self.nodes[group[0]]
         if node.kind != 'map':
-            {'matmul': self._matmul, 'sum': self._sum, 'join': self._join}[node.kind](group[0])
+            {'matmul': self._matmul, 'reduce': self._reduce,
+             'join': self._join}[node.kind](group[0])
             return
         shape = loops(node)
         inside = set(group)
@@ -207,12 +210,14 @@ void {name}(long n, {taken})
                               f'b[{at} + i] = {source};')
             at += view.places.size
 
-    def _sum(self, n: int) -> None:
+    def _reduce(self, n: int) -> None:
         node = self.nodes[n]
         index = node.args[0].places
         terms = index.reshape(-1, index.shape[-1])
         source = self._at(node.args[0].node, self._index(terms, ['i', 'k']))
-        loop = f'double s = 0.0; for (int k = 0; k < {terms.shape[1]}; k++) s += {source};'
+        start, more = REDUCE[node.what]
+        loop = (f'double s = {start}; for (int k = 0; k < {terms.shape[1]}; k++) '
+                f'{more.format(source)};')
         if node.size == 1:
             self.lines.append(f'double v{n}; {{ const int i = 0; {loop} v{n} = s; }}')
         else:

@@ -25,7 +25,7 @@ class Node(NamedTuple):
     """
     One operation; its result is flat, of so many elements.
 
-    kind: input, const, map (elementwise), matmul, sum (over the last axis), join.
+    kind: input, const, map (elementwise), matmul, reduce (over the last axis), join.
     what: the input's name, the constant, or the operation's name.
     """
 
@@ -69,6 +69,11 @@ class Graph:
         shape = np.broadcast_shapes(*(one.shape for one in given))
         return self.add('map', name, tuple(
             View(one.node, np.broadcast_to(one.index, shape)) for one in given), shape)
+
+    def reduce(self, name: str, values: 'Traced', axis: int) -> 'Traced':
+        """Return the sum or the largest over an axis."""
+        index = np.moveaxis(values.index, axis, -1)
+        return self.add('reduce', name, (View(values.node, index),), index.shape[:-1])
 
     def join(self, parts: Sequence['Traced'], index: np.ndarray) -> 'Traced':
         """Return parts one behind the other, then looked at by an index into all of them."""
@@ -127,8 +132,7 @@ class Traced:
 
     def sum(self, axis: int) -> 'Traced':
         """Return the sum over an axis."""
-        index = np.moveaxis(self.index, axis, -1)
-        return self.graph.add('sum', None, (View(self.node, index),), index.shape[:-1])
+        return self.graph.reduce('sum', self, axis)
 
     def mean(self, axis: int) -> 'Traced':
         """Return the mean over an axis."""
@@ -197,6 +201,10 @@ class Functions:
     def where(self, condition: Any, yes: Any, no: Any) -> Traced:
         """Return yes where the condition holds, else no."""
         return self._graph.map('where', condition, yes, no)
+
+    def amax(self, array: Traced, axis: int) -> Traced:
+        """Return the largest over an axis."""
+        return self._graph.reduce('max', array, axis)
 
     def zeros_like(self, array: Traced) -> Traced:
         """Return zeros."""

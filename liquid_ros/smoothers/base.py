@@ -37,13 +37,14 @@ class Known(NamedTuple):
     What a filter of n states an axis knows after messages, as rts.Window goes back with it.
 
     rows: (B, 3 | 7). motion: (B, A, n - 1) velocity and so on. covariance: (B, A, n, n).
-    lasting: (B, A) the stated variance over the filter's own.
+    lasting, besides: (B, A) the stated variance is lasting P11 + besides.
     """
 
     rows: Array
     motion: Array
     covariance: Array
     lasting: Array
+    besides: Array
 
 
 class Link(NamedTuple):

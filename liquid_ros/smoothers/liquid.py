@@ -7,7 +7,7 @@ The liquid-gain smoother: a Kalman filter an axis whose noise levels a liquid ce
 Everything the cell sees and says is dimensionless, its time is dt over the stream's mean dt: the
 result is equivariant to translation, to scale and to the clock's rate, and the gain stays in
 (0, 1), whatever the weights are.
-Shapes: B streams, A axes in groups of three (position, rotation), M probes, H units.
+Shapes: B streams, A axes in groups of three (position, rotation), H units.
 """
 
 from dataclasses import dataclass
@@ -16,28 +16,31 @@ from typing import Dict, Optional, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
 from liquid_ros.manifold import minus
-from liquid_ros.smoothers import track
+from liquid_ros.smoothers import bank, track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
-from liquid_ros.smoothers.probes import BURST, probe, PROBES, Probes, way
+from liquid_ros.smoothers.scale import bound, measure, Scale, unit_size
+from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
-from liquid_ros.smoothers.units import Clock, tick, Unit, UNKNOWN_VARIANCE
+from liquid_ros.smoothers.units import BURST, Clock, tick, Unit, UNKNOWN_VARIANCE
 
 MAX_AXES = 6
-OUTPUTS = 9  # R, q_v, q_a, friction, fade, gate, inflation, what the covariance leaves out, rate
-LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0, -7.0)
-UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0, -2.0)
-FEATURES = 2 * (3 * PROBES - 1 + 7) + 7
+LEVELS = 5  # outputs that hold: R, q_v, q_a, friction, fade
+# then gate, inflation, what the covariance leaves out, rate, doubt
+OUTPUTS = LEVELS + 5
+LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0, -7.0, -9.0)
+UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0, 0.0, 2.0)
+INFLATION = 6
 
 SLACK = 0.3  # of the way since the last message
 CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e8  # a squared miss beyond so many times P
+NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
-WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
@@ -56,8 +59,9 @@ class Liquid:
     """
     The default smoother.
 
-    weights: the cell's, weight_out (9, H + F), bias_out (9,), and the constants lower, upper
-    (9,), probes (4, M), group (6, 6); all on the namespace and device of the rows.
+    weights: the cell's, weight_out (10, H + F), weight_slow (5, SLOW), bias_out (10,), and the
+    constants lower, upper (10,), bank (3, M), group (6, 6); all on the namespace and device of
+    the rows.
     """
 
     linked = track.LINKED
@@ -88,15 +92,17 @@ class Liquid:
         state = {
             **dict(zip(MAIN, begun)), **dict(zip(OUTPUT, begun)),
             'measured': rows, 'hidden': hidden,
-            'process': stack(*[zero] * 5, zero + 1.0, zero),  # and variance over P, inflation
+            'process': stack(*[zero] * LEVELS, zero + 1.0, zero),  # and variance over P, inflation
+            'output_besides': zero,
             'past': stack(zero, zero),
             'clock': zero[:, :2],
-            'habits': stack(zero + 0.8, zero),
-            'said': stack(*[zero] * 5),
+            'habits': stack(zero + 0.8, zero, zero + 0.8, zero),
+            'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
             'rejects': stack(zero, zero),
             'stated': unheard(zero),
-            **Probes.zeros(zero)._asdict(),
+            'size': Scale.zeros(zero),
+            **bank.packed(bank.Bank.zeros(namespace(rows), zero)),
         }
         if variances is not None:
             state['stated'] = heed(state['stated'], variances)[1]
@@ -109,9 +115,14 @@ class Liquid:
         moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
-        before = Probes(*(state[n] for n in Probes._fields))
-        probes = probe(before, moved, clock.dt_s, clock.mean_dt, w['probes'], group)
-        scale = track.size(xp, probes.slow, probes.fast)
+        filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
+        strange = bank.surprise(filters, moved, clock.dt_s)
+        agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
+        sizes, left = measure(xp, seen_size, agile,
+                              velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
+        filters = bank.advance(xp, filters, strange, bound(xp, seen_size, agile), left,
+                               sizes.age, (clock.count, clock.mean_dt, clock.pace), w['bank'])
+        scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
         prior = ahead(xp, state, MAIN, clock, unit)
@@ -123,66 +134,74 @@ class Liquid:
         spread = prior.covariance[0] + expected
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen = xp.arcsinh(normal)
-        share = xp.maximum(1.0 / (clock.count + 20.0), 0.002 + 0.0 * clock.count)[..., None]
-        once = stack(clip(seen * seen, 0.0, 9.0), clip(seen * state['past'][..., 0], -9.0, 9.0))
-        habits = state['habits'] + share * (once - state['habits'])
-        hidden, said = self._ask(
-            xp, state, clock.pace,
-            _features(xp, state, clock, probes, habits, average, seen,
-                      prior.covariance[0] / spread, prior.noise / unit.square))
+        past = state['past']
+        habit = habits(xp, state['habits'], seen, past[..., 0], clock.count)
+        hidden, said = self._ask(xp, state, clock.pace, sight(
+            xp, bank.judge(xp, filters, sizes.age, average, w['bank']), habit,
+            Glance(seen, past[..., 0], past[..., 1], prior.covariance[0] / spread,
+                   xp.log(prior.noise / unit.square), xp.log(scale),
+                   xp.log(sizes.fast / sizes.slow), state['rejects'][..., 0]),
+            average, clock.count, clock.pace))
         # the second message of a burst says next to nothing of the levels
         heard = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
-        rate = heard * xp.maximum(xp.exp(said[..., 8:]), (1.0 / clock.count)[..., None])
-        held = state['said'] + rate * (said[..., :5] - state['said'])
+        rate = heard * xp.maximum(xp.exp(said[..., 8:9]), (1.0 / clock.count)[..., None])
+        held = state['said'] + rate * (said[..., :LEVELS] - state['said'])
         process, usual = _measures(xp, held, unit)
         noise = usual * told
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
-        made = mean(average, (way(probes) * clock.dt_s)**2)
+        made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
         surprise = mean(average, square / (prior.covariance[0] + noise + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
         miss = mean(average, square)
-        near = mean(average, moved * moved) < AGREE * miss
+        near = mean(average, xp.minimum(moved * moved, agile * agile)) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
-        stale = miss > STALE * mean(average, prior.covariance[0])
+        awake = mean(average, sizes.age)
+        far = xp.where((awake < SOON) & (clock.count > awake + 1.5), NEW + 0.0 * miss,
+                       STALE + 0.0 * miss)
+        stale = miss > far * mean(average, prior.covariance[0])
         # a stream of next to no noise knows where it is, even where the filter did not expect it
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate) & (miss < made)
                 & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = self._count_rejects(
-            xp, state['rejects'], (surprise > gate) | stale, near, probes.age[..., 0])
+            xp, state['rejects'], (surprise > gate) | stale, near, sizes.age)
         again = again | bent
         ratio = clip(surprise / gate, 0.0, FAR)
-        weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio * ratio), 0.0 * ratio)
+        weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
-        wider = xp.where(spread > SURE * expected, 0.0 * gate, xp.exp(said[..., 6]))
+        wider = xp.where(spread > SURE * expected, 0.0 * gate, xp.exp(said[..., INFLATION]))
         verdict = Verdict(weight, wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior = ahead(xp, state, OUTPUT, clock, unit)
-            output = follow(xp, prior, cast(minus(rows, prior.rows), w['bias_out']),
-                                  noise * self.tuning.noise_factor, verdict)
+            innovation = cast(minus(rows, prior.rows), w['bias_out'])
+            output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
+        # what is left of the innovation may be error as well as noise
+        left = (1.0 - output.gain) * innovation
+        besides = xp.exp(said[..., 9]) * left * left
         grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'measured': rows, 'hidden': hidden,
             'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
-            'past': stack(seen, state['past'][..., 0]),
+            'output_besides': besides,
+            'past': stack(seen, past[..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': rejects, 'grain': grain,
-            'habits': habits, 'said': held,
-            'stated': stated,
-            **probes._asdict(),
+            'habits': habit, 'said': held,
+            'stated': stated, 'size': stack(*sizes),
+            **bank.packed(filters),
         }
         return following, Estimate(output.track.rows,
-                                   at_least(xp, output.variance * lasting, grain),
+                                   at_least(xp, output.variance * lasting + besides, grain),
                                    output.velocity, 3.0 * surprise[..., ::3],
                                    weight[..., ::3])
 
@@ -194,18 +213,26 @@ class Liquid:
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)
         groups = 0.0 * prior.velocity[:, ::3]
-        return Estimate(prior.rows, at_least(
-            xp, prior.covariance[0] * state['process'][..., 5], state['grain']),
-                        prior.velocity, groups + 3.0, groups + 1.0)
+        now, lasting = state[OUTPUT.covariance][..., 0], state['process'][..., 5]
+        more = xp.maximum(prior.covariance[0] - now, 0.0 * now)
+        # that the present error is less than P says nothing of what is still to come
+        variance = (now * lasting + state['output_besides']
+                    + more * xp.maximum(lasting, xp.ones_like(lasting)))
+        return Estimate(prior.rows, at_least(xp, variance, state['grain']), prior.velocity,
+                        groups + 3.0, groups + 1.0)
 
     def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
              ) -> Tuple[Array, Array]:
-        """Return the hidden state (B, A, H) and what the cell says (B, A, 9), within bounds."""
+        """Return the hidden state (B, A, H) and what the cell says (B, A, 10), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
         hidden, read = CELLS[self.config.cell].step(w, features, state['hidden'],
                                                     pace[..., None])
-        said = xp.concatenate([read, features], -1) @ w['weight_out'].T + w['bias_out']
+        quick = xp.concatenate([read, features], -1) @ w['weight_out'].T
+        levels = quick[..., :LEVELS]
+        # small swings of the cell do not shake the levels: next to 0 this is next to 0
+        held = features[..., :SLOW] @ w['weight_slow'].T + levels**3 / (1.0 + levels * levels)
+        said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
 
@@ -238,35 +265,9 @@ def _alive(xp: ModuleType, scale: Array, group: Array) -> Array:
     return group * (alive / (alive @ group))[:, None, :]
 
 
-def mean(average: Array, values: Array) -> Array:
-    """Return (B, A): of the values (B, A), each group's mean over its moving axes."""
-    return (average @ values[..., None])[..., 0]
-
-
-def _features(xp: ModuleType, state: State, clock: Clock, probes: Probes, habits: Array,
-              average: Array, seen: Array, gain: Array, noise: Array) -> Array:
-    """Return what the cell sees, all of it dimensionless, (B, A, F)."""
-    past, count = state['past'], clock.count
-    log_scale = xp.log(probes.slow)
-    level = log_scale[..., :1]
-    own = xp.concatenate([
-        clip(log_scale[..., 1:] - level, -WIDE, WIDE),
-        clip(xp.log(probes.fast) - log_scale, -WIDE, WIDE),
-        clip(xp.log(probes.long) - log_scale, -WIDE, WIDE),
-        xp.log(0.05 + habits[..., :1]), 3.0 * habits[..., 1:],
-        stack(xp.abs(seen), seen * past[..., 0], seen * past[..., 1], 0.3 * xp.log(gain),
-              clip(xp.log(noise), -2.0 * WIDE, 2.0 * WIDE))], -1)
-    clues = stack(0.0 * count + 1.0, xp.log(clock.pace), 1.0 / (1.0 + 0.1 * count),
-                  1.0 / (1.0 + 0.01 * count))  # (B, 1, 4)
-    return xp.concatenate([
-        own, average @ own, clip(level - average @ level, -WIDE, WIDE), clues + 0.0 * own[..., :4],
-        mean(average, xp.abs(seen)).mean(1)[:, None, None] + 0.0 * level,
-        0.2 * state['rejects'][..., :1]], -1)
-
-
 def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
     """Return the process and R (B, A) that the cell's words mean in the stream's units."""
     square, dt = unit
-    said = xp.exp(said[..., :5])
+    said = xp.exp(said)
     return (Process(square / dt**3 * said[..., 1], square / dt**5 * said[..., 2],
                     said[..., 3] / dt, said[..., 4] / dt), square * said[..., 0])

@@ -93,7 +93,7 @@ class Window:
         stamps_ns = [stamp_ns for stamp_ns, _ in self._kept]
         states = {name: np.concatenate([state[name] for _, state in self._kept])
                   for name in self._kept[0][1]}
-        rows, motion, covariance, lasting = self._smoother.known(states)
+        rows, motion, covariance, lasting, besides = self._smoother.known(states)
         rows, motion, spread = rows.copy(), motion.copy(), covariance[..., 0, 0].copy()
         expected = rows.copy()
         if len(stamps_ns) > 1:
@@ -104,7 +104,9 @@ class Window:
                                            dt_s)
                 expected[1:] = link.rows
                 _go_back(link, rows, motion, spread, covariance)
-        return Smoothed(stamps_ns, rows, spread * lasting, motion[..., 0], expected)
+        variance = spread * lasting
+        variance[-1] += besides[-1]  # whether the others were outliers is known by now
+        return Smoothed(stamps_ns, rows, variance, motion[..., 0], expected)
 
 
 def _go_back(link: Link, rows: np.ndarray, motion: np.ndarray, spread: np.ndarray,

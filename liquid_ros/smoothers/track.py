@@ -9,8 +9,9 @@ from typing import NamedTuple
 from liquid_ros.arrays import Array, namespace, stack
 from liquid_ros.manifold import plus
 from liquid_ros.smoothers import motion
-from liquid_ros.smoothers.base import Known, Link, State
+from liquid_ros.smoothers.base import Known, Link, LOST, State
 from liquid_ros.smoothers.motion import Covariance
+from liquid_ros.smoothers.scale import Scale, unit_size
 from liquid_ros.smoothers.units import Clock, recall, Unit
 
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
@@ -30,11 +31,12 @@ OUTPUT = Track('output_rows', 'output_motion', 'output_covariance')
 
 
 class Posterior(NamedTuple):
-    """A filter's state after a message, and of it velocity and P11 (B, A) by themselves."""
+    """A filter's state after a message, of it velocity and P11 (B, A) alone, and its gain."""
 
     track: Track
     velocity: Array
     variance: Array
+    gain: Array
 
 
 class Prior(NamedTuple):
@@ -47,8 +49,8 @@ class Prior(NamedTuple):
     noise: Array
 
 
-# What link() needs of a state.
-LINKED = OUTPUT + ('process', 'clock', 'slow', 'fast')
+# What known() and link() need of a state.
+LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size')
 
 
 class Verdict(NamedTuple):
@@ -85,13 +87,13 @@ def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdic
     moving = stack(velocity, prior.acceleration + gains[2] * innovation)
     p = motion.condition(xp, p, (noise + p[0] * (1.0 - weight)) / total, gains)
     return Posterior(Track(plus(prior.rows, gains[0] * innovation), moving, stack(*p)),
-                     velocity, p[0])
+                     velocity, p[0], gains[0])
 
 
 def known(state: State) -> Known:
     """Return what the filter whose estimate is given knows."""
     rows, moving, packed = (state[name] for name in OUTPUT)
-    return Known(rows, moving, _full(packed), state['process'][..., 5])
+    return Known(rows, moving, _full(packed), state['process'][..., 5], state['output_besides'])
 
 
 def link(before: State, after: State, dt_s: Array) -> Link:
@@ -99,7 +101,7 @@ def link(before: State, after: State, dt_s: Array) -> Link:
     xp, packed = namespace(dt_s), after['clock']
     first = before['clock'][:, :1] < 0.5  # not by the following one: some may be left out between
     clock = Clock(packed[:, :1], first, packed[:, 1:], dt_s, dt_s)
-    scale = size(xp, after['slow'], after['fast'])
+    scale = unit_size(xp, Scale.of(after['size']))
     unit = Unit(scale * scale, clock.mean_dt)
     prior = ahead(xp, before, OUTPUT, clock, unit)
     process, _, start = recall(xp, before['process'], before[OUTPUT.covariance], clock.first,
@@ -108,15 +110,11 @@ def link(before: State, after: State, dt_s: Array) -> Link:
     one, zero = xp.ones_like(moves.pa), xp.zeros_like(moves.pa)
     rows = ((one, moves.pv + zero, moves.pa), (zero, moves.vv + zero, moves.va + zero),
             (zero, zero, moves.aa + zero))
-    wider = 1.0 + after['process'][..., 6]
+    # of a first message's motion nothing is known but by the second one
+    wider = 1.0 + xp.where(first & (after['clock'][:, :1] > 1.5), LOST, after['process'][..., 6])
     return Link(prior.rows, stack(prior.velocity, prior.acceleration),
                 _full(stack(*prior.covariance)) * wider[..., None, None], _full(stack(*start)),
                 stack(*(stack(*row) for row in zip(*rows))))
-
-
-def size(xp: ModuleType, slow: Array, fast: Array) -> Array:
-    """Return the size of second differences; a change of regime shows in the fast one."""
-    return xp.maximum(slow[..., 0], 0.1 * fast[..., 0])
 
 
 def _full(packed: Array) -> Array:

@@ -10,8 +10,9 @@ import numpy as np
 
 from liquid_ros.arrays import Array, clip
 from liquid_ros.smoothers.motion import Covariance, Process
-from liquid_ros.smoothers.probes import YOUNG
+from liquid_ros.smoothers.scale import YOUNG
 
+BURST = 0.1  # of the mean dt: messages closer than this came together
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
 
 

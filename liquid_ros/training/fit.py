@@ -40,12 +40,14 @@ def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chu
 
 
 def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor,
-              memory: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, Dict[str, float]]:
+              raw: torch.Tensor, memory: torch.Tensor
+              ) -> Tuple[torch.Tensor, torch.Tensor, Dict[str, float]]:
     """
     Return the loss, the new running mean square (N,) and figures to print.
 
-    log of the mean square error, of second differences' mean square error, and the negative
-    log-likelihood of the truth. The log's argument is half this stretch, half the stream so far.
+    log of the mean square error, of second differences' mean square error, how far the error is
+    above that of the measurements, raw (N, T, A), and the negative log-likelihood of the truth.
+    The first log's argument is half this stretch, half the stream so far.
     """
     square = errors.square().mean((1, 2))
     bends = errors.diff(n=2, dim=1).square().mean((1, 2))
@@ -53,15 +55,17 @@ def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor
     weight = 1.0 / (0.5 * square.detach() + 0.5 * running + 1e-4)
     mse = (square * weight).mean()
     accel = torch.log(bends + 1e-4).mean()
+    harm = torch.relu(torch.log((square + 1e-4) / (raw.square().mean((1, 2)) + 1e-4))).mean()
     variances = variances.clamp(min=1e-6)
     ratio = errors.square() / variances
     # far out it grows as a logarithm: a bounded gradient that never dies
     ratio = torch.where(ratio > FAR_OUT, FAR_OUT * (1.0 + torch.log(
         ratio.clamp(min=FAR_OUT) / FAR_OUT)), ratio)
     likelihood = 0.5 * (torch.log(variances) + ratio).mean()
-    loss = mse + config.accel_weight * accel + config.likelihood_weight * likelihood
+    loss = (mse + config.accel_weight * accel + config.harm_weight * harm
+            + config.likelihood_weight * likelihood)
     figures = {'log_mse': torch.log(square + 1e-4).mean(), 'log_accel': accel,
-               'nll': likelihood,
+               'harm': harm, 'nll': likelihood,
                'nees': (errors.square() / variances).clamp(max=100).mean()}
     return loss, running, {name: float(value.detach()) for name, value in figures.items()}
 
@@ -102,9 +106,11 @@ class Trainer:
             group['lr'] = self.rate()
         chunk = self._feed.next()
         self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
-        smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights())
+        steady = self.iteration < self.config.steady * self.config.iterations
+        smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights(steady))
         state, errors, variances = advance(smoother, self._step, self._state, chunk)
-        loss, self._memory, figures = objective(self.config, errors, variances, self._memory)
+        raw = (chunk.measured - chunk.truth)[:, 1:].float()
+        loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.cell.parameters(), self.config.clip_norm)

@@ -9,14 +9,14 @@ from typing import Any, Callable, Dict
 import torch
 
 from liquid_ros.arrays import group_average
-from liquid_ros.smoothers import liquid
+from liquid_ros.smoothers import bank, liquid, sight
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.direct import DirectConfig
-from liquid_ros.smoothers.liquid import FEATURES, LiquidConfig, OUTPUTS
-from liquid_ros.smoothers.probes import probe_tables
+from liquid_ros.smoothers.liquid import INFLATION, LEVELS, LiquidConfig, OUTPUTS
+from liquid_ros.smoothers.sight import FEATURES, SLOW
 from liquid_ros.training.config import TrainConfig
 
-BIAS = (-0.5, -6.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0, -3.5)  # of a usual filter
+BIAS = (0.0, 0.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0, -2.5, -5.0)  # of a usual filter
 # Bounds of the outputs that take acceleration (q_a, fade), then velocity (friction), away.
 FEWER_STATES = {2: {2: -43.9, 4: 2.0}, 1: {2: -43.9, 4: 2.0, 3: 8.0}}
 
@@ -31,17 +31,34 @@ class LiquidModule(torch.nn.Module):
         shapes = CELLS[config.cell].shapes(hidden, FEATURES)
         _register(self, shapes, -1.0, 2.0)
         self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
+        self.weight_slow = torch.nn.Parameter(torch.zeros(LEVELS, SLOW))
         self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
+        index, noise = sight.levels()
+        with torch.no_grad():
+            # the cube of nothing has no slope
+            self.weight_out[:LEVELS].normal_(0.0, 0.5 / math.sqrt(hidden + FEATURES))
+            # to begin with R and q are those of the bank: log q = 2 log index + log R
+            self.weight_slow[:2, noise] = 1.0 / sight.LEVEL_SHARE
+            self.weight_slow[1, index] = 2.0 / sight.INDEX_SHARE
+            self.bias_out[1] = 2.0 * sight.INDEX_MIDDLE
         lower, upper = list(liquid.LOWER), list(liquid.UPPER)
         for output, value in FEWER_STATES.get(config.states, {}).items():
             lower[output], upper[output] = value - 0.1, value
         self.constants = {'lower': torch.tensor(lower), 'upper': torch.tensor(upper),
-                          'probes': torch.from_numpy(probe_tables()).float(),
+                          'bank': torch.from_numpy(bank.tables()).float(),
                           'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
 
-    def weights(self) -> Dict[str, torch.Tensor]:
-        """Return what the smoother takes; the recurrent weights act on alpha h, of unit size."""
-        return {**_plain(self), **self.constants}
+    def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """
+        Return what the smoother takes; the recurrent weights act on alpha h, of unit size.
+
+        steady: P may not be inflated.
+        """
+        given = {**_plain(self), **self.constants}
+        if steady:
+            given['upper'] = given['upper'].clone()
+            given['upper'][INFLATION] = given['lower'][INFLATION] + 0.1
+        return given
 
 
 class DirectModule(torch.nn.Module):
@@ -55,8 +72,8 @@ class DirectModule(torch.nn.Module):
             torch.randn(3, config.hidden) / math.sqrt(config.hidden))
         self.bias_out = torch.nn.Parameter(torch.zeros(3))
 
-    def weights(self) -> Dict[str, torch.Tensor]:
-        """Return what the smoother takes."""
+    def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return what the smoother takes; there is nothing to inflate."""
         return _plain(self)
 
 

@@ -88,7 +88,18 @@ def white_acceleration(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     q = index**2 / clock.dt0_s**3
     parts = _still(rng, clock)
     parts['white_accel'] = parts['white_accel'] + q[:, None]
-    parts['speed'] = log_uniform(rng, 0.01, 30.0, len(q), 1) * np.sqrt(q * clock.dt0_s)
+    parts['speed'] = log_uniform(rng, 0.1, 100.0, len(q), 1) * np.sqrt(q * clock.dt0_s)
+    return chain(rng, clock, **parts)
+
+
+def wander(rng: np.random.Generator, clock: Clock) -> np.ndarray:
+    """Return a velocity that forgets itself within messages: next to a random walk."""
+    memory = log_uniform(rng, 0.2, 20.0, len(clock.dt_s), 1) * clock.dt0_s
+    step = level_per_axis(rng, 1e-3, MAX_INDEX, clock)  # a message, in units of the noise
+    parts = _still(rng, clock)
+    # of a random walk that an integrated Ornstein-Uhlenbeck velocity is in the long run
+    parts['white_accel'] = parts['white_accel'] + (step**2 / clock.dt0_s / memory**2)[:, None]
+    parts['friction'] = 1.0 / memory
     return chain(rng, clock, **parts)
 
 
@@ -183,6 +194,7 @@ def turns(rng: np.random.Generator, clock: Clock) -> np.ndarray:
 
 MOTIONS: Dict[str, Callable[[np.random.Generator, Clock], np.ndarray]] = {
     'white_acceleration': white_acceleration,
+    'wander': wander,
     'switching_acceleration': switching_acceleration,
     'singer': singer,
     'harmonic': harmonic,

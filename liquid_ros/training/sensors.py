@@ -10,7 +10,7 @@ import numpy as np
 from liquid_ros.training.motions import Clock, log_uniform, sometimes
 
 # Shares of the sensors' kinds of noise; an outlier or a changing level may come on top.
-KINDS = {'white': 0.36, 'coloured': 0.24, 'mixed': 0.16, 'heavy': 0.08, 'quantised': 0.08,
+KINDS = {'white': 0.46, 'coloured': 0.16, 'mixed': 0.14, 'heavy': 0.08, 'quantised': 0.08,
          'flips': 0.08}
 
 

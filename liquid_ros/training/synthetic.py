@@ -7,11 +7,12 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.training.motions import MOTIONS
+from liquid_ros.training.motions import MOTIONS, sometimes
 from liquid_ros.training.sensors import clock, KINDS, noise, outliers
 
-SHARES = {'white_acceleration': 0.28, 'switching_acceleration': 0.14, 'singer': 0.2,
-          'harmonic': 0.1, 'minimum_jerk': 0.1, 'steps': 0.07, 'turns': 0.11}
+SHARES = {'white_acceleration': 0.18, 'wander': 0.09, 'switching_acceleration': 0.14,
+          'singer': 0.22, 'harmonic': 0.12, 'minimum_jerk': 0.1, 'steps': 0.05, 'turns': 0.1}
+PLAIN = 0.12  # white acceleration in white noise, with nothing that goes wrong
 
 
 MOST_NOISE_M, MOST_REACH_M = 0.02, 2.0  # of streams in metres
@@ -41,6 +42,8 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     kinds = rng.choice(len(names), streams, p=shares / shares.sum())
     if motion is not None:
         kinds[:] = names.index(motion)
+    plain = sometimes(rng, PLAIN if motion is sensor is None else 0.0, streams)
+    kinds[plain] = names.index('white_acceleration')
     truth = np.zeros((streams, steps, axes))
     for i in np.unique(kinds):
         rows = np.flatnonzero(kinds == i)
@@ -54,6 +57,7 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     gross, where = outliers(rng, times)
     if sensor is None:
         measured = np.where(where, truth + gross, measured)
+    measured[plain] = truth[plain] + rng.standard_normal(truth[plain].shape)
     dead = idle(rng, streams, axes)[:, None]
     return Batch(times.dt_s, np.where(dead, 0.0, truth), np.where(dead, 0.0, measured), kinds,
                  sensors)

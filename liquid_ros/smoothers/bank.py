@@ -1,0 +1,151 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+A bank of Kalman filters that shows how a stream moves and how it is disturbed.
+
+Constant velocity, M tracking indices sqrt(q dt^3 / R) (Kalata, IEEE T-AES 20(2), 1984), R = 1,
+time in the stream's mean dt: gains and S are the stream's, whatever the size of its noise. With
+R_m = mean(nu^2 / S_m), -2 log likelihood a message is log R_m + mean(log S_m) + 1 (concentrated
+likelihood, Schweppe, IEEE T-IT 11(1), 1965). The bank never touches the smoother's estimate.
+"""
+
+from types import ModuleType
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from liquid_ros.arrays import Array, clip, stack
+from liquid_ros.smoothers.base import State
+
+FILTERS = 16
+INDICES = tuple(float(index) for index in np.geomspace(5e-5, 6.0, FILTERS))
+AGILE, MIDDLE = FILTERS - 1, 11  # the last one's innovation is nearly a second difference
+MEMORIES = (30.0, 200.0, 1500.0)  # messages that the running means go back
+COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
+LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
+DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
+LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
+
+
+class Bank(NamedTuple):
+    """
+    State of the filters, K memories.
+
+    offset, velocity: (B, A, M) from the last measurement; m or rad, 1/s. power: (B, A, K, M)
+    means of nu^2 / S. spread: (B, 3, M) P11, P12, P22 over R. log_s: (B, K, M) means of log S.
+    """
+
+    offset: Array
+    velocity: Array
+    power: Array
+    spread: Array
+    log_s: Array
+
+    @classmethod
+    def zeros(cls, xp: ModuleType, zero: Array) -> 'Bank':
+        """Return the bank after a first message; zero (B, A)."""
+        each = stack(*[zero] * FILTERS)
+        once = each[:, 0]
+        return cls(each, each, xp.stack([each] * len(MEMORIES), -2),
+                   xp.stack([once + 1.0, once, once + DIFFUSE], -2),
+                   xp.stack([once] * len(MEMORIES), -2))
+
+
+class Judgement(NamedTuple):
+    """
+    What the filters say, G groups of axes, K memories.
+
+    index: (B, G, K) log of the index, its root's mean under the posterior squared: in doubt the
+    larger one, which errs less. doubt: (B, G, K) mean square of log index about it. noise:
+    (B, A, K) log R. behind: (B, G, K, M) -2 log likelihood a message and axis, less the best
+    filter's. own: (B, A) the index by one axis alone, of the middle memory.
+    """
+
+    index: Array
+    doubt: Array
+    noise: Array
+    behind: Array
+    own: Array
+
+
+def tables() -> np.ndarray:
+    """Return (3, M): log index, its root, and q in R / mean dt^3."""
+    return np.array([np.log(INDICES), np.sqrt(INDICES), np.square(INDICES)])
+
+
+def surprise(bank: Bank, moved: Array, dt_s: Array) -> Array:
+    """Return the innovations (B, A, M); moved (B, A): measurement minus the last one."""
+    return moved[..., None] - bank.offset - bank.velocity * dt_s[..., None]
+
+
+def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: Array, age: Array,
+            clock: Tuple[Array, Array, Array], table: Array) -> Bank:
+    """
+    Return the bank after one more measurement.
+
+    trust, left (B, A): share of the innovation (B, A, M) to follow, and of the old sizes that
+    counts. age (B, A): messages since an axis first moved. clock: count, mean dt and dt over it,
+    each (B, 1). table: tables().
+    """
+    count, mean_dt, pace = clock
+    pace = clip(pace, 0.0, LONGEST)
+    p11, p12, p22 = (bank.spread[:, i] for i in range(3))
+    q = table[2] * pace
+    p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0))
+    p12 = p12 + pace * (p22 + 0.5 * q)
+    p22 = p22 + q
+    s = p11 + 1.0
+    k1, k2 = p11 / s, p12 / s
+    spread = xp.stack([p11 / s, p12 / s, xp.maximum(p22 - k2 * p12, 0.0 * p22)], -2)
+    trusted = trust[..., None] * innovation
+    square = clip(trusted * trusted / s[:, None], 0.0, MOST)
+    # the first innovation tells the velocity, not the noise: the second takes its place
+    old = [1.0 / clip(age - 1.0, 1.0, memory) for memory in MEMORIES]
+    young = [1.0 / clip(count - 1.0, 1.0, memory) for memory in MEMORIES]
+    # a message that is hardly followed says as little of the filters
+    power = bank.power + (trust[..., None] * stack(*old))[..., None] * (
+        square[..., None, :] - bank.power)
+    power = power * (left * left)[..., None, None]
+    log_s = bank.log_s + stack(*young)[:, 0][..., None] * (xp.log(s)[:, None] - bank.log_s)
+    return Bank(k1[:, None] * trusted - innovation,
+                bank.velocity + k2[:, None] * trusted / mean_dt[..., None], power, spread, log_s)
+
+
+def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
+    """Return what the filters say; average (B, A, A): means over a group's moving axes."""
+    size = bank.power.shape
+    level = xp.log(clip(bank.power, LEAST, MOST))
+    cost = level + bank.log_s[:, None]
+    among = average[:, ::3]  # (B, G, A)
+    pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
+        size[0], size[1] // 3, size[2], size[3])
+    behind = pooled + xp.amax(-pooled, -1)[..., None]
+    axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
+    seen = (among * age[:, None]).sum(-1)
+    counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
+    posterior = _posterior(xp, behind, counts)
+    log_index = table[0]
+    index = 2.0 * xp.log((posterior * table[1]).sum(-1))
+    doubt = (posterior * (log_index - index[..., None])**2).sum(-1)
+    each = xp.stack([posterior] * 3, 2).reshape(size)
+    noise = (each * level).sum(-1)
+    alone = cost[:, :, 1]
+    own = _posterior(xp, alone + xp.amax(-alone, -1)[..., None], clip(age, 0.0, COUNTS[1]))
+    return Judgement(index, doubt, noise, behind, 2.0 * xp.log((own * table[1]).sum(-1)))
+
+
+def _posterior(xp: ModuleType, behind: Array, count: Array) -> Array:
+    """Return the filters' probabilities (..., M) after that many messages, all alike before."""
+    odds = xp.exp(-0.5 * count[..., None] * behind)
+    return odds / odds.sum(-1)[..., None]
+
+
+def packed(bank: Bank) -> State:
+    """Return the bank as parts of a state."""
+    return {f'bank_{name}': array for name, array in bank._asdict().items()}
+
+
+def unpacked(state: State) -> Bank:
+    """Return the bank in a state."""
+    return Bank(*(state[f'bank_{name}'] for name in Bank._fields))

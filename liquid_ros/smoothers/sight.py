@@ -1,0 +1,90 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+What the cell sees at a message, all of it dimensionless.
+
+First what changes slowly (SLOW features), which alone sets the noise levels in the long run,
+then what is new. Of most it sees its own axis and the mean over its group.
+"""
+
+from types import ModuleType
+from typing import NamedTuple, Tuple
+
+from liquid_ros.arrays import Array, clip, stack
+from liquid_ros.smoothers.bank import FILTERS, Judgement, MEMORIES
+
+SHOWN = FILTERS // 2  # every second filter
+SLOW = 2 * (3 + SHOWN) + 1 + 4 + 4
+FEATURES = SLOW + 3 + SHOWN + 4 + 2 * 6 + 3
+WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
+HABITS = (30.0, 400.0)  # messages that habits go back
+INDEX_MIDDLE, INDEX_SHARE, LEVEL_SHARE = -4.0, 0.3, 0.3  # of what the features show
+
+
+class Glance(NamedTuple):
+    """
+    One message, each (B, A).
+
+    seen: asinh of the innovation over its root S; past, older: of the two messages before.
+    gain: P11 / S. noise: log R over unit^2. level: log unit. restless: log fast over slow size.
+    rejects: messages rejected in a row.
+    """
+
+    seen: Array
+    past: Array
+    older: Array
+    gain: Array
+    noise: Array
+    level: Array
+    restless: Array
+    rejects: Array
+
+
+def mean(average: Array, values: Array) -> Array:
+    """Return (B, A): of the values (B, A), each group's mean over its moving axes."""
+    return (average @ values[..., None])[..., 0]
+
+
+def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array) -> Array:
+    """Return running means (B, A, 4) of seen^2 and seen past, over 30 and over 400 messages."""
+    square, product = clip(seen * seen, 0.0, 9.0), clip(seen * past, -9.0, 9.0)
+    shares = [1.0 / clip(count + 20.0, 1.0, memory) + 0.0 * seen for memory in HABITS]
+    once = stack(square, product, square, product)
+    return before + stack(shares[0], shares[0], shares[1], shares[1]) * (once - before)
+
+
+def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average: Array,
+          count: Array, pace: Array) -> Array:
+    """Return what the cell sees (B, A, FEATURES); count and pace (B, 1)."""
+    def axes(group: Array) -> Array:
+        """Return (B, G, N) as (B, A, N)."""
+        return xp.stack([group, group, group], 2).reshape(
+            group.shape[0], 3 * group.shape[1], group.shape[2])
+    index = axes(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
+    doubt = axes(0.5 * xp.log(0.05 + bank.doubt))
+    noise = LEVEL_SHARE * clip(bank.noise - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
+    curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
+    curves = [axes(curve[:, :, k]) for k in range(len(MEMORIES))]
+    zero = 0.0 * glance.seen
+    steady = stack(xp.log(0.05 + habit[..., 2]), 3.0 * habit[..., 3])
+    lively = stack(xp.log(0.05 + habit[..., 0]), 3.0 * habit[..., 1])
+    alone = INDEX_SHARE * (bank.own - INDEX_MIDDLE) - index[..., 1]
+    now = stack(xp.abs(glance.seen), glance.seen * glance.past, glance.seen * glance.older,
+                0.3 * xp.log(glance.gain), 0.3 * clip(glance.noise, -2.0 * WIDE, 2.0 * WIDE),
+                clip(glance.restless, -WIDE, WIDE))
+    everywhere = mean(average, xp.abs(glance.seen)).mean(1)[:, None]
+    return xp.concatenate([
+        index[..., 1:], doubt[..., 1:], noise[..., 1:], *curves[1:], alone[..., None],
+        steady, average @ steady,
+        stack(zero + 1.0, zero + 1.0 / (1.0 + 0.1 * count), zero + 1.0 / (1.0 + 0.01 * count),
+              clip(glance.level - mean(average, glance.level), -WIDE, WIDE)),
+        # -- and what is new
+        index[..., :1], doubt[..., :1], noise[..., :1], curves[0], lively, average @ lively,
+        now, average @ now,
+        stack(zero + xp.log(pace), zero + everywhere, 0.2 * glance.rejects)], -1)
+
+
+def levels() -> Tuple[int, int]:
+    """Return where the features show log index and log R over unit^2, of the middle memory."""
+    return 0, 4

@@ -1,0 +1,105 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The bank against the textbook's Kalman filter, and what it says of streams of known making."""
+
+import numpy as np
+import pytest
+
+from liquid_ros.arrays import group_average
+from liquid_ros.smoothers import bank
+from liquid_ros.smoothers.scale import bound, measure, Scale
+from liquid_ros.training.motions import chain, Clock
+
+TABLE = bank.tables()
+
+
+def drive(measured, dt_s, dt0_s):
+    """Return the bank and sizes after measured (B, T, A); dt0_s is the mean dt throughout."""
+    streams, count, axes = measured.shape
+    zero = np.zeros((streams, axes))
+    state, scale = bank.Bank.zeros(np, zero), Scale.of(Scale.zeros(zero))
+    mean_dt = np.full((streams, 1), dt0_s)
+    for k in range(1, count):
+        dt = dt_s[:, k:k + 1]
+        nu = bank.surprise(state, measured[:, k] - measured[:, k - 1], dt)
+        trust = bound(np, scale, nu[..., bank.AGILE])
+        scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
+        state = bank.advance(np, state, nu, trust, left, scale.age,
+                             (np.full((streams, 1), float(k)), mean_dt, dt / mean_dt), TABLE)
+    return state, scale
+
+
+def judged(state, scale):
+    """Return the judgement where all axes move."""
+    streams, axes = scale.age.shape
+    average = np.broadcast_to(group_average(axes), (streams, axes, axes))
+    return bank.judge(np, state, scale.age, average, TABLE)
+
+
+def white(seed, index, streams=8, count=900, dt0=0.02, noise=1.0):
+    """Return measurements (B, T, 3) and dt (B, T): white acceleration of that index at noise 1."""
+    rng = np.random.default_rng(seed)
+    dt = dt0 * np.exp(0.2 * rng.standard_normal((streams, count)))
+    flat, still = np.zeros((streams, count, 3)), np.zeros((streams, 1))
+    truth = chain(rng, Clock(dt, np.cumsum(dt, 1), np.full((streams, 1), dt0), 3),
+                  flat + index**2 / dt0**3, flat, still, still, np.zeros((streams, 3)))
+    return truth + noise * rng.standard_normal(truth.shape), dt
+
+
+@pytest.mark.parametrize('which', [0, 7, 15])
+def test_each_filter_is_the_textbook_s(which):
+    measured, dt_s = white(1, 0.05, streams=1, count=25)
+    state, _ = drive(measured, dt_s, 0.02)
+    x, p = np.array([measured[0, 0, 0], 0.0]), np.diag([1.0, bank.DIFFUSE / 0.02**2])
+    q, h = bank.INDICES[which]**2 / 0.02**3, np.array([1.0, 0.0])
+    logs, squares = [], []
+    for k in range(1, 25):
+        d = dt_s[0, k]
+        f = np.array([[1.0, d], [0.0, 1.0]])
+        x, p = f @ x, f @ p @ f.T + q * np.array([[d**3 / 3, d * d / 2], [d * d / 2, d]])
+        s, nu = p[0, 0] + 1.0, measured[0, k, 0] - x[0]
+        x, p = x + p @ h / s * nu, p - np.outer(p @ h, h @ p) / s
+        logs.append(np.log(s))
+        squares.append(nu * nu / s)
+    # no innovation of these was bounded: the agile filter saw none above five usual ones
+    np.testing.assert_allclose(state.offset[0, 0, which] + measured[0, -1, 0], x[0], rtol=1e-9)
+    np.testing.assert_allclose(state.velocity[0, 0, which], x[1], rtol=1e-6)
+    # the first innovation is of the unknown velocity and does not count
+    np.testing.assert_allclose(state.power[0, 0, :, which], np.mean(squares[1:]), rtol=1e-6)
+    np.testing.assert_allclose(state.log_s[0, :, which], np.mean(logs[1:]), rtol=1e-6)
+
+
+@pytest.mark.parametrize('index', [0.003, 0.03, 0.3, 3.0])
+@pytest.mark.parametrize('unit', [1e-4, 1e3])
+def test_it_finds_the_index_and_the_noise_that_a_stream_was_made_with(index, unit):
+    measured, dt_s = white(2, index)
+    says = judged(*drive(unit * measured, dt_s, 0.02))
+    assert np.abs(says.index[..., 1:] - np.log(index)).max() < np.log(2.5)
+    assert np.abs(says.index[..., 2].mean() - np.log(index)) < 0.2
+    assert np.abs(says.noise[..., 1:].mean() - 2.0 * np.log(unit)) < 0.3
+    assert (says.behind >= 0.0).all() and (says.behind.min(-1) == 0.0).all()
+
+
+def test_doubt_goes_with_the_messages():
+    measured, dt_s = white(3, 0.1)
+    young, old = (judged(*drive(measured[:, :n], dt_s[:, :n], 0.02)) for n in (8, 800))
+    assert (young.doubt[..., 1] > 10.0 * old.doubt[..., 1]).all()
+
+
+def test_one_wild_message_does_not_change_what_is_known():
+    measured, dt_s = white(4, 0.03)
+    spoilt = measured.copy()
+    spoilt[:, 700] += 1e6
+    clean, hit = (judged(*drive(m, dt_s, 0.02)) for m in (measured, spoilt))
+    assert np.abs(hit.index[..., 1:] - clean.index[..., 1:]).max() < 0.7
+    assert np.abs(hit.noise[..., 2] - clean.noise[..., 2]).max() < 0.3
+
+
+def test_groups_and_streams_are_judged_by_themselves():
+    (slow, dt_s), (quick, _) = white(5, 0.003), white(6, 1.0)
+    both = judged(*drive(np.concatenate([slow, quick], -1), dt_s, 0.02))
+    alone = judged(*drive(slow, dt_s, 0.02))
+    np.testing.assert_allclose(both.index[:, :1], alone.index, rtol=1e-12)
+    one = judged(*drive(slow[3:4], dt_s[3:4], 0.02))
+    np.testing.assert_allclose(one.behind[0], alone.behind[3], rtol=1e-9, atol=1e-12)
