@@ -158,7 +158,7 @@ def installed(folder):
     """Make an executable where an installed package has its node."""
     node = folder / 'lib' / 'liquid_ros' / 'smoother_node'
     node.parent.mkdir(parents=True)
-    node.write_text('#!/bin/bash\necho "$@"; trap "echo bye; exit 3" INT\n'
+    node.write_text('#!/bin/bash\ntrap "echo bye; exit 3" INT; echo "$@"\n'
                     'while true; do sleep 0.05; done\n')
     node.chmod(0o755)
     return node

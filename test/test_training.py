@@ -148,7 +148,7 @@ def test_only_being_worse_than_the_messages_is_harm():
         errors = (size * torch.ones(2, 8, 3)).requires_grad_()
         losses = [objective(TrainConfig(**SMALL, accel_weight=0.0, likelihood_weight=0.0,
                                         harm_weight=weight), errors, torch.ones(2, 8, 3), raw,
-                            torch.zeros(2))[0] for weight in (0.0, 1.0)]
+                            torch.zeros(2))[0].detach() for weight in (0.0, 1.0)]
         assert (float(losses[1] - losses[0]) > 1.0) == harmful
         assert harmful or float(losses[1]) == float(losses[0])
 
