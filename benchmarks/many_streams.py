@@ -19,6 +19,7 @@ from liquid_ros.backend import NumpyBackend, TorchBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
 from liquid_ros.manifold import unit_row
+from liquid_ros.packing import Layout
 from liquid_ros.streams import StreamBank
 
 PERIOD_NS = 10_000_000
@@ -92,7 +93,7 @@ def main():
         print(f'{count:7d} {step:11.1f} {step / count:15.2f} {1e6 * count / step:9.0f} '
               f'{bank:11.1f}', flush=True)
     state, _ = smoother.init(backend.asarray(unit_row(a.width)))
-    size = sum(8 * int(np.prod(array.shape)) for array in state.values())
+    size = 8 * Layout.of(state).size
     print(f'{size} bytes a stream')
     print(json.dumps({'on': a.on, 'device': backend.label, 'bytes_per_stream': size,
                       'streams': table}))

@@ -222,9 +222,8 @@ class _Chain:
 
     def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray,
                newest: np.ndarray) -> Later:
-        variance = covariance[..., 0, 0] * self.known.lasting
-        variance[newest] += self.known.besides[newest]
-        return Later(rows, variance, motion[..., 0], self._expected)
+        return Later(rows, self.known.stated(covariance[..., 0, 0], newest), motion[..., 0],
+                     self._expected)
 
     def _step(self, at: np.ndarray, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
               ) -> Tuple[Tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:

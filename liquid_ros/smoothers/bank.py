@@ -11,12 +11,13 @@ likelihood, Schweppe, IEEE T-IT 11(1), 1965). The bank never touches the smoothe
 """
 
 from types import ModuleType
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
-from liquid_ros.arrays import Array, clip, stack
+from liquid_ros.arrays import Array, clip, each_axis, stack
 from liquid_ros.smoothers.base import State
+from liquid_ros.smoothers.units import Clock
 
 FILTERS = 16
 INDICES = tuple(float(index) for index in np.geomspace(5e-5, 6.0, FILTERS))
@@ -80,36 +81,35 @@ def surprise(bank: Bank, moved: Array, dt_s: Array) -> Array:
 
 
 def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: Array, age: Array,
-            clock: Tuple[Array, Array, Array], table: Array) -> Bank:
+            clock: Clock, table: Array) -> Bank:
     """
     Return the bank after one more measurement.
 
     trust, left (B, A): share of the innovation (B, A, M) to follow, and of the old sizes that
-    counts. age (B, A): messages since an axis first moved. clock: count, mean dt and dt over it,
-    each (B, 1). table: tables().
+    counts. age (B, A): messages since an axis first moved. table: tables().
     """
-    count, mean_dt, pace = clock
-    pace = clip(pace, 0.0, LONGEST)
+    pace = clip(clock.pace, 0.0, LONGEST)
     p11, p12, p22 = (bank.spread[:, i] for i in range(3))
     q = table[2] * pace
     p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0))
     p12 = p12 + pace * (p22 + 0.5 * q)
     p22 = p22 + q
     s = p11 + 1.0
-    k1, k2 = p11 / s, p12 / s
-    spread = xp.stack([p11 / s, p12 / s, xp.maximum(p22 - k2 * p12, 0.0 * p22)], -2)
+    k1, k2 = p11 / s, p12 / s  # with R = 1 these are P11 and P12 afterwards, too
+    spread = xp.stack([k1, k2, xp.maximum(p22 - k2 * p12, 0.0 * p22)], -2)
     trusted = trust[..., None] * innovation
     square = clip(trusted * trusted / s[:, None], 0.0, MOST)
     # the first innovation tells the velocity, not the noise: the second takes its place
     old = [1.0 / clip(age - 1.0, 1.0, memory) for memory in MEMORIES]
-    young = [1.0 / clip(count - 1.0, 1.0, memory) for memory in MEMORIES]
+    young = [1.0 / clip(clock.count - 1.0, 1.0, memory) for memory in MEMORIES]
     # a message that is hardly followed says as little of the filters
     power = bank.power + (trust[..., None] * stack(*old))[..., None] * (
         square[..., None, :] - bank.power)
     power = power * (left * left)[..., None, None]
     log_s = bank.log_s + stack(*young)[:, 0][..., None] * (xp.log(s)[:, None] - bank.log_s)
     return Bank(k1[:, None] * trusted - innovation,
-                bank.velocity + k2[:, None] * trusted / mean_dt[..., None], power, spread, log_s)
+                bank.velocity + k2[:, None] * trusted / clock.mean_dt[..., None], power, spread,
+                log_s)
 
 
 def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
@@ -120,25 +120,32 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     among = average[:, ::3]  # (B, G, A)
     pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
         size[0], size[1] // 3, size[2], size[3])
-    behind = pooled + xp.amax(-pooled, -1)[..., None]
+    behind = _behind(xp, pooled)
     axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
     seen = (among * age[:, None]).sum(-1)
     counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
     posterior = _posterior(xp, behind, counts)
-    log_index = table[0]
-    index = 2.0 * xp.log((posterior * table[1]).sum(-1))
-    doubt = (posterior * (log_index - index[..., None])**2).sum(-1)
-    each = xp.stack([posterior] * 3, 2).reshape(size)
-    noise = (each * level).sum(-1)
-    alone = cost[:, :, 1]
-    own = _posterior(xp, alone + xp.amax(-alone, -1)[..., None], clip(age, 0.0, COUNTS[1]))
-    return Judgement(index, doubt, noise, behind, 2.0 * xp.log((own * table[1]).sum(-1)))
+    index = _log_index(xp, posterior, table)
+    doubt = (posterior * (table[0] - index[..., None])**2).sum(-1)
+    noise = (each_axis(posterior) * level).sum(-1)
+    own = _posterior(xp, _behind(xp, cost[:, :, 1]), clip(age, 0.0, COUNTS[1]))
+    return Judgement(index, doubt, noise, behind, _log_index(xp, own, table))
+
+
+def _behind(xp: ModuleType, cost: Array) -> Array:
+    """Return the costs (..., M) less the least of them."""
+    return cost + xp.amax(-cost, -1)[..., None]
 
 
 def _posterior(xp: ModuleType, behind: Array, count: Array) -> Array:
     """Return the filters' probabilities (..., M) after that many messages, all alike before."""
     odds = xp.exp(-0.5 * count[..., None] * behind)
     return odds / odds.sum(-1)[..., None]
+
+
+def _log_index(xp: ModuleType, posterior: Array, table: Array) -> Array:
+    """Return the log of the squared mean of the index's root (...)."""
+    return 2.0 * xp.log((posterior * table[1]).sum(-1))
 
 
 def packed(bank: Bank) -> State:

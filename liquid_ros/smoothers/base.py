@@ -3,7 +3,7 @@
 
 """What every smoother is: pure functions over a dictionary of arrays."""
 
-from typing import Dict, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
 
 from liquid_ros.arrays import Array
 from liquid_ros.smoothers.tuning import Tuning
@@ -45,6 +45,17 @@ class Known(NamedTuple):
     covariance: Array
     lasting: Array
     besides: Array
+
+    def stated(self, p11: Array, newest: Any) -> Array:
+        """
+        Return the stated variance (N, A) of what P11 in hindsight is.
+
+        newest: index of the messages with none after them; of the others it is known by now
+        whether they were outliers.
+        """
+        variance = self.lasting * p11
+        variance[newest] += self.besides[newest]
+        return variance
 
 
 class Link(NamedTuple):

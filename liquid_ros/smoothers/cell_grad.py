@@ -22,22 +22,21 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-SMALL = 1e-3  # below it p and p' are series: (1 - exp(-z)) / z loses digits before they do
+SMALL = 3e-2  # below it p' is a series: (E - p) / z loses digits before that does
 
 
 def share(z: Tensor) -> Tensor:
-    """Return p = (1 - exp(-z)) / z for z >= 0."""
-    safe = torch.where(z < SMALL, torch.ones_like(z), z)
-    series = 1.0 - z / 2.0 + z**2 / 6.0 - z**3 / 24.0 + z**4 / 120.0
-    return torch.where(z < SMALL, series, -torch.expm1(-safe) / safe)
+    """Return p = (1 - exp(-z)) / z for z >= 0; no digits are lost however small z is."""
+    safe = z.clamp(min=torch.finfo(z.dtype).tiny)
+    return torch.expm1(-safe).neg_().div_(safe)
 
 
 def share_slope(z: Tensor) -> Tensor:
     """Return dp/dz."""
-    safe = torch.where(z < 30 * SMALL, torch.ones_like(z), z)
+    safe = torch.where(z < SMALL, torch.ones_like(z), z)
     series = -0.5 + z / 3.0 - z**2 / 8.0 + z**3 / 30.0 - z**4 / 144.0 + z**5 / 840.0
     exact = (torch.exp(-safe) + torch.expm1(-safe) / safe) / safe
-    return torch.where(z < 30 * SMALL, series, exact)
+    return torch.where(z < SMALL, series, exact)
 
 
 def _inputs(ctx: Any, s: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -20,13 +20,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from liquid_ros.smoothers.cell_grad import share_slope
-
-
-def _share(z: Tensor) -> Tensor:
-    """Return (1 - exp(-z)) / z, whose quotient loses no digits however small z is."""
-    safe = z.clamp(min=torch.finfo(z.dtype).tiny)
-    return torch.expm1(-safe).neg_().div_(safe)
+from liquid_ros.smoothers.cell_grad import share, share_slope
 
 
 class CellSequence(Function):
@@ -37,7 +31,7 @@ class CellSequence(Function):
                 alpha: Tensor, dt: Tensor, exact: bool) -> Tensor:
         """Return the states and keep them, with phi."""
         z = alpha * dt
-        keep, give = (torch.exp(-z), dt * _share(z)) if exact else (1.0 - z, dt.expand_as(z))
+        keep, give = (torch.exp(-z), dt * share(z)) if exact else (1.0 - z, dt.expand_as(z))
         phi = x @ weight_in.T
         states = torch.empty((len(x) + 1,) + h.shape, dtype=h.dtype, device=h.device)
         states[0] = h

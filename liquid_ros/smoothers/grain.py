@@ -10,7 +10,7 @@ Of continuous noise the smallest change is next to nothing.
 
 from types import ModuleType
 
-from liquid_ros.arrays import Array, stack
+from liquid_ros.arrays import Array, each_axis
 from liquid_ros.smoothers.units import UNKNOWN_VARIANCE
 
 UNSEEN = 1e18  # m or rad: the grain of a group that has never moved
@@ -21,7 +21,7 @@ def finest(xp: ModuleType, before: Array, moved: Array) -> Array:
     size = xp.abs(moved)
     size = xp.where(size > 0.0, size, UNSEEN + 0.0 * size)
     least = xp.minimum(xp.minimum(size[:, ::3], size[:, 1::3]), size[:, 2::3])
-    return xp.minimum(before, stack(least, least, least).reshape(before.shape))
+    return xp.minimum(before, each_axis(least))
 
 
 def at_least(xp: ModuleType, variance: Array, grain: Array) -> Array:

@@ -121,7 +121,7 @@ class Liquid:
         sizes, left = measure(xp, seen_size, agile,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         filters = bank.advance(xp, filters, strange, bound(xp, seen_size, agile), left,
-                               sizes.age, (clock.count, clock.mean_dt, clock.pace), w['bank'])
+                               sizes.age, clock, w['bank'])
         scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
@@ -141,7 +141,7 @@ class Liquid:
             Glance(seen, past[..., 0], past[..., 1], prior.covariance[0] / spread,
                    xp.log(prior.noise / unit.square), xp.log(scale),
                    xp.log(sizes.fast / sizes.slow), state['rejects'][..., 0]),
-            average, clock.count, clock.pace))
+            average, clock))
         # the second message of a burst says next to nothing of the levels
         heard = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
         rate = heard * xp.maximum(xp.exp(said[..., 8:9]), (1.0 / clock.count)[..., None])
@@ -185,8 +185,8 @@ class Liquid:
             innovation = cast(minus(rows, prior.rows), w['bias_out'])
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is left of the innovation may be error as well as noise
-        left = (1.0 - output.gain) * innovation
-        besides = xp.exp(said[..., 9]) * left * left
+        residual = (1.0 - output.gain) * innovation
+        besides = xp.exp(said[..., 9]) * residual * residual
         grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),

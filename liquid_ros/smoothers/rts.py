@@ -19,7 +19,7 @@ import numpy as np
 
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
-from liquid_ros.smoothers.base import Link, Smoother, State
+from liquid_ros.smoothers.base import Known, Link, Smoother, State
 from liquid_ros.timing import NS_PER_S
 
 LEAST_SHARE = 1e-12  # of the largest eigenvalue of P^-: below it there is nothing to go by
@@ -93,8 +93,9 @@ class Window:
         stamps_ns = [stamp_ns for stamp_ns, _ in self._kept]
         states = {name: np.concatenate([state[name] for _, state in self._kept])
                   for name in self._kept[0][1]}
-        rows, motion, covariance, lasting, besides = self._smoother.known(states)
-        rows, motion, spread = rows.copy(), motion.copy(), covariance[..., 0, 0].copy()
+        known: Known = self._smoother.known(states)
+        rows, motion, covariance = known.rows.copy(), known.motion.copy(), known.covariance
+        spread = covariance[..., 0, 0].copy()
         expected = rows.copy()
         if len(stamps_ns) > 1:
             dt_s = np.diff(np.array(stamps_ns, dtype=np.int64))[:, None] / NS_PER_S
@@ -104,9 +105,7 @@ class Window:
                                            dt_s)
                 expected[1:] = link.rows
                 _go_back(link, rows, motion, spread, covariance)
-        variance = spread * lasting
-        variance[-1] += besides[-1]  # whether the others were outliers is known by now
-        return Smoothed(stamps_ns, rows, variance, motion[..., 0], expected)
+        return Smoothed(stamps_ns, rows, known.stated(spread, -1), motion[..., 0], expected)
 
 
 def _go_back(link: Link, rows: np.ndarray, motion: np.ndarray, spread: np.ndarray,

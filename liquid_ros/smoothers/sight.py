@@ -9,15 +9,17 @@ then what is new. Of most it sees its own axis and the mean over its group.
 """
 
 from types import ModuleType
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
-from liquid_ros.arrays import Array, clip, stack
+from liquid_ros.arrays import Array, clip, each_axis, stack
 from liquid_ros.smoothers.bank import FILTERS, Judgement, MEMORIES
+from liquid_ros.smoothers.units import Clock
 
 SHOWN = FILTERS // 2  # every second filter
 SLOW = 2 * (3 + SHOWN) + 1 + 4 + 4
 FEATURES = SLOW + 3 + SHOWN + 4 + 2 * 6 + 3
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
+INDEX_AT, NOISE_AT = 0, 2 * (len(MEMORIES) - 1)  # of the middle memory: log index and log R
 HABITS = (30.0, 400.0)  # messages that habits go back
 INDEX_MIDDLE, INDEX_SHARE, LEVEL_SHARE = -4.0, 0.3, 0.3  # of what the features show
 
@@ -55,18 +57,14 @@ def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array
 
 
 def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average: Array,
-          count: Array, pace: Array) -> Array:
-    """Return what the cell sees (B, A, FEATURES); count and pace (B, 1)."""
-    def axes(group: Array) -> Array:
-        """Return (B, G, N) as (B, A, N)."""
-        return xp.stack([group, group, group], 2).reshape(
-            group.shape[0], 3 * group.shape[1], group.shape[2])
-    index = axes(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
-    doubt = axes(0.5 * xp.log(0.05 + bank.doubt))
+          clock: Clock) -> Array:
+    """Return what the cell sees (B, A, FEATURES)."""
+    index = each_axis(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
+    doubt = each_axis(0.5 * xp.log(0.05 + bank.doubt))
     noise = LEVEL_SHARE * clip(bank.noise - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
     curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
-    curves = [axes(curve[:, :, k]) for k in range(len(MEMORIES))]
-    zero = 0.0 * glance.seen
+    curves = [each_axis(curve[:, :, k]) for k in range(len(MEMORIES))]
+    zero, count = 0.0 * glance.seen, clock.count
     steady = stack(xp.log(0.05 + habit[..., 2]), 3.0 * habit[..., 3])
     lively = stack(xp.log(0.05 + habit[..., 0]), 3.0 * habit[..., 1])
     alone = INDEX_SHARE * (bank.own - INDEX_MIDDLE) - index[..., 1]
@@ -82,9 +80,4 @@ def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average
         # -- and what is new
         index[..., :1], doubt[..., :1], noise[..., :1], curves[0], lively, average @ lively,
         now, average @ now,
-        stack(zero + xp.log(pace), zero + everywhere, 0.2 * glance.rejects)], -1)
-
-
-def levels() -> Tuple[int, int]:
-    """Return where the features show log index and log R over unit^2, of the middle memory."""
-    return 0, 4
+        stack(zero + xp.log(clock.pace), zero + everywhere, 0.2 * glance.rejects)], -1)

@@ -33,13 +33,12 @@ class LiquidModule(torch.nn.Module):
         self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
         self.weight_slow = torch.nn.Parameter(torch.zeros(LEVELS, SLOW))
         self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
-        index, noise = sight.levels()
         with torch.no_grad():
             # the cube of nothing has no slope
             self.weight_out[:LEVELS].normal_(0.0, 0.5 / math.sqrt(hidden + FEATURES))
             # to begin with R and q are those of the bank: log q = 2 log index + log R
-            self.weight_slow[:2, noise] = 1.0 / sight.LEVEL_SHARE
-            self.weight_slow[1, index] = 2.0 / sight.INDEX_SHARE
+            self.weight_slow[:2, sight.NOISE_AT] = 1.0 / sight.LEVEL_SHARE
+            self.weight_slow[1, sight.INDEX_AT] = 2.0 / sight.INDEX_SHARE
             self.bias_out[1] = 2.0 * sight.INDEX_MIDDLE
         lower, upper = list(liquid.LOWER), list(liquid.UPPER)
         for output, value in FEWER_STATES.get(config.states, {}).items():
