@@ -4,12 +4,13 @@
 """The bank against the textbook's Kalman filter, and what it says of streams of known making."""
 
 import numpy as np
+from problems import white_acceleration
 import pytest
 
 from liquid_ros.arrays import group_average
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.scale import bound, measure, Scale
-from liquid_ros.training.motions import chain, Clock
+from liquid_ros.smoothers.units import Clock
 
 TABLE = bank.tables()
 
@@ -26,7 +27,8 @@ def drive(measured, dt_s, dt0_s):
         trust = bound(np, scale, nu[..., bank.AGILE])
         scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
         state = bank.advance(np, state, nu, trust, left, scale.age,
-                             (np.full((streams, 1), float(k)), mean_dt, dt / mean_dt), TABLE)
+                             Clock(np.full((streams, 1), float(k)), k == 1, mean_dt, dt,
+                                   dt / mean_dt), TABLE)
     return state, scale
 
 
@@ -37,19 +39,17 @@ def judged(state, scale):
     return bank.judge(np, state, scale.age, average, TABLE)
 
 
-def white(seed, index, streams=8, count=900, dt0=0.02, noise=1.0):
+def white(seed, index, streams=8, count=900, dt0=0.02):
     """Return measurements (B, T, 3) and dt (B, T): white acceleration of that index at noise 1."""
     rng = np.random.default_rng(seed)
-    dt = dt0 * np.exp(0.2 * rng.standard_normal((streams, count)))
-    flat, still = np.zeros((streams, count, 3)), np.zeros((streams, 1))
-    truth = chain(rng, Clock(dt, np.cumsum(dt, 1), np.full((streams, 1), dt0), 3),
-                  flat + index**2 / dt0**3, flat, still, still, np.zeros((streams, 3)))
-    return truth + noise * rng.standard_normal(truth.shape), dt
+    dt = dt0 * np.exp(0.2 * rng.standard_normal(count))
+    _, _, measured = white_acceleration(rng, count, streams, dt, 1.0, index / dt0**1.5, 0.0)
+    return measured.swapaxes(0, 1), np.broadcast_to(dt, (streams, count))
 
 
 @pytest.mark.parametrize('which', [0, 7, 15])
 def test_each_filter_is_the_textbook_s(which):
-    measured, dt_s = white(1, 0.05, streams=1, count=25)
+    measured, dt_s = white(2, 0.05, streams=1, count=25)
     state, _ = drive(measured, dt_s, 0.02)
     x, p = np.array([measured[0, 0, 0], 0.0]), np.diag([1.0, bank.DIFFUSE / 0.02**2])
     q, h = bank.INDICES[which]**2 / 0.02**3, np.array([1.0, 0.0])
