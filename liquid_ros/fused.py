@@ -12,7 +12,8 @@ import ctypes
 from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+import struct
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -51,6 +52,25 @@ def fuse(smoother: Smoother) -> Smoother:
     return Fused(smoother, compiled)
 
 
+class One:
+    """The compiled step for a single stream: no more Python around it than a call takes."""
+
+    def __init__(self, function: Any, layout: Layout, said: Layout) -> None:
+        """Keep what is given and what comes out where the step finds it."""
+        axes = said.columns['variance'][1] - said.columns['variance'][0]
+        width = said.columns['rows'][1]
+        self._function, self._pack = function, struct.Struct(f'{width + 1}d').pack_into
+        self._given = np.full(width + 1 + axes, np.nan)  # of variances none is stated
+        self._out = np.empty(layout.size + said.size + 1)
+        self._given_at, self._out_at = self._given.ctypes.data, self._out.ctypes.data
+
+    def step(self, weights: int, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+        """Return what comes out; the next call writes into the same array."""
+        self._pack(self._given.data, 0, *row, dt_s)
+        self._function(1, weights, packed, self._given_at, self._out_at)
+        return self._out
+
+
 class Fused:
     """A liquid smoother on NumPy whose step is one call; all else is the plain one's."""
 
@@ -76,10 +96,15 @@ class Fused:
             compiled_for[width] = (function, state_layout(plain, width), estimate_layout(width))
         self._for = compiled_for
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
+        self._one = {width: One(*compiled_for[width]) for width in compiled_for}
 
     def tuned(self, tuning: Tuning) -> 'Fused':
         """Return the smoother with another R and, where one is asked for, another gate."""
         return Fused(self.plain.tuned(tuning), self._compiled)
+
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+        """Return (S + E + 1,) of the stream whose state lies at an address."""
+        return self._one[len(row)].step(self._address, packed, row, dt_s)
 
     def layout(self, width: int) -> Layout:
         """Return how step_packed() has a state."""

@@ -74,7 +74,11 @@ def refusals(rows: np.ndarray) -> List[Optional[str]]:
 
 def refuse(row: np.ndarray) -> Optional[str]:
     """Return why a measured row (width,) cannot be used, None where it can."""
-    values = row.tolist()
+    return refuse_values(row.tolist())
+
+
+def refuse_values(values: Sequence[float]) -> Optional[str]:
+    """Return why measured values cannot be used, None where they can."""
     for value in values:
         if not -MAX_ABS_VALUE < value < MAX_ABS_VALUE:  # NaN compares false
             return 'non_finite'

@@ -4,6 +4,7 @@
 """R^n and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
 
 import math
+from typing import Sequence
 
 import numpy as np
 
@@ -91,10 +92,16 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
     """Return rows (N, 7) with quaternions of length one, NumPy only."""
     if len(rows) > 1:
         return np.concatenate([rows[:, :3], quat_normalise(rows[:, 3:])], 1)
-    values = rows[0].tolist()  # the same sums in the same order in a quarter of the time
-    x, y, z, w = values[3:]
+    return np.array([unit_values(rows[0].tolist())])  # the same in a quarter of the time
+
+
+def unit_values(row: Sequence[float]) -> Sequence[float]:
+    """Return a row (3 | 7,) with a quaternion of length one, the same sums in the same order."""
+    if len(row) != 7:
+        return row
+    x, y, z, w = row[3:]
     norm = math.sqrt(x * x + y * y + z * z + w * w)
-    return np.array([[*values[:3], x / norm, y / norm, z / norm, w / norm]])
+    return [*row[:3], x / norm, y / norm, z / norm, w / norm]
 
 
 def unit_row(width: int) -> np.ndarray:

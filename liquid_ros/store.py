@@ -3,7 +3,9 @@
 
 """The states of many streams side by side: which row is whose, and room for more."""
 
-from typing import Dict, Hashable, Iterable, List, Union
+from typing import Dict, Hashable, Iterable, List, Tuple, Union
+
+import numpy as np
 
 from liquid_ros.arrays import Array
 from liquid_ros.backend import Backend
@@ -18,6 +20,7 @@ class Store:
         self._row_of: Dict[Hashable, int] = {}
         self._free: List[int] = []
         self._rows = backend.zeros(0, size)
+        self._begin: Tuple[Array, int, int] = (None, 0, 0)  # the rows, their address and stride
 
     def take(self, keys: Iterable[Hashable]) -> List[int]:
         """Return the keys' rows, new ones for new keys."""
@@ -37,6 +40,13 @@ class Store:
     def get(self, at: List[int]) -> Array:
         """Return these rows; whoever changes them must not want the store unchanged."""
         return self._rows[span(at)]
+
+    def find(self, key: Hashable) -> Tuple[np.ndarray, int, int]:
+        """Return all rows, which of them is the key's and its address; NumPy, a known key."""
+        at, rows = self._row_of[key], self._rows
+        if rows is not self._begin[0]:
+            self._begin = rows, rows.ctypes.data, rows.strides[0]
+        return rows, at, self._begin[1] + at * self._begin[2]
 
     def put(self, at: List[int], rows: Array) -> None:
         """Take over these rows."""

@@ -3,7 +3,7 @@
 
 """What a message is answered with: the estimate, a prediction, or what came itself."""
 
-from typing import Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from liquid_ros.ros.messages import Batch, Key, Smooth, unit
 from liquid_ros.ros.trail import twist_variance
 from liquid_ros.smoothers.base import Estimate, Smoother
 from liquid_ros.streams import StreamBank, Update
+
+
+class Latest(NamedTuple):
+    """The newest message of some streams, from which an output at a fixed rate is made."""
+
+    message: Any
+    keys: Sequence[Key]
+    frame_id: str
 
 
 class Answers:

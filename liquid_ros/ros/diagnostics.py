@@ -4,7 +4,7 @@
 """What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sized, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
@@ -56,7 +56,7 @@ class StreamTally:
         self._nis_count = 0
         self._told = 0
 
-    def accept(self, stamp_ns: int, arrival: Arrival, nis: np.ndarray) -> None:
+    def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
         self.accepted += 1
         if arrival in RESTARTS:
@@ -65,8 +65,8 @@ class StreamTally:
         elif self.last_ns is not None:
             self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
         self.last_ns = stamp_ns
-        self._nis_sum += float(nis.sum())
-        self._nis_count += nis.size
+        self._nis_sum += sum(nis)
+        self._nis_count += len(nis)
 
     def values(self, elapsed_s: float, now_ns: int) -> Values:
         """Return what is told of a stream; elapsed_s since the last time."""

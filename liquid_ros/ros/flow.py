@@ -4,14 +4,15 @@
 """From a message to what goes out: the streams of one input, their bank, the modes."""
 
 from time import perf_counter
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Optional
 
 import numpy as np
 
 from liquid_ros.intake import refuse
 from liquid_ros.params import Params
-from liquid_ros.ros.answers import Answers
+from liquid_ros.ros.answers import Answers, Latest
 from liquid_ros.ros.diagnostics import Tally
+from liquid_ros.ros.express import Express, possible
 from liquid_ros.ros.held import Held
 from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, passable, Smooth
 from liquid_ros.ros.outputs import debug_numbers, Outputs
@@ -22,14 +23,6 @@ from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank, Update
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
-
-
-class Latest(NamedTuple):
-    """The newest message of some streams, from which an output at a fixed rate is made."""
-
-    message: Any
-    keys: Sequence[Key]
-    frame_id: str
 
 
 class Flow:
@@ -82,6 +75,8 @@ class Flow:
 
     def _follow_leads(self) -> None:
         """Begin a new run where outputs are less far ahead from now on: none would go out."""
+        self.express = (Express(self.params.input_type, self.bank, self.tally, self._outputs)
+                         if self._enabled and possible(self.params) else None)
         before = self._leads
         self._leads = (self._at_rate, self._ahead_ns) if self._enabled else (False, 0)
         if any(now < then for now, then in zip(self._leads, before)):
@@ -126,6 +121,8 @@ class Flow:
 
     def take(self, message: Any, now_ns: int) -> None:
         """Take a message that came at now_ns of the node's clock, 0 where that stands still."""
+        if self.express is not None and self.express.take(message, now_ns):
+            return
         try:
             arrived = Arrived(message, self._codec.read(message), now_ns)
         except MalformedError as error:
@@ -214,7 +211,7 @@ class Flow:
                 self._on_restart(key, arrival, frame_id)
             elif stream.last_ns is not None:
                 dt_s = (stamp_ns - stream.last_ns) / NS_PER_S
-            stream.accept(stamp_ns, arrival, update.estimate.nis[i])
+            stream.accept(stamp_ns, arrival, update.estimate.nis[i].tolist())
             stream.frame_id, stream.heard = frame_id, self.tally.received
             trail = self._outputs.trail(key)
             if trail is not None:

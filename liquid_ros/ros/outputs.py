@@ -143,6 +143,16 @@ class Outputs:
                 entities = self._node.default_callback_group.entities
                 entities.difference_update([one for one in entities if one() is None])
 
+    def expects(self, run: Optional[Key], stamp_ns: int) -> bool:
+        """Return whether the stamp is newer than the run's last one."""
+        newest_ns = self._newest_ns.get(run)
+        return newest_ns is None or stamp_ns > newest_ns
+
+    def send_bytes(self, run: Optional[Key], stamp_ns: int, body: bytes) -> None:
+        """Publish the bytes of an output whose stamp is expected."""
+        self._newest_ns[run] = stamp_ns
+        self.main.publish(body)
+
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
              run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
         """
@@ -153,8 +163,7 @@ class Outputs:
         run: whose stamps must rise; None: those of all streams.
         bodies: of each of the keys, for odometry and TF.
         """
-        newest_ns = self._newest_ns.get(run)
-        if newest_ns is not None and stamp_ns <= newest_ns:
+        if not self.expects(run, stamp_ns):
             return False
         first = bodies.rows.item(0) if run is not None else 0.0
         if first != first:

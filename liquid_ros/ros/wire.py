@@ -89,7 +89,7 @@ class Wire:
 
     def join(self, head: Head, frame: bytes, strings: Sequence[bytes], numbers: Any) -> bytes:
         """Return a message; frame: how frame_id was written, where the head has the same."""
-        if _text(frame) != head.frame_id:
+        if text(frame) != head.frame_id:
             frame = head.frame_id.encode('utf-8', 'replace')
         sec, nanosec = divmod(head.stamp_ns, NS_PER_S)
         sec = max(-2**31, min(sec, 2**31 - 1))
@@ -111,15 +111,16 @@ class Wire:
 
     def child(self, raw: bytes) -> str:
         """Return the child_frame_id, '' where the type has none."""
-        return _text(self.split(raw)[1][1]) if self._strings else ''
+        return text(self.split(raw)[1][1]) if self._strings else ''
 
 
-def _text(string: bytes) -> str:
+def text(string: bytes) -> str:
+    """Return a string's letters; what is no UTF-8 is replaced."""
     return string.decode('utf-8', 'replace')
 
 
 def _one(stamp_ns: int, frame: bytes, row: Sequence[float], key: Key = 0) -> Batch:
-    return Batch((key,) if key != 0 else ONE, (stamp_ns,), np.array([row]), (_text(frame),))
+    return Batch((key,) if key != 0 else ONE, (stamp_ns,), np.array([row]), (text(frame),))
 
 
 def _simple(kind: str, width: int) -> Codec:
@@ -148,7 +149,7 @@ def _transform() -> Codec:
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame, child), row = wire.split(raw)
-        return _one(stamp_ns, frame, row)._replace(keys=(_text(child),))
+        return _one(stamp_ns, frame, row)._replace(keys=(text(child),))
 
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         frame, child = wire.split(raw)[1]
@@ -188,7 +189,7 @@ def _poses() -> Codec:
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame,), rows = wire.split(raw)
         count = len(rows)
-        return Batch(range(count), (stamp_ns,) * count, rows, (_text(frame),) * count)
+        return Batch(range(count), (stamp_ns,) * count, rows, (text(frame),) * count)
 
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         rows = np.where(np.isnan(smooth.rows[:, :1]), 0.0, smooth.rows)

@@ -1,0 +1,95 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The short way through the node beside the long one: the same bytes, the same counts."""
+
+import struct
+
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+from ros_graph import channel_of, DEEP, lossless, stamped, START_NS, walk
+
+from liquid_ros.checkpoint import build
+from liquid_ros.fused import Fused
+from liquid_ros.ros.messages import CODECS
+
+NS = 10**9
+COUNT = 400
+
+pytestmark = pytest.mark.skipif(not isinstance(build(), Fused), reason='no compiled step')
+
+
+def odd(kind, raw, i, rng):
+    """Return what becomes of a message now and then: all that a wire can bring."""
+    body, (sec, nanosec) = bytearray(raw), struct.unpack_from('<iI', raw, 4)
+    case = rng.integers(12) if rng.random() < 0.25 else -1
+    if case == 0:
+        return raw[:rng.integers(len(raw))]  # cut off
+    if case == 1:
+        struct.pack_into('<d', body, len(raw) - 8 * rng.integers(1, 4), np.nan)
+    elif case == 2:
+        struct.pack_into('<d', body, len(raw) - 8, 1e13)
+    elif case == 3:
+        struct.pack_into('<iI', body, 4, 0, 0)
+    elif case == 4:
+        struct.pack_into('<iI', body, 4, sec - 1, nanosec)  # late
+    elif case == 5:
+        struct.pack_into('<iI', body, 4, sec - 100, nanosec)  # time goes back
+    elif case == 6:
+        struct.pack_into('<iI', body, 4, sec - 1, nanosec + NS)  # more than a second of them
+    elif case == 7:
+        struct.pack_into('<iI', body, 4, sec + 6, nanosec)  # a gap
+    elif case == 8:
+        return bytes(body) + b'more'
+    elif case == 9:
+        body[2:4] = b'\0\1'  # options of the encapsulation
+    elif case == 10 and kind == 'pose':
+        struct.pack_into('<4d', body, len(raw) - 32, 0.0, 0.0, 0.0, 0.0)
+    elif case == 11:
+        return serialize_message(stamped(kind, START_NS + i * NS // 100, walk(kind, 1)[1][0],
+                                         ['', 'odom', 'a' * 7, 'é', 'tag\0tag'][i % 5]))
+    return bytes(body)
+
+
+
+
+@pytest.mark.parametrize('path_length', [0, 30])
+@pytest.mark.parametrize('kind', ['pose', 'point'])
+def test_both_ways_say_the_same(graph, kind, path_length):
+    """One node has debug topics, and with them no short way."""
+    options = {'input_type': kind, 'input_topic': '/in', 'path_length': path_length}
+    short = graph.smoother('-r', '__node:=short', output_topic='/short',
+                           **lossless('/in', '/short'), **options)
+    long = graph.smoother('-r', '__node:=long', output_topic='/long', debug=True,
+                          **lossless('/in', '/long'), **options)
+    took = {}
+    for name in ('short', 'long'):
+        took[name] = []
+        graph.peer.create_subscription(CODECS[kind].message, f'/{name}', took[name].append,
+                                       DEEP, raw=True)
+    publisher = graph.speak(kind, '/in')
+    graph.matched(publisher, count=2)
+    channels = [channel_of(node, '/in') for node in (short, long)]
+    graph.until(lambda: all(c.outputs.main.get_subscription_count() for c in channels), 'matches')
+    express, taken = channels[0].flow.express, []
+    take = express.take
+    express.take = lambda *message: taken.append(take(*message)) or taken[-1]
+    rng = np.random.default_rng(5)
+    stamps, rows = walk(kind, COUNT)
+    for i, (stamp_ns, row) in enumerate(zip(stamps, rows)):
+        raw = odd(kind, serialize_message(stamped(kind, stamp_ns, row)), i, rng)
+        publisher.publish(raw)
+    one, other = tallies = [channel.tally for channel in channels]
+    graph.until(lambda: all(t.received == COUNT for t in tallies), 'all messages')
+    graph.until(lambda: len(took['short']) == one.published
+                and len(took['long']) == other.published, 'all outputs')
+    assert took['short'] == took['long'] and len(took['short']) > 250
+    assert one.dropped == other.dropped and len(one.dropped) > 3
+    assert one.resets == other.resets and one.accepted == other.accepted
+    (ours,), (theirs,) = one.streams.values(), other.streams.values()
+    assert ours.mean_nis() == theirs.mean_nis() and ours.last_ns == theirs.last_ns
+    assert sum(taken) > 0.5 * COUNT and len(taken) == COUNT and channels[1].flow.express is None
+    if path_length:
+        paths = [channel.outputs.trail(0).message() for channel in channels]
+        assert paths[0] == paths[1] and len(paths[0].poses) > 5
