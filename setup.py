@@ -5,13 +5,22 @@
 
 from glob import glob
 import os
+import platform
 import sys
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 NAME = 'liquid_ros'
-FLAGS = ['-O2', '-ftree-vectorize', '-fopenmp-simd', '-ffp-contract=off', '-g0', '-w']
+FLAGS = ['-O2', '-ftree-vectorize', '-fopenmp-simd', '-ffp-contract=off', '-fno-math-errno',
+         '-g0', '-w']
+
+
+def has_vector_functions():
+    """Return whether the C library has exp, tanh and the like of many numbers at once."""
+    name, version = platform.libc_ver()
+    return (platform.machine() == 'x86_64' and name == 'glibc'
+            and tuple(int(part) for part in version.split('.')[:2]) >= (2, 35))
 
 
 class BuildStep(build_ext):
@@ -30,6 +39,9 @@ class BuildStep(build_ext):
             self.mkpath(self.build_temp)
             with open(ext.sources[0], 'w', encoding='utf-8') as file:
                 file.write(source(smoother.config, smoother.weights))
+            if has_vector_functions():
+                ext.extra_compile_args = [*FLAGS, '-DLIBMVEC']
+                ext.libraries = ['mvec', 'm']
             super().build_extension(ext)
         except Exception as error:  # whatever it is, the plain step does the same
             print(f'liquid_ros: the step is not compiled, it will be slower: {error!r}')
