@@ -38,7 +38,7 @@ def _liquid_shapes(config: LiquidConfig) -> Shapes:
     return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
             'weight_out': (OUTPUTS, config.hidden + FEATURES), 'weight_slow': (LEVELS, SLOW),
             'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,), 'upper': (OUTPUTS,),
-            'bank': (3, FILTERS)}
+            'bank': (4, FILTERS)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:

@@ -47,22 +47,28 @@ def white(seed, index, streams=8, count=900, dt0=0.02):
     return measured.swapaxes(0, 1), np.broadcast_to(dt, (streams, count))
 
 
-@pytest.mark.parametrize('which', [0, 7, 15])
+@pytest.mark.parametrize('which', [0, 7, 15, 16, 20, 23])
 def test_each_filter_is_the_textbook_s(which):
+    """Of constant velocity, and from the sixteenth on of a random walk."""
     measured, dt_s = white(2, 0.05, streams=1, count=25)
     state, _ = drive(measured, dt_s, 0.02)
-    x, p = np.array([measured[0, 0, 0], 0.0]), np.diag([1.0, bank.DIFFUSE / 0.02**2])
-    q, h = bank.INDICES[which]**2 / 0.02**3, np.array([1.0, 0.0])
+    moves = which < bank.MOVING
+    x = np.array([measured[0, 0, 0], 0.0])
+    p = np.diag([1.0, bank.DIFFUSE / 0.02**2 if moves else 0.0])
+    q = bank.INDICES[which]**2 / 0.02**3 if moves else 0.0
+    walk, h = 0.0 if moves else bank.STEPS[which - bank.MOVING]**2 / 0.02, np.array([1.0, 0.0])
     logs, squares = [], []
     for k in range(1, 25):
         d = dt_s[0, k]
         f = np.array([[1.0, d], [0.0, 1.0]])
         x, p = f @ x, f @ p @ f.T + q * np.array([[d**3 / 3, d * d / 2], [d * d / 2, d]])
+        p[0, 0] += walk * d
         s, nu = p[0, 0] + 1.0, measured[0, k, 0] - x[0]
         x, p = x + p @ h / s * nu, p - np.outer(p @ h, h @ p) / s
         logs.append(np.log(s))
         squares.append(nu * nu / s)
     # no innovation of these was bounded: the agile filter saw none above five usual ones
+    assert moves or state.velocity[0, 0, which] == 0.0
     np.testing.assert_allclose(state.offset[0, 0, which] + measured[0, -1, 0], x[0], rtol=1e-9)
     np.testing.assert_allclose(state.velocity[0, 0, which], x[1], rtol=1e-6)
     # the first innovation is of the unknown velocity and does not count
@@ -79,6 +85,20 @@ def test_it_finds_the_index_and_the_noise_that_a_stream_was_made_with(index, uni
     assert np.abs(says.index[..., 2].mean() - np.log(index)) < 0.2
     assert np.abs(says.noise[..., 1:].mean() - 2.0 * np.log(unit)) < 0.3
     assert (says.behind >= 0.0).all() and (says.behind.min(-1) == 0.0).all()
+
+
+@pytest.mark.parametrize('step', [0.03, 0.3])
+def test_a_random_walk_is_told_from_a_velocity(step):
+    """And its step and noise are found; a path with a velocity is none."""
+    rng = np.random.default_rng(8)
+    dt_s = np.full((8, 900), 0.02)
+    walk = np.cumsum(step * rng.standard_normal((8, 900, 3)), 1)
+    says = judged(*drive(10.0 * (walk + rng.standard_normal(walk.shape)), dt_s, 0.02))
+    assert (says.lag[..., 2] < 0.0).mean() > 0.7
+    assert np.abs(says.walk[..., 2] - np.log(step)).max() < np.log(3.0)
+    assert np.abs(says.shake[..., 2].mean() - np.log(100.0)) < 0.2
+    moving, dt_s = white(2, 0.1)
+    assert (judged(*drive(moving, dt_s, 0.02)).lag[..., 1:] > 0.05).all()
 
 
 def test_doubt_goes_with_the_messages():

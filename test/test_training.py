@@ -19,7 +19,7 @@ from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.motions import chain, Clock, MOTIONS
+from liquid_ros.training.motions import chain, Clock, MOTIONS, surges
 from liquid_ros.training.sensors import first_order, KINDS, noise
 from liquid_ros.training.synthetic import simulate
 
@@ -44,6 +44,14 @@ def test_white_acceleration_has_the_stated_density():
     # from rest the position's variance is q t^3 / 3
     np.testing.assert_allclose(p[:, 1:].var(axis=(0, 2)), q * np.array([0.1, 0.2])**3 / 3,
                                rtol=0.03)
+
+
+def test_a_surge_is_over_within_messages_and_stays():
+    dt = np.full((300, 400), 0.01)
+    moves = surges(np.random.default_rng(4), Clock(dt, np.cumsum(dt, 1) - dt, dt[:, :1], 6))
+    busy = (np.abs(np.diff(moves, axis=1)).max(2) > 0.0).sum(1)
+    assert 0 < np.median(busy) < 20 and busy.max() < 8 * 8
+    assert (np.abs(moves[:, -1]).max(1) > 1.0).mean() > 0.5
 
 
 @pytest.mark.parametrize('kind', ['white', 'coloured', 'mixed'])

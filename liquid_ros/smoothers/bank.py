@@ -4,7 +4,8 @@
 """
 A bank of Kalman filters that shows how a stream moves and how it is disturbed.
 
-Constant velocity, M tracking indices sqrt(q dt^3 / R) (Kalata, IEEE T-AES 20(2), 1984), R = 1,
+Constant velocity, tracking indices sqrt(q dt^3 / R) (Kalata, IEEE T-AES 20(2), 1984), then random
+walks of steps sqrt(q dt / R), whose filter is an exponential average (Muth, JASA 55, 1960). R = 1,
 time in the stream's mean dt: gains and S are the stream's, whatever the size of its noise. With
 R_m = mean(nu^2 / S_m), -2 log likelihood a message is log R_m + mean(log S_m) + 1 (concentrated
 likelihood, Schweppe, IEEE T-IT 11(1), 1965). The bank never touches the smoother's estimate.
@@ -19,9 +20,11 @@ from liquid_ros.arrays import Array, clip, each_axis, stack
 from liquid_ros.smoothers.base import State
 from liquid_ros.smoothers.units import Clock
 
-FILTERS = 16
-INDICES = tuple(float(index) for index in np.geomspace(5e-5, 6.0, FILTERS))
-AGILE, MIDDLE = FILTERS - 1, 11  # the last one's innovation is nearly a second difference
+MOVING, WALKS = 16, 8  # filters of constant velocity, then of a random walk, without one
+FILTERS = MOVING + WALKS
+INDICES = tuple(float(index) for index in np.geomspace(5e-5, 6.0, MOVING))
+STEPS = tuple(float(step) for step in np.geomspace(3e-3, 3.0, WALKS))  # sqrt(q dt / R)
+AGILE, MIDDLE = MOVING - 1, 11  # the last one's innovation is nearly a second difference
 MEMORIES = (30.0, 200.0, 1500.0)  # messages that the running means go back
 COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
@@ -48,8 +51,9 @@ class Bank(NamedTuple):
         """Return the bank after a first message; zero (B, A)."""
         each = stack(*[zero] * FILTERS)
         once = each[:, 0]
+        unknown = stack(*[zero + DIFFUSE] * MOVING, *[zero] * WALKS)[:, 0]
         return cls(each, each, xp.stack([each] * len(MEMORIES), -2),
-                   xp.stack([once + 1.0, once, once + DIFFUSE], -2),
+                   xp.stack([once + 1.0, once, unknown], -2),
                    xp.stack([once] * len(MEMORIES), -2))
 
 
@@ -60,7 +64,10 @@ class Judgement(NamedTuple):
     index: (B, G, K) log of the index, its root's mean under the posterior squared: in doubt the
     larger one, which errs less. doubt: (B, G, K) mean square of log index about it. noise:
     (B, A, K) log R. behind: (B, G, K, M) -2 log likelihood a message and axis, less the best
-    filter's. own: (B, A) the index by one axis alone, of the middle memory.
+    filter's. own: (B, A) the index by one axis alone, of the middle memory. All of them of the
+    filters of constant velocity.
+    lag: (B, G, K) how far the best random walk is behind, walk: (B, G, K) log of its step,
+    shake: (B, A, K) log of its R.
     """
 
     index: Array
@@ -68,11 +75,17 @@ class Judgement(NamedTuple):
     noise: Array
     behind: Array
     own: Array
+    lag: Array
+    walk: Array
+    shake: Array
 
 
 def tables() -> np.ndarray:
-    """Return (3, M): log index, its root, and q in R / mean dt^3."""
-    return np.array([np.log(INDICES), np.sqrt(INDICES), np.square(INDICES)])
+    """Return (4, M): log index, its root, and q of velocity and of walk in R / mean dt^3, dt."""
+    index = np.array(INDICES + STEPS)
+    walks = np.arange(FILTERS) >= MOVING
+    return np.array([np.log(index), np.sqrt(index), np.where(walks, 0.0, index**2),
+                     np.where(walks, index**2, 0.0)])
 
 
 def surprise(bank: Bank, moved: Array, dt_s: Array) -> Array:
@@ -91,7 +104,7 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: A
     pace = clip(clock.pace, 0.0, LONGEST)
     p11, p12, p22 = (bank.spread[:, i] for i in range(3))
     q = table[2] * pace
-    p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0))
+    p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0) + table[3])
     p12 = p12 + pace * (p22 + 0.5 * q)
     p22 = p22 + q
     s = p11 + 1.0
@@ -120,16 +133,20 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     among = average[:, ::3]  # (B, G, A)
     pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
         size[0], size[1] // 3, size[2], size[3])
-    behind = _behind(xp, pooled)
     axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
     seen = (among * age[:, None]).sum(-1)
     counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
-    posterior = _posterior(xp, behind, counts)
-    index = _log_index(xp, posterior, table)
-    doubt = (posterior * (table[0] - index[..., None])**2).sum(-1)
-    noise = (each_axis(posterior) * level).sum(-1)
-    own = _posterior(xp, _behind(xp, cost[:, :, 1]), clip(age, 0.0, COUNTS[1]))
-    return Judgement(index, doubt, noise, behind, _log_index(xp, own, table))
+    behind, walking = _behind(xp, pooled[..., :MOVING]), _behind(xp, pooled[..., MOVING:])
+    posterior, walks = _posterior(xp, behind, counts), _posterior(xp, walking, counts)
+    moving = table[:, :MOVING]
+    index = _log_index(xp, posterior, moving)
+    doubt = (posterior * (moving[0] - index[..., None])**2).sum(-1)
+    noise = (each_axis(posterior) * level[..., :MOVING]).sum(-1)
+    own = _posterior(xp, _behind(xp, cost[:, :, 1, :MOVING]), clip(age, 0.0, COUNTS[1]))
+    lag = (pooled[..., MOVING:] - walking)[..., 0] - (pooled[..., :MOVING] - behind)[..., 0]
+    return Judgement(index, doubt, noise, behind, _log_index(xp, own, moving), lag,
+                     _log_index(xp, walks, table[:, MOVING:]),
+                     (each_axis(walks) * level[..., MOVING:]).sum(-1))
 
 
 def _behind(xp: ModuleType, cost: Array) -> Array:

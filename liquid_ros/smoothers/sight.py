@@ -12,16 +12,17 @@ from types import ModuleType
 from typing import NamedTuple
 
 from liquid_ros.arrays import Array, clip, each_axis, stack
-from liquid_ros.smoothers.bank import FILTERS, Judgement, MEMORIES
+from liquid_ros.smoothers.bank import Judgement, MEMORIES, MOVING
 from liquid_ros.smoothers.units import Clock
 
-SHOWN = FILTERS // 2  # every second filter
-SLOW = 2 * (3 + SHOWN) + 1 + 4 + 4
-FEATURES = SLOW + 3 + SHOWN + 4 + 2 * 6 + 3
+SHOWN = MOVING // 2  # every second filter
+SLOW = 2 * (6 + SHOWN) + 1 + 4 + 4
+FEATURES = SLOW + 6 + SHOWN + 4 + 2 * 6 + 3
 WIDE = 6.0  # ratios of sizes beyond exp(this) tell the cell nothing more
 INDEX_AT, NOISE_AT = 0, 2 * (len(MEMORIES) - 1)  # of the middle memory: log index and log R
 HABITS = (30.0, 400.0)  # messages that habits go back
 INDEX_MIDDLE, INDEX_SHARE, LEVEL_SHARE = -4.0, 0.3, 0.3  # of what the features show
+WALK_MIDDLE = -2.0
 
 
 class Glance(NamedTuple):
@@ -62,6 +63,9 @@ def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average
     index = each_axis(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
     doubt = each_axis(0.5 * xp.log(0.05 + bank.doubt))
     noise = LEVEL_SHARE * clip(bank.noise - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
+    lag = each_axis(0.5 * xp.arcsinh(30.0 * bank.lag))
+    walk = each_axis(INDEX_SHARE * (bank.walk - WALK_MIDDLE))
+    shake = LEVEL_SHARE * clip(bank.shake - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
     curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
     curves = [each_axis(curve[:, :, k]) for k in range(len(MEMORIES))]
     zero, count = 0.0 * glance.seen, clock.count
@@ -73,11 +77,13 @@ def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average
                 clip(glance.restless, -WIDE, WIDE))
     everywhere = mean(average, xp.abs(glance.seen)).mean(1)[:, None]
     return xp.concatenate([
-        index[..., 1:], doubt[..., 1:], noise[..., 1:], *curves[1:], alone[..., None],
+        index[..., 1:], doubt[..., 1:], noise[..., 1:], lag[..., 1:], walk[..., 1:],
+        shake[..., 1:], *curves[1:], alone[..., None],
         steady, average @ steady,
         stack(zero + 1.0, zero + 1.0 / (1.0 + 0.1 * count), zero + 1.0 / (1.0 + 0.01 * count),
               clip(glance.level - mean(average, glance.level), -WIDE, WIDE)),
         # -- and what is new
-        index[..., :1], doubt[..., :1], noise[..., :1], curves[0], lively, average @ lively,
+        index[..., :1], doubt[..., :1], noise[..., :1], lag[..., :1], walk[..., :1],
+        shake[..., :1], curves[0], lively, average @ lively,
         now, average @ now,
         stack(zero + xp.log(clock.pace), zero + everywhere, 0.2 * glance.rejects)], -1)

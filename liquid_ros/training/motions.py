@@ -159,6 +159,14 @@ def steps(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     return jumps * sometimes(rng, 0.6, len(clock.dt_s), 1, 1)
 
 
+def surges(rng: np.random.Generator, clock: Clock) -> np.ndarray:
+    """Return what comes on top of a motion now and then: a push, a take-off, a hand that snaps."""
+    n = len(clock.dt_s)
+    duration = log_uniform(rng, 0.3, 6.0, n, 1, 8) * clock.dt0_s[..., None]
+    which = np.repeat(sometimes(rng, 0.7, n, 1, clock.axes // 3), 3, axis=2)
+    return which * _strokes(rng, clock, duration)
+
+
 def _strokes(rng: np.random.Generator, clock: Clock, duration: np.ndarray) -> np.ndarray:
     n, size = len(clock.dt_s), duration.shape[-1]
     number = log_uniform(rng, 1.0, size, n, 1, 1)

@@ -7,11 +7,12 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.training.motions import MOTIONS, sometimes
+from liquid_ros.training.motions import MOTIONS, sometimes, surges
 from liquid_ros.training.sensors import clock, KINDS, noise, outliers
 
 SHARES = {'white_acceleration': 0.18, 'wander': 0.09, 'switching_acceleration': 0.14,
           'singer': 0.22, 'harmonic': 0.12, 'minimum_jerk': 0.1, 'steps': 0.05, 'turns': 0.1}
+SURGES = 0.08  # have sudden moves on top
 PLAIN = 0.12  # white acceleration in white noise, with nothing that goes wrong
 
 
@@ -49,6 +50,8 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
         rows = np.flatnonzero(kinds == i)
         part = times._replace(dt_s=times.dt_s[rows], t_s=times.t_s[rows], dt0_s=times.dt0_s[rows])
         truth[rows] = MOTIONS[names[i]](rng, part)
+    if motion is None:
+        truth += surges(rng, times) * (sometimes(rng, SURGES, streams) & ~plain)[:, None, None]
     weights = np.array(list(KINDS.values()))
     sensors = rng.choice(len(weights), streams, p=weights / weights.sum())
     if sensor is not None:
