@@ -18,9 +18,10 @@ from rclpy.parameter import Parameter
 from rclpy.qos_overriding_options import InvalidQosOverridesError
 from std_srvs.srv import SetBool, Trigger
 
-from liquid_ros.backend import Backend, NumpyBackend, pick_backend
+from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import DeviceError, LiquidError, ParameterError
+from liquid_ros.fastest import fastest
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
@@ -31,6 +32,7 @@ from liquid_ros.streams import StreamBank
 
 NODE_NAME = 'smoother'
 DIAGNOSTICS_PERIOD_S = 1.0
+MANY = 64  # streams of a type that may have many, where the device is picked by trying
 
 # What a user can cause on the way to a running node; rclpy has no root of its own for them.
 USER_ERRORS = (LiquidError, ParameterException, NameValidationException,
@@ -98,7 +100,7 @@ class SmootherNode(LifecycleNode):
         """Load the smoother, warm it up and create the topics."""
         try:
             backend = self._pick_backend()
-            smoother = build(self.params.smoother, self.params.checkpoint, backend)
+            smoother = self._build(backend)
             self._open(smoother, backend)
         except USER_ERRORS as error:
             self.get_logger().error(f'cannot configure: {one_line(error)}')
@@ -171,10 +173,16 @@ class SmootherNode(LifecycleNode):
 
     def _pick_backend(self) -> Backend:
         wanted = self.params.device
-        backend = pick_backend(wanted)
+        found = candidates(wanted)
+        backend = found[0] if len(found) == 1 else fastest(found, self._build, [
+            (CODECS[kind].width, MANY if CODECS[kind].many else 1) for kind in (
+                of_input(self._values, name).input_type for name in self.inputs or ('',))])
         if self.params.require_device and wanted == 'auto' and isinstance(backend, NumpyBackend):
             raise DeviceError("got device 'auto' with require_device, but there is no CUDA device")
         return backend
+
+    def _build(self, backend: Backend) -> Smoother:
+        return build(self.params.smoother, self.params.checkpoint, backend)
 
     def _release(self) -> None:
         for due in self._report_timers:
