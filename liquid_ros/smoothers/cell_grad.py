@@ -31,12 +31,13 @@ def share(z: Tensor) -> Tensor:
     return torch.expm1(-safe).neg_().div_(safe)
 
 
-def share_slope(z: Tensor) -> Tensor:
-    """Return dp/dz."""
-    safe = torch.where(z < SMALL, torch.ones_like(z), z)
-    series = -0.5 + z / 3.0 - z**2 / 8.0 + z**3 / 30.0 - z**4 / 144.0 + z**5 / 840.0
-    exact = (torch.exp(-safe) + torch.expm1(-safe) / safe) / safe
-    return torch.where(z < SMALL, series, exact)
+def share_slope(z: Tensor, decay: Tensor, p: Tensor) -> Tensor:
+    """Return dp/dz; decay exp(-z), p share(z)."""
+    series = z / 840.0
+    for term in (-1.0 / 144.0, 1.0 / 30.0, -1.0 / 8.0, 1.0 / 3.0):
+        series.add_(term).mul_(z)
+    exact = (decay - p).div_(z.clamp(min=SMALL))
+    return torch.where(z < SMALL, series.sub_(0.5), exact)
 
 
 def _inputs(ctx: Any, s: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -85,9 +86,10 @@ class ExponentialCell(Function):
         """Return the gradients of x, h, W, U, alpha, dt."""
         h, alpha, dt, phi = (ctx.saved_tensors[i] for i in (1, 4, 5, 6))
         z = alpha * dt
-        decay = torch.exp(-z)
-        g_x, g_h, g_in, g_rec = _inputs(ctx, g * dt * share(z) * (1.0 - phi * phi))
-        g_alpha = (g * (dt * dt * share_slope(z) * phi - dt * decay * h)).sum_to_size(alpha.shape)
+        decay, part = torch.exp(-z), share(z)
+        g_x, g_h, g_in, g_rec = _inputs(ctx, g * dt * part * (1.0 - phi * phi))
+        slope = share_slope(z, decay, part)
+        g_alpha = (g * (dt * dt * slope * phi - dt * decay * h)).sum_to_size(alpha.shape)
         g_dt = (g * decay * (phi - alpha * h)).sum(1, keepdim=True)
         return g_x, g * decay + g_h, g_in, g_rec, g_alpha, g_dt
 
