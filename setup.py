@@ -58,6 +58,7 @@ setup(
     install_requires=['numpy>=1.21', 'setuptools'],
     extras_require={
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
+        'family': ['ncps'],
         'train': ['safetensors', 'torch', 'tqdm'],
         'test': ['hypothesis', 'mypy', 'pytest', 'ruff', 'safetensors'],
     },
