@@ -14,6 +14,7 @@ from liquid_ros.arrays import Array, namespace
 from liquid_ros.smoothers.cells.base import CellKind, Shapes, sigmoid, Weights
 
 HEADS = ('ff1', 'ff2', 'time_a', 'time_b')
+LEAST = 1e-9  # of |a|, where a time constant is told
 
 
 def step(w: Weights, x: Array, h: Array, pace: Array) -> Tuple[Array, Array]:
@@ -47,7 +48,7 @@ def shapes(hidden: int, features: int) -> Shapes:
 def tau(w: Weights, x: Array, h: Array) -> Array:
     """Return 1 / |a(z)|, what the gate's argument takes to change by one."""
     z = backbone(w, x, h)
-    return 1.0 / (namespace(x).abs(z @ w['time_a'].T + w['time_a_bias']) + 1e-9)
+    return 1.0 / (namespace(x).abs(z @ w['time_a'].T + w['time_a_bias']) + LEAST)
 
 
 KIND = CellKind(step, shapes, tau=tau)

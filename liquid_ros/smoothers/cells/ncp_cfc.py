@@ -48,4 +48,15 @@ def shapes(hidden: int, features: int) -> Shapes:
     return found
 
 
-KIND = CellKind(step, shapes, read=wiring.motors, library=True)
+def tau(w: Weights, x: Array, h: Array) -> Array:
+    """Return 1 / |a(z)|, the layers before as they are in the state."""
+    xp, found, before = namespace(x), [], x
+    for layer, own in enumerate(_own(w, h)):
+        z = xp.concatenate([before, own], -1)
+        found.append(1.0 / (xp.abs(z @ w[f'time_a_{layer}'].T + w[f'time_a_bias_{layer}'])
+                            + cfc.LEAST))
+        before = own
+    return xp.concatenate(found, -1)
+
+
+KIND = CellKind(step, shapes, read=wiring.motors, tau=tau, library=True)
