@@ -76,6 +76,7 @@ setup(
             'evaluate = liquid_ros.cli.evaluate:main',
             'smooth = liquid_ros.cli.smooth:main',
             'demo = liquid_ros.cli.demo:main',
+            'circuit = liquid_ros.cli.circuit:main',
             'train = liquid_ros.cli.train:main',
         ],
     },

@@ -75,7 +75,7 @@ class Liquid:
         self.config = config
         self.weights = weights
         self.tuning = tuning
-        self._cell = CELLS[config.cell].stepper(config.activation)
+        self.cell = CELLS[config.cell].stepper(config.activation)
         self._middle = 0.5 * (weights['upper'] + weights['lower'])
         self._reach = 0.5 * (weights['upper'] - weights['lower'])
         self._gates = tuning.gates if tuning.gate_probability else None
@@ -228,7 +228,7 @@ class Liquid:
         """Return the hidden state (B, A, H) and what the cell says (B, A, 10), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
-        hidden, read = self._cell(w, features, state['hidden'], pace[..., None])
+        hidden, read = self.cell(w, features, state['hidden'], pace[..., None])
         quick = xp.concatenate([read, features], -1) @ w['weight_out'].T
         levels = quick[..., :LEVELS]
         # small swings of the cell do not shake the levels: next to 0 this is next to 0
