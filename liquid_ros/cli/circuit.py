@@ -36,14 +36,17 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], output: Path) -> None:
+def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], output: Path
+            ) -> None:
     """Write the figures and tell which neurons answer to what."""
     if output.suffix not in FORMATS:
         raise InputError(f'got output {str(output)!r}, expected one of {", ".join(FORMATS)}')
     from liquid_ros.backend import NumpyBackend
     from liquid_ros.checkpoint import load, SHIPPED
     from liquid_ros.evaluation.circuit import circuit_of
+    from liquid_ros.smoothers.liquid import Liquid
     smoother = load('liquid', SHIPPED if checkpoint == 'shipped' else checkpoint, NumpyBackend())
+    assert isinstance(smoother, Liquid)
     drawn = circuit_of(smoother)
     try:
         from liquid_ros.evaluation.circuit_plots import draw, draw_activity

@@ -58,11 +58,11 @@ def features() -> Tuple[str, ...]:
         names = [f'{what} {m:g}' for what in ('index', 'its doubt', 'log R') for m in memories]
         return names + [f'filter {k} behind {m:g}' for m in memories for k in shown]
     now = ['surprise', 'times the last', 'times the one before', 'gain', 'R in use', 'restless']
-    return tuple([
+    return (
         *of_bank(older), 'own index', 'square 400', 'product 400', 'square 400 (group)',
         'product 400 (group)', 'one', 'young 10', 'young 100', 'size in the group',
         *of_bank(newest), 'square 30', 'product 30', 'square 30 (group)', 'product 30 (group)',
-        *now, *(f'{name} (group)' for name in now), 'log pace', 'surprise of all', 'rejects'])
+        *now, *(f'{name} (group)' for name in now), 'log pace', 'surprise of all', 'rejects')
 
 
 def circuit_of(smoother: Liquid) -> Circuit:

@@ -15,14 +15,16 @@ from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.timing import TimePolicy
 
 OUTLIER_WEIGHT = 0.5  # a message believed less is an outlier
+OVER_S = 0.5  # speed and direction are those of so long a piece of the estimated path
 STOPPED = 0.1  # of the speed that nine in ten messages do not exceed: below it stands
-TURN_DEG, TURN_S = 30.0, 0.5  # a turn changes the direction by so much within so long
+TURN_DEG = 30.0  # a turn changes the direction from one piece to the next by so much
+SURE = 3.0  # a piece shorter than so many stated standard deviations shows no direction
 FEWEST = 5  # messages within and without, for an answer
 
 
 class Activity(NamedTuple):
     """
-    A stream's messages: t_s (T,) from 0, rows (T, W) and speed (T,) m/s as estimated.
+    A stream's messages: t_s (T,) from 0, rows (T, W) as estimated.
 
     neurons: (T, N) mean over the position axes. tau_s: (T, N), None where the cell has none.
     events: name -> (T,) bool.
@@ -30,7 +32,6 @@ class Activity(NamedTuple):
 
     t_s: np.ndarray
     rows: np.ndarray
-    speed: np.ndarray
     neurons: np.ndarray
     tau_s: Optional[np.ndarray]
     events: Dict[str, np.ndarray]
@@ -68,7 +69,7 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
     """
     model, kind = Watched(plain), CELLS[plain.config.cell]
     stream: Optional[Tuple[Any, Any]] = None
-    rows, stamps, twists, weights, neurons, taus = [], [], [], [], [], []
+    rows, stamps, variances, weights, neurons, taus = [], [], [], [], [], []
     for answer in replay(samples, model, policy, most=1):
         key = answer.sample.topic, answer.sample.keys[0]
         stream = stream or key
@@ -82,8 +83,8 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
         estimate = answer.update.estimate
         stamps.append(answer.sample.stamps_ns[0])
         rows.append(estimate.rows[0])
-        twists.append(estimate.twist[0, :3])
         weights.append(estimate.weight[0, 0])
+        variances.append(estimate.variance[0, :3].sum())
         if kind.tau is not None:
             taus.append(np.exp(np.log(kind.tau(plain.weights, x, after)[0, :3]).mean(0)))
     if len(rows) < 2 * FEWEST:
@@ -91,22 +92,28 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
                          f'least {2 * FEWEST}')
     t_s = (np.array(stamps) - stamps[0]) / 1e9
     mean_dt = t_s[-1] / (len(t_s) - 1)
-    twist = np.array(twists)
-    return Activity(t_s, np.array(rows), np.linalg.norm(twist, axis=1), np.array(neurons),
-                    mean_dt * np.array(taus) if taus else None,
-                    events(t_s, twist, np.array(weights)))
+    path = np.array(rows)
+    return Activity(t_s, path, np.array(neurons), mean_dt * np.array(taus) if taus else None,
+                    events(t_s, path[:, :3], np.sqrt(variances), np.array(weights)))
 
 
-def events(t_s: np.ndarray, velocity: np.ndarray, weight: np.ndarray) -> Dict[str, np.ndarray]:
-    """Return when a message was an outlier, the motion stood, or turned; (T,) bool each."""
-    speed = np.linalg.norm(velocity, axis=1)
-    usual = float(np.quantile(speed, 0.9))
-    stop = speed < STOPPED * usual
-    before = np.maximum(np.searchsorted(t_s, t_s - TURN_S), 0)
-    along = (velocity * velocity[before]).sum(1)
-    turned = along < np.cos(np.radians(TURN_DEG)) * speed * speed[before]
-    return {'outlier': weight < OUTLIER_WEIGHT, 'stop': stop,
-            'turn': turned & ~stop & ~stop[before]}
+def events(t_s: np.ndarray, path: np.ndarray, sigma: np.ndarray, weight: np.ndarray
+           ) -> Dict[str, np.ndarray]:
+    """
+    Return when a message was an outlier, the motion stood, or turned; (T,) bool each.
+
+    path (T, 3), sigma (T,) of it, and how far each message was believed (T,).
+    """
+    ends = [t_s, t_s - OVER_S, t_s - 2.0 * OVER_S]
+    places = [np.stack([np.interp(t, t_s, axis) for axis in path.T], 1) for t in ends]
+    now, before = places[0] - places[1], places[1] - places[2]
+    way, way_before = np.linalg.norm(now, axis=1), np.linalg.norm(before, axis=1)
+    least = STOPPED * float(np.quantile(way, 0.9))
+    known = ends[2] >= t_s[0]
+    turned = (now * before).sum(1) < np.cos(np.radians(TURN_DEG)) * way * way_before
+    return {'outlier': weight < OUTLIER_WEIGHT, 'stop': (way < least) & known,
+            'turn': turned & (np.minimum(way, way_before) >= np.maximum(least, SURE * sigma))
+            & known}
 
 
 def answers(activity: Activity) -> Dict[str, List[Answer]]:

@@ -16,8 +16,9 @@ EXCITES, INHIBITS, NEURON = '#c8102e', '#1f5fa8', '#333333'
 EVENTS = {'outlier': '#c8102e', 'stop': '#6b7785', 'turn': '#b07d00'}
 MOST = 150  # synapses drawn between two layers, the strongest
 WIDEST = 2.2
+LOOP = 0.7  # half the height of a neuron's synapse with itself, in rows
 COLUMN = 2.6  # inches between two layers
-ROW = 0.13  # inches between two neurons of the longest layer
+ROW = 0.135  # inches between two neurons of the longest layer
 
 
 def draw(path: Path, circuit: Circuit) -> None:
@@ -74,11 +75,12 @@ def _wires(panel: Any, synapses: Synapses, places: Dict[str, np.ndarray]) -> Tup
     a, b = places[synapses.source][source], places[synapses.target][target]
     share = np.linspace(0.0, 1.0, 24)[:, None, None]
     bend = share * share * (3.0 - 2.0 * share)
-    if synapses.source == synapses.target:  # a bow to the right, deeper for a longer way
+    if synapses.source == synapses.target:  # a bow to the right, or a loop
         way = np.abs(a[:, 1] - b[:, 1])
-        depth = 0.1 + 0.22 * way / max(float(way.max()), 1.0)
+        depth = np.where(way > 0.0, 0.1 + 0.22 * way / max(float(way.max()), 1.0), 0.08)
         x = a[None, :, 0] + depth * np.sin(np.pi * share[..., 0])
-        lines = np.stack([x, a[None, :, 1] + (b - a)[None, :, 1] * share[..., 0]], -1)
+        loop = np.where(way > 0.0, 0.0, LOOP) * np.sin(2.0 * np.pi * share[..., 0])
+        lines = np.stack([x, a[None, :, 1] + (b - a)[None, :, 1] * share[..., 0] + loop], -1)
     else:
         lines = np.stack([a[None, :, 0] + (b - a)[None, :, 0] * share[..., 0],
                           a[None, :, 1] + (b - a)[None, :, 1] * bend[..., 0]], -1)
@@ -92,17 +94,17 @@ def _wires(panel: Any, synapses: Synapses, places: Dict[str, np.ndarray]) -> Tup
 
 
 def _neurons(panel: Any, name: str, labels: Tuple[str, ...], at: np.ndarray) -> None:
-    """Draw a layer's dots and names: of what is outside the cell beside them, else above."""
-    panel.plot(at[:, 0], at[:, 1], 'o', ms=5.0, mfc='white', mec=NEURON, mew=0.8, zorder=3)
+    """Draw a layer's dots and names: of what is outside the cell beside them, else in them."""
+    inside = name not in (SENSORY, WORDS)
+    panel.plot(at[:, 0], at[:, 1], 'o', ms=9.0 if inside else 5.0, mfc='white', mec=NEURON,
+               mew=0.7, zorder=3)
     side = {SENSORY: -0.05, WORDS: 0.05}.get(name)
     for (x, y), label in zip(at, labels):
         if side is not None:
             panel.text(x + side, y, label, ha='right' if side < 0 else 'left', va='center',
                        fontsize=6.0)
         else:
-            panel.text(x - 0.035, y, label, ha='right', va='center', fontsize=5.0, zorder=4,
-                       bbox={'boxstyle': 'square,pad=0.06', 'fc': 'white', 'ec': 'none',
-                             'alpha': 0.75})
+            panel.text(x, y, label, ha='center', va='center_baseline', fontsize=4.2, zorder=4)
     panel.text(at[0, 0], at[0, 1] + 1.2, f'{name} ({len(labels)})', ha='center', va='bottom',
                fontsize=8.0, weight='bold')
 
@@ -161,7 +163,7 @@ def _trajectory(panel: Any, activity: Activity) -> None:
         panel.plot(activity.t_s[when], np.full(int(when.sum()), y), '|', ms=4.5, mew=0.7,
                    color=EVENTS[name], label=f'{name} ({int(when.sum())})')
     panel.set(ylabel='position (m)', title='trajectory, and what happens on it')
-    panel.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0))
+    panel.legend(loc='lower right', bbox_to_anchor=(1.0, 1.0), ncols=6, borderaxespad=0.1)
 
 
 def _image(figure: Any, panel: Any, t_s: np.ndarray, values: np.ndarray, colours: str,
