@@ -31,8 +31,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('recording', metavar='RECORDING', nargs='?')
     p.add_argument('--topic', metavar='T', help='a topic of the bag (default: the first stream)')
     p.add_argument('-o', '--output', default='circuit.svg', metavar='FILE',
-                   help=f'{", ".join(FORMATS)}; the activity goes beside it, with _activity behind '
-                        'its name (default: %(default)s)')
+                   help=f'{", ".join(FORMATS)}; the activity goes beside it, with _activity '
+                        'behind its name (default: %(default)s)')
     return p
 
 
