@@ -4,8 +4,8 @@
 """
 What benchmarks/family.py measures on recordings, where ../shared has them and their scorer.
 
-The scorer's own figures and baselines, each tuned in hindsight for each recording, on the first
-messages of each; the smoother runs in a StreamBank, all recordings side by side, as in the node.
+The scorer's own figures and baselines, each tuned in hindsight for each recording; the smoother
+runs in a StreamBank, all recordings side by side, as in the node.
 """
 
 import importlib.util
@@ -43,12 +43,12 @@ def scorer() -> Optional[Any]:
     return module
 
 
-def recordings(score: Any, most: int) -> List[Recording]:
-    """Return the first so many messages of each recording."""
+def recordings(score: Any) -> List[Recording]:
+    """Return every recording."""
     found = []
     for path in sorted((SHARED / 'data').glob('*.npz')):
         data = np.load(path)
-        t, z, truth = (data[name].astype(float)[:most] for name in ('t', 'z', 'gt'))
+        t, z, truth = (data[name].astype(float) for name in ('t', 'z', 'gt'))
         meta = json.loads(str(data['meta'])) if 'meta' in data.files else {}
         found.append(Recording(path.stem, t, z, truth, meta.get('good_axes') or [0, 1, 2],
                                (t - t[0] >= score.SKIP_S) & (np.arange(len(t)) >= 10)))

@@ -15,6 +15,7 @@ from liquid_ros.training.config import TrainConfig
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'family.yaml'
 BUDGETS = ('parameters', 'step_time')
+ALONE = 'tenfold'  # what is trained when all else is
 EVERY = 25  # iterations between two saves
 
 
@@ -49,7 +50,8 @@ def runs(found: Dict[str, Any]) -> List[Run]:
             for cell, hidden in found[budget].items():
                 at.setdefault((cell, hidden), Run(cell, hidden, seed, [])).budgets.append(budget)
         listed += at.values()
-    return listed
+    return listed + [Run(cell, hidden, seed, [ALONE]) for seed in found['seeds']
+                     for cell, hidden in found[ALONE].items()]
 
 
 def config_of(run: Run, found: Dict[str, Any]) -> TrainConfig:
