@@ -6,7 +6,8 @@ Train every cell with one budget and compare them; python benchmarks/family.py w
 
 config/family.yaml says what is trained. What is done in --folder is not done again, and a run that
 was interrupted goes on, so the command may be stopped and started at will. --iterations asks for
-another budget than the committed one (in a folder of its own). --as-is trains nothing and writes
+another budget than the committed one (in a folder of its own), --config for other settings
+altogether. --as-is trains nothing and writes
 the page of the runs that are there, which says what is missing.
 """
 
@@ -17,7 +18,7 @@ import sys
 
 import family_motion
 import family_recordings
-from family_runs import fit, runs, settings
+from family_runs import CONFIG, fit, runs, settings
 from family_table import page
 from family_times import times, trajectory
 
@@ -57,13 +58,14 @@ def judge(done, folder):
 def main():
     """Train and judge what is missing, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument('--config', default=str(CONFIG))
     parser.add_argument('--iterations', type=int, default=0)
     parser.add_argument('--folder', default='runs/family')
     parser.add_argument('--as-is', action='store_true')
     parser.add_argument('-o', '--output', default=str(PAGE))
     a = parser.parse_args()
-    found = settings(a.iterations)
-    folder = Path(a.folder) / str(found['training']['iterations'])
+    found = settings(Path(a.config), a.iterations)
+    folder = Path(a.folder) / f'{Path(a.config).stem}_{found["training"]["iterations"]}'
     folder.mkdir(parents=True, exist_ok=True)
     listed = runs(found)
     for run in [] if a.as_is else listed:

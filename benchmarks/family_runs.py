@@ -15,7 +15,7 @@ from liquid_ros.training.config import TrainConfig
 
 CONFIG = Path(__file__).resolve().parents[1] / 'config' / 'family.yaml'
 BUDGETS = ('parameters', 'step_time')
-ALONE = 'tenfold'  # what is trained when all else is
+ALONE = 'tenfold'  # beside both
 EVERY = 25  # iterations between two saves
 
 
@@ -33,9 +33,9 @@ class Run(NamedTuple):
         return f'{self.cell}_{self.hidden}_{self.seed}'
 
 
-def settings(iterations: int = 0) -> Dict[str, Any]:
-    """Return config/family.yaml, with another number of iterations where one is given."""
-    found = yaml.safe_load(CONFIG.read_text(encoding='utf-8'))
+def settings(path: Path = CONFIG, iterations: int = 0) -> Dict[str, Any]:
+    """Return what a YAML file says, with another number of iterations where one is given."""
+    found = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     if iterations:
         found['training']['iterations'] = iterations
     return found
@@ -46,12 +46,11 @@ def runs(found: Dict[str, Any]) -> List[Run]:
     listed = []
     for seed in found['seeds']:
         at: Dict[Any, Run] = {}
-        for budget in BUDGETS:
+        for budget in (*BUDGETS, ALONE):
             for cell, hidden in found[budget].items():
                 at.setdefault((cell, hidden), Run(cell, hidden, seed, [])).budgets.append(budget)
         listed += at.values()
-    return listed + [Run(cell, hidden, seed, [ALONE]) for seed in found['seeds']
-                     for cell, hidden in found[ALONE].items()]
+    return listed
 
 
 def config_of(run: Run, found: Dict[str, Any]) -> TrainConfig:

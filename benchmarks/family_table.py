@@ -29,7 +29,7 @@ def page(found, listed, judged, times, trajectory):
         **training, seeds=', '.join(map(str, found['seeds'])), share=SHIPPED_MESSAGES / messages,
         missing=told if missing else '', parameters=table.quality(found[BUDGETS[0]]),
         step_time=table.quality(found[BUDGETS[1]]), many=MANY, gpu=no_gpu,
-        times=table.times({**found[BUDGETS[1]], **found[BUDGETS[0]]}, found), faster=FASTER,
+        times=table.times(found), faster=FASTER,
         rate=RATE_HZ, rate_faster=FASTER * RATE_HZ, after=AFTER, truth_jitter=table.truth_jitter(),
         behaviour=table.behaviour(found[BUDGETS[0]]), claims=claims(table, found, trajectory),
         default_cell=default_cell(table, found))
@@ -76,20 +76,18 @@ class Table:
             lines.append(f'| {" | ".join(map(str, cells))} | {self.step[key]["one"]:.0f} |')
         return '\n'.join(lines) + '\n'
 
-    def times(self, rows, found):
-        """Return the table of times."""
+    def times(self, found):
+        """Return the table of times, a cell's largest size first."""
         gpu = any('gpu' in t for t in self.step.values())
         lines = [f'| cell | units | one pose (us) | {MANY} poses (us) | '
                  + f'{MANY} poses, GPU (us) | ' * gpu + 'training (ms an iteration) |',
                  '|---|---|---|---|---|' + '---|' * gpu]
-        keys = sorted(set(found[BUDGETS[0]].items()) | set(found[BUDGETS[1]].items())
-                      | set(found[ALONE].items()), key=lambda k: (list(rows).index(k[0]), -k[1]))
-        for key in keys:
-            if key in self.runs:
-                ms = np.median([f['ms_an_iteration'] for f in self.runs[key].values()])
-                step = self.step[key]
-                lines.append(f'| `{key[0]}` | {key[1]} | {step["one"]:.0f} | {step["many"]:.0f} | '
-                             + (f'{step["gpu"]:.0f} | ' if gpu else '') + f'{ms:.0f} |')
+        order = list({**found[BUDGETS[0]], **found[ALONE]})
+        for key in sorted(self.runs, key=lambda key: (order.index(key[0]), -key[1])):
+            ms = np.median([f['ms_an_iteration'] for f in self.runs[key].values()])
+            step = self.step[key]
+            lines.append(f'| `{key[0]}` | {key[1]} | {step["one"]:.0f} | {step["many"]:.0f} | '
+                         + (f'{step["gpu"]:.0f} | ' if gpu else '') + f'{ms:.0f} |')
         return '\n'.join(lines) + '\n'
 
     def behaviour(self, rows):

@@ -20,6 +20,7 @@ from liquid_ros.smoothers.cells.base import CellKind, Shapes, Weights
 
 UNFOLDS = 6
 EPSILON = 1e-8  # the library's, on the denominator over d
+ALL = slice(None)
 NAMES = ('w', 'mu', 'sigma', 'erev')  # of a wiring; each also as sensory_
 
 
@@ -49,11 +50,12 @@ class Synapses(NamedTuple):
     pull: Array
 
 
-def synapses(w: Weights, kind: str = '') -> Synapses:
-    """Return what of the synapses no state changes."""
-    steep, half = 0.5 * w[kind + 'sigma'], 0.5 * w[kind + 'w']
-    pull = half * w[kind + 'erev']
-    return Synapses(steep, steep * w[kind + 'mu'], half, pull, half.sum(0), pull.sum(0))
+def synapses(w: Weights, kind: str = '', sources: slice = ALL, targets: slice = ALL) -> Synapses:
+    """Return what of the synapses no state changes, of some sources and targets alone."""
+    strength, mu, sigma, erev = (w[kind + name][sources, targets] for name in NAMES)
+    steep, half = 0.5 * sigma, 0.5 * strength
+    pull = half * erev
+    return Synapses(steep, steep * mu, half, pull, half.sum(0), pull.sum(0))
 
 
 def currents(of: Synapses, source: Array) -> Tuple[Array, Array]:
