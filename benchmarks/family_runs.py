@@ -69,6 +69,7 @@ def fit(run: Run, found: Dict[str, Any], folder: Path) -> None:
     from liquid_ros.training.fit import Trainer
     config = config_of(run, found)
     torch.set_num_threads(config.threads)
+    torch.compiler.reset()  # where it is asked for, each run is compiled by itself
     trainer, saved = Trainer(config), folder / f'{run.name}.pt'
     spent = 0.0
     if saved.exists():

@@ -69,6 +69,19 @@ def test_numpy_and_torch_take_the_same_step(cell):
 
 
 @every
+def test_torch_compile_takes_the_step_whole(cell):
+    w, x, h, pace = problem(cell)
+    import torch
+    torch.compiler.reset()
+    step = torch.compile(lambda *given: CELLS[cell].step(*given), fullgraph=True, dynamic=False,
+                         backend='aot_eager')
+    got = step({n: torch.from_numpy(a) for n, a in w.items()},
+               *map(torch.from_numpy, (x, h, pace)))
+    for a, b in zip(got, CELLS[cell].step(w, x, h, pace)):
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-12, atol=1e-13)
+
+
+@every
 def test_dt_is_one_value_a_row_whatever_the_batch(cell):
     for batch in (HIDDEN, 1, 3):  # batch == units, too
         w, x, h, pace = problem(cell, batch)

@@ -3,10 +3,13 @@
 
 """The cells beside the ncps library's: the same numbers, its defects, and that ours have none."""
 
+import sys
+
 from cells import HIDDEN, problem, weights
 import numpy as np
 import pytest
 
+from liquid_ros.errors import ParameterError
 from liquid_ros.smoothers.cells import CELLS, wiring
 from liquid_ros.smoothers.sight import FEATURES
 from liquid_ros.training.config import TrainConfig
@@ -76,13 +79,11 @@ def test_defect_a_dt_for_each_row_raises_or_is_silently_wrong(cell):
     make, units = names.get(cell, (ncps.torch.LTC if cell == 'ncp' else ncps.torch.CfC, drawn))
     torch.manual_seed(0)
     library = make(FEATURES, units)
-    sizes = (HIDDEN,) if cell != 'ncp_cfc' else wiring.layers(HIDDEN)[:1]
     x = torch.randn(HIDDEN, 2, FEATURES)
     spans = torch.linspace(0.1, 3.0, HIDDEN)[:, None].expand(HIDDEN, 2)
     with pytest.raises(RuntimeError):
         library(x[:5], timespans=spans[:5, :, None])
     if cell != 'ncp_cfc':  # its layers are never all as wide as the batch
-        assert sizes == (HIDDEN,)
         together = library(x, timespans=spans[:, :, None])[1]
         alone = torch.cat([library(x[i:i + 1], timespans=spans[i:i + 1, :, None])[1]
                            for i in range(HIDDEN)])
@@ -127,6 +128,13 @@ def test_defect_assigned_weights_are_ignored():
 
 
 # -- wiring
+
+
+@pytest.mark.parametrize('cell', ['ncp', 'ncp_cfc'])
+def test_without_the_library_its_training_says_what_to_install(cell, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ncps.wirings', None)
+    with pytest.raises(ParameterError, match=r'liquid_ros\[family\]'):
+        LiquidModule(TrainConfig(cell=cell, hidden=HIDDEN))
 
 
 @pytest.mark.parametrize('units', [4, 5, 9, 16, 33, 64])
