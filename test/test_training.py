@@ -101,6 +101,27 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
         other.load(str(tmp_path / 'x.pt'))
 
 
+def test_a_run_of_before_there_were_cells_to_choose_goes_on(tmp_path):
+    torch = pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    path = str(tmp_path / 'x.pt')
+    begun = Trainer(TrainConfig(**SMALL))
+    begun.advance()
+    begun.save(path)
+    saved = torch.load(path, weights_only=False)
+    for name in ('activation', 'dale'):
+        del saved['config'][name]
+    torch.save(saved, path)
+    rest = Trainer(TrainConfig(**SMALL))
+    rest.load(path)
+    begun.advance()
+    rest.advance()
+    for name, array in begun.weights().items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+    with pytest.raises(CheckpointError, match='other settings'):
+        Trainer(TrainConfig(**SMALL, activation='relu')).load(path)
+
+
 def test_a_short_run_learns():
     torch = pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
