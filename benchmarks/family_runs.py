@@ -42,15 +42,14 @@ def settings(path: Path = CONFIG, iterations: int = 0) -> Dict[str, Any]:
 
 
 def runs(found: Dict[str, Any]) -> List[Run]:
-    """Return every run once, seed by seed: what is there at any time compares all cells."""
-    listed = []
-    for seed in found['seeds']:
-        at: Dict[Any, Run] = {}
-        for budget in (*BUDGETS, ALONE):
+    """Return every run once, budget by budget and seed by seed: cells are compared early."""
+    at: Dict[Any, Run] = {}
+    for budget in (*BUDGETS, ALONE):
+        for seed in found['seeds']:
             for cell, hidden in found[budget].items():
-                at.setdefault((cell, hidden), Run(cell, hidden, seed, [])).budgets.append(budget)
-        listed += at.values()
-    return listed
+                at.setdefault((cell, hidden, seed), Run(cell, hidden, seed, [])
+                              ).budgets.append(budget)
+    return list(at.values())
 
 
 def config_of(run: Run, found: Dict[str, Any]) -> TrainConfig:
