@@ -70,6 +70,7 @@ setup(
     install_requires=['numpy>=1.21', 'setuptools'],
     extras_require={
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
+        'family': ['ncps'],
         'train': ['safetensors', 'torch', 'tqdm'],
         'test': ['hypothesis', 'mypy', 'pytest', 'ruff', 'safetensors'],
     },
@@ -87,6 +88,7 @@ setup(
             'evaluate = liquid_ros.cli.evaluate:main',
             'smooth = liquid_ros.cli.smooth:main',
             'demo = liquid_ros.cli.demo:main',
+            'circuit = liquid_ros.cli.circuit:main',
             'train = liquid_ros.cli.train:main',
         ],
     },

@@ -13,6 +13,7 @@ COMMANDS = {
     'evaluate': 'replay a recording and say whether smoothing helped',
     'smooth': 'smooth a bag, TUM or CSV recording',
     'demo': 'replay a noisy bag through the installed node and show what it gains',
+    'circuit': "draw a cell's wiring and what its neurons do",
     'train': 'train the weights on synthetic motion',
 }
 

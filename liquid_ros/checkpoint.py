@@ -35,10 +35,12 @@ class Learned(NamedTuple):
 
 
 def _liquid_shapes(config: LiquidConfig) -> Shapes:
-    return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
-            'weight_out': (OUTPUTS, config.hidden + FEATURES), 'weight_slow': (LEVELS, SLOW),
-            'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,), 'upper': (OUTPUTS,),
-            'bank': (3, FILTERS)}
+    kind = CELLS[config.cell]
+    kind.stepper(config.activation)
+    return {**kind.shapes(config.hidden, FEATURES),
+            'weight_out': (OUTPUTS, kind.read(config.hidden) + FEATURES),
+            'weight_slow': (LEVELS, SLOW), 'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,),
+            'upper': (OUTPUTS,), 'bank': (3, FILTERS)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:
@@ -83,7 +85,7 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
         known = {field.name for field in fields(learned.config)}  # type: ignore[arg-type]
         config = learned.config(**{n: v for n, v in wanted.items() if n in known})
         shapes = learned.shapes(config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ParameterError) as error:
         raise CheckpointError(f'{path!r} carries no usable configuration: {error!r}') from error
     for weight, shape in shapes.items():
         if weight not in arrays or arrays[weight].shape != shape:
@@ -91,8 +93,9 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
             raise CheckpointError(f'{path!r}: got {got} for {weight}, expected {shape}')
         if not np.isfinite(arrays[weight]).all():
             raise CheckpointError(f'{path!r}: {weight} is not finite')
-    if 'alpha' in shapes and (arrays['alpha'] <= 0).any():
-        raise CheckpointError(f'{path!r}: got alpha <= 0, expected rates above zero')
+    for weight in CELLS[getattr(config, 'cell', 'liquid')].positive:
+        if (arrays[weight] <= 0).any():
+            raise CheckpointError(f'{path!r}: got {weight} <= 0, expected it above zero')
     weights = {**{n: arrays[n].astype(np.float64) for n in shapes}, **learned.constants()}
     return SMOOTHERS[name](config, {n: backend.asarray(w) for n, w in weights.items()})
 

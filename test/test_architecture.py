@@ -49,8 +49,9 @@ TABLE = (
     Row(L1, ('numpy',), (), L1),
     Row(('backend',), ('numpy',), ('torch',), L1),
     Row(L2, ('numpy',), (), L2),
-    Row(('training',), ('numpy', 'safetensors', 'torch'), ('tqdm',), L2 + ('training',)),
-    Row(('evaluation.plots',), ('numpy',), ('matplotlib',), L2 + ('evaluation',)),
+    Row(('training',), ('numpy', 'safetensors', 'torch'), ('ncps', 'tqdm'), L2 + ('training',)),
+    Row(('evaluation.plots', 'evaluation.circuit_plots'), ('numpy',), ('matplotlib',),
+        L2 + ('evaluation',)),
     Row(('evaluation',), ('numpy',), ('rosbags', 'tqdm'), L2 + ('evaluation',)),
     Row(('ros',), ('numpy',) + ROS, ('tf2_msgs',), L2 + ('ros',)),
     Row(('cli', '__main__'), (), ANY, L0 + ('cli',), ANY),  # fast to start

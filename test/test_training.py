@@ -8,6 +8,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+from cells import needs
 import numpy as np
 from problems import run, white_acceleration
 import pytest
@@ -18,6 +19,7 @@ from liquid_ros.checkpoint import load, SHIPPED
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS
+from liquid_ros.smoothers.sight import FEATURES
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.motions import chain, Clock, MOTIONS
 from liquid_ros.training.sensors import first_order, KINDS, noise
@@ -97,6 +99,27 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
     other = Trainer(TrainConfig(**{**SMALL, 'seed': 2}))
     with pytest.raises(CheckpointError, match='other settings'):
         other.load(str(tmp_path / 'x.pt'))
+
+
+def test_a_run_of_before_there_were_cells_to_choose_goes_on(tmp_path):
+    torch = pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    path = str(tmp_path / 'x.pt')
+    begun = Trainer(TrainConfig(**SMALL))
+    begun.advance()
+    begun.save(path)
+    saved = torch.load(path, weights_only=False)
+    for name in ('activation', 'dale'):
+        del saved['config'][name]
+    torch.save(saved, path)
+    rest = Trainer(TrainConfig(**SMALL))
+    rest.load(path)
+    begun.advance()
+    rest.advance()
+    for name, array in begun.weights().items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+    with pytest.raises(CheckpointError, match='other settings'):
+        Trainer(TrainConfig(**SMALL, activation='relu')).load(path)
 
 
 def test_a_short_run_learns():
@@ -184,13 +207,20 @@ def test_the_shipped_recipe_is_the_default_one():
     assert TrainConfig.from_dict(yaml.safe_load(text)) == TrainConfig()
 
 
-@pytest.mark.parametrize('cell', CELLS)
-def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, tmp_path):
-    pytest.importorskip('torch', reason='training needs torch')
+@pytest.mark.parametrize('cell, activation', [
+    *[(cell, 'tanh') for cell in CELLS],
+    *[(cell, name) for cell in CELLS for name in CELLS[cell].activations[1:]]])
+def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, activation,
+                                                                       tmp_path):
+    needs(cell)
     from liquid_ros.training.fit import Trainer
-    trainer = Trainer(TrainConfig(**{**SMALL, 'cell': cell}))
+    trainer = Trainer(TrainConfig(**{**SMALL, 'cell': cell, 'activation': activation}))
+    before = trainer.weights()
     for _ in range(3):
         trainer.advance()
+    after = trainer.weights()
+    for name in CELLS[cell].shapes(SMALL['hidden'], FEATURES):
+        assert np.abs(after[name] - before[name]).max() > 0.0, f'{name} is not trained'
     path = str(tmp_path / 'w.safetensors')
     trainer.export(path)
     batch = simulate(np.random.default_rng(4), 5, 60, 6)

@@ -53,15 +53,16 @@ class LiquidConfig:
     hidden: int = 48
     reacquire_after: int = 5  # rejected messages in a row that agree with one another
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
+    activation: str = 'tanh'  # one that the cell has
 
 
 class Liquid:
     """
     The default smoother.
 
-    weights: the cell's, weight_out (10, H + F), weight_slow (5, SLOW), bias_out (10,), and the
-    constants lower, upper (10,), bank (3, M), group (6, 6); all on the namespace and device of
-    the rows.
+    weights: the cell's, weight_out (10, R + F) of the R numbers read out of it and the features,
+    weight_slow (5, SLOW), bias_out (10,), and the constants lower, upper (10,), bank (3, M),
+    group (6, 6); all on the namespace and device of the rows.
     """
 
     linked = track.LINKED
@@ -74,6 +75,7 @@ class Liquid:
         self.config = config
         self.weights = weights
         self.tuning = tuning
+        self.cell = CELLS[config.cell].stepper(config.activation)
         self._middle = 0.5 * (weights['upper'] + weights['lower'])
         self._reach = 0.5 * (weights['upper'] - weights['lower'])
         self._gates = tuning.gates if tuning.gate_probability else None
@@ -85,7 +87,7 @@ class Liquid:
     def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
         zero = cast(0.0 * minus(rows, rows), self.weights['bias_out'])
-        hidden = stack(*[zero] * self.config.hidden)
+        hidden = stack(*[zero] * CELLS[self.config.cell].state(self.config.hidden))
         groups = zero[:, ::3]
         unknown = zero + UNKNOWN_VARIANCE
         begun = rows, stack(zero, zero), stack(unknown, zero, zero, zero, zero, zero)
@@ -226,8 +228,7 @@ class Liquid:
         """Return the hidden state (B, A, H) and what the cell says (B, A, 10), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
-        hidden, read = CELLS[self.config.cell].step(w, features, state['hidden'],
-                                                    pace[..., None])
+        hidden, read = self.cell(w, features, state['hidden'], pace[..., None])
         quick = xp.concatenate([read, features], -1) @ w['weight_out'].T
         levels = quick[..., :LEVELS]
         # small swings of the cell do not shake the levels: next to 0 this is next to 0

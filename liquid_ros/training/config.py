@@ -4,11 +4,16 @@
 """What a training run is made of; config/train.yaml holds the settings of the shipped weights."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Dict, Tuple
+from typing import Any, Collection, Dict, Tuple
 
 from liquid_ros.checkpoint import LEARNED
 from liquid_ros.errors import ParameterError
-from liquid_ros.smoothers.cells import CELLS
+from liquid_ros.smoothers.cell import ACTIVATIONS
+from liquid_ros.smoothers.cells import CellKind, CELLS
+from liquid_ros.smoothers.cells.wiring import LEAST
+
+NAMES: Dict[str, Collection[str]] = {
+    'smoother': LEARNED, 'cell': CELLS, 'activation': ACTIVATIONS}
 
 
 def setting(default: Any, low: float, high: float, text: str) -> Any:
@@ -22,8 +27,10 @@ class TrainConfig:
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
     smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct')
-    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py')
+    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells')
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
+    activation: str = setting('tanh', 0, 0, 'tanh, sigmoid or relu, of the liquid cells')
+    dale: bool = setting(False, 0, 1, "ncp: a neuron's outgoing synapses have one sign")
     hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(13000, 1, 10**9, 'steps of the optimiser')
     batch: int = setting(96, 1, 10**6, 'streams advanced side by side')
@@ -48,7 +55,7 @@ class TrainConfig:
             low, high = entry.metadata['low'], entry.metadata['high']
             kind = type(entry.default)
             if kind is str:
-                names = LEARNED if entry.name == 'smoother' else CELLS
+                names = NAMES[entry.name]
                 if value not in names:
                     raise ParameterError(f'got {entry.name}: {value!r}, expected one of '
                                          f'{", ".join(names)}')
@@ -68,6 +75,16 @@ class TrainConfig:
             raise ParameterError(
                 f'got axes {self.axes}, batch {self.batch}, shares {self.shares}; '
                 'expected axes 3 or 6, batch a multiple of shares')
+        self._check_cell(CELLS[self.cell])
+
+    def _check_cell(self, kind: CellKind) -> None:
+        """Check what only some cells have."""
+        kind.stepper(self.activation)
+        if self.dale and self.cell != 'ncp':
+            raise ParameterError(f'got dale: true with cell: {self.cell!r}, expected ncp')
+        if kind.library and self.hidden < LEAST:
+            raise ParameterError(f'got hidden: {self.hidden}, expected at least {LEAST} for '
+                                 f'{self.cell}')
 
     @classmethod
     def from_dict(cls, given: Dict[str, Any]) -> 'TrainConfig':

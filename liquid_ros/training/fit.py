@@ -164,7 +164,7 @@ class Trainer:
             saved = torch.load(path, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if saved['config'] != self.config.to_dict():
+        if TrainConfig.from_dict(saved['config']) != self.config:
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
         self.cell.load_state_dict(saved['cell'])
