@@ -4,16 +4,19 @@
 """What a training run is made of; config/train.yaml holds the settings of the shipped weights."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterable, Tuple, Type, TypeVar
 
 from liquid_ros.checkpoint import LEARNED
 from liquid_ros.errors import ParameterError
 from liquid_ros.smoothers.cells import CELLS
 
+Config = TypeVar('Config', bound='TrainConfig')
 
-def setting(default: Any, low: float, high: float, text: str) -> Any:
-    """Return a dataclass field with its range and description."""
-    return field(default=default, metadata={'low': low, 'high': high, 'text': text})
+
+def setting(default: Any, low: float, high: float, text: str, names: Iterable[str] = ()) -> Any:
+    """Return a dataclass field with its range, or the names it can be, and description."""
+    return field(default=default, metadata={'low': low, 'high': high, 'text': text,
+                                            'names': tuple(names)})
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,9 @@ class TrainConfig:
     """Settings of a training run."""
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
-    smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct')
-    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py')
+    smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct', LEARNED)
+    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells.py',
+                        CELLS)
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
     hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(13000, 1, 10**9, 'steps of the optimiser')
@@ -48,7 +52,7 @@ class TrainConfig:
             low, high = entry.metadata['low'], entry.metadata['high']
             kind = type(entry.default)
             if kind is str:
-                names = LEARNED if entry.name == 'smoother' else CELLS
+                names = entry.metadata['names']
                 if value not in names:
                     raise ParameterError(f'got {entry.name}: {value!r}, expected one of '
                                          f'{", ".join(names)}')
@@ -70,7 +74,7 @@ class TrainConfig:
                 'expected axes 3 or 6, batch a multiple of shares')
 
     @classmethod
-    def from_dict(cls, given: Dict[str, Any]) -> 'TrainConfig':
+    def from_dict(cls: Type[Config], given: Dict[str, Any]) -> Config:
         """Return the configuration; ParameterError names an unknown setting."""
         known = [entry.name for entry in fields(cls)]
         for name in given:

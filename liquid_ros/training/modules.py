@@ -4,8 +4,9 @@
 """The trainable weights of each learned smoother, in coordinates that train well."""
 
 import math
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Mapping
 
+import numpy as np
 import torch
 
 from liquid_ros.arrays import group_average
@@ -47,13 +48,33 @@ class LiquidModule(torch.nn.Module):
                           'bank': torch.from_numpy(bank.tables()).float(),
                           'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
 
+    def begin_with(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Take over weights as the smoother has them, what is not learned among them."""
+        given = {name: torch.tensor(np.asarray(array), dtype=torch.float64)
+                 for name, array in weights.items()}
+        self.constants.update((name, given[name].float()) for name in self.constants
+                              if name in given)
+        if 'alpha' in given:
+            alpha = given['alpha']
+            given['weight_rec'] = given['weight_rec'] / alpha
+            given['alpha_raw'] = torch.where(alpha > 20.0, alpha, torch.log(
+                torch.expm1(alpha.clamp(max=20.0))))
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.copy_(given[name])
+
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
+
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """
         Return what the smoother takes; the recurrent weights act on alpha h, of unit size.
 
         steady: P may not be inflated.
         """
-        given = {**_plain(self), **self.constants}
+        device = self.bias_out.device
+        given = {**_plain(self), **{n: c.to(device) for n, c in self.constants.items()}}
         if steady:
             given['upper'] = given['upper'].clone()
             given['upper'][INFLATION] = given['lower'][INFLATION] + 0.1
@@ -70,6 +91,10 @@ class DirectModule(torch.nn.Module):
         self.weight_out = torch.nn.Parameter(
             torch.randn(3, config.hidden) / math.sqrt(config.hidden))
         self.bias_out = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
 
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """Return what the smoother takes; there is nothing to inflate."""
