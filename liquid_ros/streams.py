@@ -72,6 +72,25 @@ class StreamBank:
         """Turn the knobs; the streams go on."""
         self._smoother = self._untuned.tuned(tuning) if tuning != Tuning() else self._untuned
 
+    def refuse(self, smoother: Smoother) -> Optional[str]:
+        """Return why the streams cannot go on with another smoother, None where they can."""
+        for name, wanted in saved.kind(self._untuned).items():
+            got = saved.kind(smoother)[name]
+            if got != wanted:
+                return f'the streams are of {name} {wanted}, these weights of {got}'
+        return None
+
+    def exchange(self, smoother: Smoother) -> None:
+        """
+        Go on with other weights; the streams keep what they know, the knobs are to be set anew.
+
+        Errors: InputError where refuse() says why not, and nothing is changed.
+        """
+        reason = self.refuse(smoother)
+        if reason is not None:
+            raise InputError(reason)
+        self._untuned = self._smoother = smoother
+
     def last_ns(self, key: Hashable) -> Optional[int]:
         """Return the stamp of the stream's last accepted message, None before the first."""
         return self._last_ns.get(key)

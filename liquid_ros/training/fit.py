@@ -85,6 +85,7 @@ class Trainer:
         self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
                                           betas=(0.9, 0.98))
         self.iteration = 0
+        self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
         self._feed = Feed(config, world.rank, world.size)
         self._state: Dict[str, torch.Tensor] = {}
@@ -170,7 +171,7 @@ class Trainer:
 
     def state(self) -> Dict[str, Any]:
         """Return all that an uninterrupted run would have in memory."""
-        return {'config': self.config.to_dict(), 'iteration': self.iteration,
+        return {'config': self.config.to_dict(), 'iteration': self.iteration, 'ended': self.ended,
                 'cell': self.cell.state_dict(), 'average': self.average,
                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
                 'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
@@ -181,6 +182,7 @@ class Trainer:
         self.optimiser.load_state_dict(saved['optimiser'])
         self._feed.restore(saved['feed'])
         self.iteration, self.average = saved['iteration'], saved['average']
+        self.ended = saved['ended']
         self.figures, self._state = saved['figures'], saved['state']
         self._memory = saved['memory']
 

@@ -62,17 +62,21 @@ def foreseen(smoother: Any, needed: Sequence[State], stretch: Stretch, horizons:
 
 
 def off(rows: Sequence[torch.Tensor], stretch: Stretch) -> torch.Tensor:
-    """Return (N,) half the log of the mean square error, position and rotation; 0: no truth."""
-    truth = stretch.truth[:, 1:]
-    known = torch.isfinite(truth).all(-1) & stretch.learned
-    estimate = torch.stack(list(rows), 1)
-    apart = minus(estimate, torch.where(known[..., None], truth, estimate.detach())).float()
-    groups = (apart * apart).reshape(apart.shape[0], apart.shape[1], -1, 3).sum(-1)
-    count = known.sum(1)
-    mean = groups.sum(1) / count.clamp(min=1)[:, None]
-    least = 1e-4 * stretch.scale[..., 0] + 1e-18
-    live = (stretch.scale[..., 0] > 0.0) & (count > 0)[:, None]
-    each = torch.where(live, 0.5 * torch.log(mean + least) - 0.5 * torch.log(
-        stretch.scale[..., 0] + least), torch.zeros_like(mean))
-    return each.sum(1) / live.sum(1).clamp(min=1)
+    """
+    Return (N,) half the log of the mean square error over s, of position and rotation.
 
+    Where no truth is known it is 0.
+    """
+    truth, estimate = stretch.truth[:, 1:], torch.stack(list(rows), 1)
+    parts = (truth[..., :3], truth[..., 3:]) if truth.shape[-1] == 7 else (truth,)
+    known = torch.stack([torch.isfinite(part).all(-1) for part in parts], -1)
+    known = known & stretch.learned[..., None]
+    each = torch.cat([known[..., i:i + 1].expand(part.shape) for i, part in enumerate(parts)], -1)
+    apart = minus(estimate, torch.where(each, truth, estimate.detach())).float()
+    square = (apart * apart).reshape(apart.shape[0], apart.shape[1], -1, 3).sum(-1)
+    count, scale = known.sum(1), stretch.scale[..., 0]
+    mean = torch.where(known, square, torch.zeros_like(square)).sum(1) / count.clamp(min=1)
+    live = (scale > 0.0) & (count > 0)
+    least = 1e-4 * scale + 1e-18
+    error = 0.5 * torch.log((mean + least) / (scale + least))
+    return torch.where(live, error, torch.zeros_like(error)).sum(1) / live.sum(1).clamp(min=1)

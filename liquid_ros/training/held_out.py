@@ -69,7 +69,7 @@ def judge(smoother: Smoother, held: Sequence[Prepared], horizons: Sequence[int],
         costs.append(each[good])
         off = np.full((last - first, 2), np.nan)
         if track.truth is not None:
-            apart = minus(track.truth[first:], way.rows[first:])
+            apart = minus(track.truth[first:], way.rows[first:])  # NaN stays NaN
             off[:, :apart.shape[1] // 3] = (apart.reshape(len(apart), -1, 3)**2).sum(-1)
         squares.append(off[good])
     return Judged(np.concatenate(costs), np.concatenate(squares))

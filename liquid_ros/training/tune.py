@@ -59,6 +59,7 @@ class Tuner(Trainer):
         self._recorded = Recorded(config, source, world.rank, world.size)
         self._path: State = {}
         self.looks: List[Look] = []
+        self.curve: List[Dict[str, float]] = []  # of each iteration
         self.best: Dict[str, np.ndarray] = dict(self._begun)
         self._before = self.look_at(self._begun)
 
@@ -82,6 +83,12 @@ class Tuner(Trainer):
             if name in self._first:
                 loss = loss + 0.5 * c.anchor * (parameter - self._first[name]).square().sum()
         return loss, figures
+
+    def advance(self) -> Dict[str, float]:
+        """Return this iteration's figures after one stretch and one step of the optimiser."""
+        figures = super().advance()
+        self.curve.append(figures)
+        return figures
 
     def _forget(self) -> None:
         """Begin all streams anew: a step went wrong."""
@@ -119,8 +126,8 @@ class Tuner(Trainer):
     def state(self) -> Dict[str, Any]:
         """Return all that an uninterrupted run would have in memory."""
         return {**super().state(), 'recorded': self._recorded.state(), 'path': self._path,
-                'looks': [tuple(look) for look in self.looks], 'best': self.best,
-                'begun': self._begun, 'digests': dict(self._source.digests)}
+                'looks': [tuple(look) for look in self.looks], 'curve': self.curve,
+                'best': self.best, 'begun': self._begun, 'digests': dict(self._source.digests)}
 
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
@@ -128,3 +135,4 @@ class Tuner(Trainer):
         self._recorded.restore(saved['recorded'])
         self._path, self.best = saved['path'], saved['best']
         self.looks = [Look(*look) for look in saved['looks']]
+        self.curve = list(saved['curve'])

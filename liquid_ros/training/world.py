@@ -4,7 +4,7 @@
 """The processes of one run: torchrun starts them, DistributedDataParallel averages gradients."""
 
 import os
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 import torch
 from torch import distributed
@@ -32,6 +32,14 @@ class World(NamedTuple):
         values = torch.tensor(list(figures.values()), dtype=torch.float64, device=self.device)
         distributed.all_reduce(values)
         return dict(zip(figures, (values / self.size).tolist()))
+
+    def all(self, value: Any) -> List[Any]:
+        """Return what each process has."""
+        if self.size == 1:
+            return [value]
+        box = [None] * self.size
+        distributed.all_gather_object(box, value)
+        return box
 
     def first(self, value: Any) -> Any:
         """Return what the first process has, on all."""
