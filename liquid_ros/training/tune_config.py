@@ -16,12 +16,12 @@ TRAINABLE = {'bias': ('bias_out',), 'slow': ('bias_out', 'weight_slow'), 'all': 
 class TuneConfig(TrainConfig):
     """Settings of a run that fits weights to recordings; those above for the simulated ones."""
 
-    iterations: int = setting(100, 1, 10**9, 'steps of the optimiser, at most')
+    iterations: int = setting(60, 1, 10**9, 'steps of the optimiser, at most')
     batch: int = setting(32, 0, 10**6, 'simulated streams beside the recordings')
     stretch: int = setting(48, 4, 10**5, 'messages gradients flow back through')
     stretches: Tuple[int, ...] = setting((1, 3, 6), 1, 10**4,
                                          'lengths of a turn, in stretches, drawn evenly')
-    learning_rate: float = setting(0.05, 1e-9, 1.0, 'at its highest')
+    learning_rate: float = setting(0.1, 1e-9, 1.0, 'at its highest')
     steady: float = setting(0.0, 0.0, 1.0, 'share of the run in which P may not be inflated')
     compile: bool = setting(False, 0, 1, 'fuse the step with torch.compile: for long runs')
     rows: int = setting(16, 1, 10**6, 'stretches of recordings advanced side by side')
@@ -31,10 +31,10 @@ class TuneConfig(TrainConfig):
     truth_weight: float = setting(1.0, 0.0, 100.0, 'of the error where the truth is known')
     simulated_weight: float = setting(0.5, 0.0, 100.0, "of the simulated streams' loss")
     anchor: float = setting(0.01, 0.0, 1e6, 'of the squared distance from the first weights')
-    held_out: float = setting(0.4, 0.05, 0.9, 'share of a recording at its end that is held out: '
-                              'half of it to stop by, half to judge by')
+    held_out: float = setting(0.4, 0.05, 0.9, 'share of a recording, at its end, held out: half '
+                              'to stop by, half to judge by')
     every: int = setting(10, 1, 10**9, 'iterations between looks at what is held out')
-    patience: int = setting(5, 1, 10**9, 'looks without gain after which it ends')
+    patience: int = setting(3, 1, 10**9, 'looks without gain after which it ends')
     forgotten: float = setting(0.05, 0.0, 10.0, 'how much larger the error on simulated streams '
                                'of all kinds may become')
     judges: int = setting(32, 1, 10**6, 'recordings that are judged by, at most')
