@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 import numpy as np
 import torch
 
-from liquid_ros.backend import NumpyBackend
+from liquid_ros.checkpoint import LEARNED
 from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
 from liquid_ros.training.fit import Trainer
@@ -56,6 +56,7 @@ class Tuner(Trainer):
             betas=(0.9, 0.98))
         self._begun = {n: np.asarray(w) for n, w in weights.items()}
         self._source, self._held = source, held
+        self._true = any(item.track.truth is not None for item in held)
         self._recorded = Recorded(config, source, world.rank, world.size)
         self._path: State = {}
         self.looks: List[Look] = []
@@ -72,9 +73,10 @@ class Tuner(Trainer):
         self._path = {name: array.detach() for name, array in state.items()}
         expected = foreseen(smoother, needed, stretch, c.horizons).mean()
         loss, figures = expected, {'foreseen': float(expected.detach())}
-        if c.truth_weight and bool(torch.isfinite(stretch.truth).any()):
+        if c.truth_weight and self._true:
             error = off(rows, stretch).mean()
-            loss, figures['log_rmse'] = loss + c.truth_weight * error, float(error.detach())
+            loss = c.foresight_weight * loss + c.truth_weight * error
+            figures['log_rmse'] = float(error.detach())
         if c.simulated_weight and c.batch:
             simulated, more = self._simulated(weights)
             loss = loss + c.simulated_weight * simulated
@@ -104,8 +106,8 @@ class Tuner(Trainer):
 
     def smoother(self, weights: Mapping[str, np.ndarray]) -> Smoother:
         """Return a smoother on the CPU with these weights."""
-        given = {n: np.asarray(NumpyBackend().asarray(np.asarray(w, np.float32).astype(float)))
-                 for n, w in weights.items()}
+        given = {n: np.asarray(w, np.float32).astype(float) for n, w in weights.items()}
+        given.update(LEARNED[self.config.smoother].constants())
         return fuse(SMOOTHERS[self.config.smoother](self.shape, given))  # type: ignore
 
     def look_at(self, weights: Mapping[str, np.ndarray]) -> Judged:

@@ -28,7 +28,8 @@ class TuneConfig(TrainConfig):
     trainable: str = setting('bias', 0, 0, 'what is fitted', TRAINABLE)
     horizons: Tuple[int, ...] = setting((1, 2, 4), 1, 1000, 'messages ahead that are predicted')
     calm: int = setting(20, 0, 10**6, 'first messages of a stream that are not learned from')
-    truth_weight: float = setting(1.0, 0.0, 100.0, 'of the error where the truth is known')
+    truth_weight: float = setting(3.0, 0.0, 100.0, 'of the log of the error, with truth')
+    foresight_weight: float = setting(0.2, 0.0, 100.0, 'of what messages cost, with truth')
     simulated_weight: float = setting(0.5, 0.0, 100.0, "of the simulated streams' loss")
     anchor: float = setting(0.01, 0.0, 1e6, 'of the squared distance from the first weights')
     held_out: float = setting(0.4, 0.05, 0.9, 'share of a recording, at its end, held out: half '
