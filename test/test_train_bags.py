@@ -135,7 +135,8 @@ def lost(kind, tmp_path):
 
 
 @pytest.mark.parametrize('kind, words', [
-    ('topic', "got topic '/pos', expected one of the types"), ('short', 'got 3 messages, expected 60'),
+    ('topic', "got topic '/pos', expected one of the types"),
+    ('short', 'got 3 messages, expected 60'),
     ('still', 'are the same: there is nothing to learn from'),
     ('nan', 'no message can be used: 120 in, 0 out'), ('none', 'no such file'),
     ('folder', 'is no rosbag2 and has none in it'), ('truth', "got topic '/none'")])
@@ -199,8 +200,9 @@ def test_two_processes_are_one_with_twice_the_batch(kind, bag, tmp_path):
     """torchrun on the CPU: the same loss curve to 1e-4, and the same weights."""
     one, two = tmp_path / 'one.safetensors', tmp_path / 'two.safetensors'
     given = ['--bag', str(bag), '--topic', '/pose', '--force'] if kind == 'bag' else []
-    common = ['iterations=5', 'every=5', 'stretch=12', 'stretches=[1,3]', 'compile=false',
-              'learning_rate=0.01', *(['calm=5', 'trainable=all'] if given else ['hidden=6'])]
+    common = ['iterations=5', 'stretch=12', 'stretches=[1,3]', 'compile=false',
+              'learning_rate=0.01', *(['every=5', 'calm=5', 'trainable=all'] if given
+                                      else ['hidden=6'])]
     double = ['batch=8', 'shares=4', *(['rows=4'] if given else [])]
     half = ['batch=4', 'shares=2', *(['rows=2'] if given else [])]
     done = command(*given, '-o', one, settings=[*common, *double])
