@@ -58,7 +58,7 @@ setup(
     install_requires=['numpy>=1.21', 'setuptools'],
     extras_require={
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
-        'train': ['safetensors', 'torch', 'tqdm'],
+        'train': ['matplotlib', 'pyyaml', 'rosbags', 'safetensors', 'torch', 'tqdm'],
         'test': ['hypothesis', 'mypy', 'pytest', 'ruff', 'safetensors'],
     },
     zip_safe=False,

@@ -15,25 +15,33 @@ from liquid_ros.errors import CheckpointError
 
 
 @contextmanager
-def interrupts() -> Iterator[List[int]]:
-    """Yield a list that a first Ctrl-C is put into; a second one is what it always is."""
-    caught: List[int] = []
+def interrupts() -> Iterator[List[float]]:
+    """
+    Yield a list that the time of a first Ctrl-C, or SIGTERM, is put into; a later one ends all.
+
+    What follows within a second is the same one: torchrun sends on what the terminal has sent.
+    """
+    caught: List[float] = []
 
     def take(number: int, frame: Any) -> None:
-        if caught:
+        if caught and time.monotonic() > caught[0] + 1.0:
             raise KeyboardInterrupt
-        caught.append(number)
+        if caught:
+            return
+        caught.append(time.monotonic())
         print('\nstopping after this iteration; Ctrl-C again stops at once and saves nothing',
               file=sys.stderr)
     try:
-        before = signal.signal(signal.SIGINT, take)
+        before = [(number, signal.signal(number, take))
+                  for number in (signal.SIGINT, signal.SIGTERM)]
     except ValueError:  # not the main thread
         yield caught
         return
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def run(trainer: Any, args: Namespace, world: Any, every: int,

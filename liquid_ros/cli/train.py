@@ -37,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--config', help='YAML file of settings (config/train.yaml: those of the '
                    'weights of the package; config/tune.yaml: those with --bag)')
-    p.add_argument('-o', '--output', default='runs/liquid.safetensors',
-                   help='weights to write (default: %(default)s)')
+    p.add_argument('-o', '--output', help='weights to write (default: runs/liquid.safetensors, '
+                   'with --bag my_sensor.safetensors)')
     p.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
                    help="settings that override the file's")
     p.add_argument('--resume', action='store_true',
@@ -144,6 +144,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     args = p.parse_args(argv)
     if not args.bag and (args.topic or args.truth or args.start or args.force or args.plot):
         p.error('got --topic, --truth, --start, --force or --plot, expected --bag, too')
+    args.output = args.output or ('my_sensor.safetensors' if args.bag else
+                                  'runs/liquid.safetensors')
     return guarded(lambda: start(args))
 
 

@@ -42,6 +42,9 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
         held = loader.some(config.judges)
         tuner = Tuner(config, weights, loader, held, world)
         run(tuner, args, world, config.every, tuner.look)
+        for digests, problems in world.all((loader.digests, loader.problems)):
+            loader.digests.update(digests)
+            loader.problems.update(problems)
         told = sorted({text for texts in loader.problems.values() for text in texts})
         if world.rank:
             return 0

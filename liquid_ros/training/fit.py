@@ -213,10 +213,14 @@ class Trainer:
             saved = torch.load(path, map_location=self.world.device, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if saved['config'] != self.config.to_dict():
+        if saved.get('config') != self.config.to_dict():
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
-        self.restore(saved)
+        try:
+            self.restore(saved)
+        except KeyError as error:
+            raise CheckpointError(f'{path!r} is of another version of this package: it has no '
+                                  f'{error}') from error
 
     def _own(self, path: str) -> str:
         return path if self.world.rank == 0 else f'{path}.{self.world.rank}'

@@ -6,6 +6,7 @@
 from collections import OrderedDict
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
+import signal
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 from liquid_ros.errors import InputError, LiquidError
@@ -31,8 +32,10 @@ class Loader:
         self._kept: 'OrderedDict[int, List[Prepared]]' = OrderedDict()
         self._ahead: Dict[int, 'Future[Loaded]'] = {}
         self._most = 2 * workers
-        # spawn: a fork of a process with threads may hang
-        self._pool = ProcessPoolExecutor(workers, get_context('spawn')) if workers else None
+        # spawn: a fork of a process with threads may hang. Ctrl-C is for the one that asks.
+        self._pool = ProcessPoolExecutor(
+            workers, get_context('spawn'), signal.signal,
+            (signal.SIGINT, signal.SIG_IGN)) if workers else None
 
     def __len__(self) -> int:
         """Return how many recordings there are."""

@@ -138,3 +138,4 @@ class Tuner(Trainer):
         self._path, self.best = saved['path'], saved['best']
         self.looks = [Look(*look) for look in saved['looks']]
         self.curve = list(saved['curve'])
+        self._source.digests.update(saved['digests'])
