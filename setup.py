@@ -71,7 +71,7 @@ setup(
     extras_require={
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
         'family': ['ncps'],
-        'train': ['safetensors', 'torch', 'tqdm'],
+        'train': ['matplotlib', 'pyyaml', 'rosbags', 'safetensors', 'torch', 'tqdm'],
         'test': ['hypothesis', 'mypy', 'pytest', 'ruff', 'safetensors'],
     },
     zip_safe=False,

@@ -14,7 +14,7 @@ COMMANDS = {
     'smooth': 'smooth a bag, TUM or CSV recording',
     'demo': 'replay a noisy bag through the installed node and show what it gains',
     'circuit': "draw a cell's wiring and what its neurons do",
-    'train': 'train the weights on synthetic motion',
+    'train': 'fit the weights to your own recordings, or to simulated ones',
 }
 
 USAGE = 'usage: liquid_ros [-h] [--version] COMMAND ...\n\n' + '\n'.join(

@@ -20,7 +20,7 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 L0 = ('errors', 'params', 'params_text', 'presets', 'timing')
 L1 = L0 + ('arrays', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
 L2 = L1 + ('backend', 'checkpoint', 'fastest', 'fused', 'intake', 'reorder', 'safetensors',
-           'saved', 'store', 'streams')
+           'saved', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')
 ANY = ('',)

@@ -9,7 +9,7 @@ from cells import HIDDEN, problem, weights
 import numpy as np
 import pytest
 
-from liquid_ros.errors import ParameterError
+from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS, wiring
 from liquid_ros.smoothers.sight import FEATURES
 from liquid_ros.training.config import TrainConfig
@@ -154,6 +154,20 @@ def trained(cell, iterations=6, **settings):
     for _ in range(iterations):
         run.advance()
     return before, {n: w.detach().numpy() for n, w in run.cell.weights().items()}, run
+
+
+@pytest.mark.parametrize('cell', CELLS)
+def test_a_run_can_begin_with_weights_that_another_ended_with(cell):
+    """To rounding; where the wiring is drawn, of the same seed only."""
+    given = weights(cell, seed=3)
+    torch.manual_seed(4)
+    begun = LiquidModule(TrainConfig(cell=cell, hidden=HIDDEN, seed=3))
+    begun.begin_with(given)
+    for name, value in begun.weights().items():
+        np.testing.assert_allclose(value.detach().numpy(), given[name], rtol=2e-5, atol=1e-6)
+    if CELLS[cell].library:
+        with pytest.raises(CheckpointError, match='another wiring'):
+            LiquidModule(TrainConfig(cell=cell, hidden=HIDDEN, seed=5)).begin_with(given)
 
 
 @pytest.mark.parametrize('cell', ['ncp', 'ncp_cfc'])

@@ -40,6 +40,11 @@ class Sparse(NamedTuple):
         signed = values if self.sign is None else values * self.sign
         return torch.zeros(self.shape).index_put(self.at, signed)
 
+    def part(self, whole: torch.Tensor) -> torch.Tensor:
+        """Return the values that whole() makes this matrix of."""
+        values = whole[self.at]
+        return values if self.sign is None else values * self.sign
+
 
 Start = Dict[str, Union[torch.Tensor, Sparse]]
 

@@ -4,7 +4,7 @@
 """What a training run is made of; config/train.yaml holds the settings of the shipped weights."""
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Collection, Dict, Tuple
+from typing import Any, Dict, Iterable, Tuple, Type, TypeVar
 
 from liquid_ros.checkpoint import LEARNED
 from liquid_ros.errors import ParameterError
@@ -12,13 +12,13 @@ from liquid_ros.smoothers.cell import ACTIVATIONS
 from liquid_ros.smoothers.cells import CellKind, CELLS
 from liquid_ros.smoothers.cells.wiring import LEAST
 
-NAMES: Dict[str, Collection[str]] = {
-    'smoother': LEARNED, 'cell': CELLS, 'activation': ACTIVATIONS}
+Config = TypeVar('Config', bound='TrainConfig')
 
 
-def setting(default: Any, low: float, high: float, text: str) -> Any:
-    """Return a dataclass field with its range and description."""
-    return field(default=default, metadata={'low': low, 'high': high, 'text': text})
+def setting(default: Any, low: float, high: float, text: str, names: Iterable[str] = ()) -> Any:
+    """Return a dataclass field with its range, or the names it can be, and description."""
+    return field(default=default, metadata={'low': low, 'high': high, 'text': text,
+                                            'names': tuple(names)})
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class TrainConfig:
     """Settings of a training run."""
 
     seed: int = setting(1, 0, 2**31, 'seed of weights and simulated streams')
-    smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct')
-    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells')
+    smoother: str = setting('liquid', 0, 0, 'liquid or liquid_direct', LEARNED)
+    cell: str = setting('liquid', 0, 0, 'of the liquid smoother: a name of smoothers/cells', CELLS)
     states: int = setting(3, 1, 3, '1: position; 2: and velocity; 3: and acceleration')
-    activation: str = setting('tanh', 0, 0, 'tanh, sigmoid or relu, of the liquid cells')
+    activation: str = setting('tanh', 0, 0, 'tanh, sigmoid or relu, of the liquid cells',
+                              ACTIVATIONS)
     dale: bool = setting(False, 0, 1, "ncp: a neuron's outgoing synapses have one sign")
     hidden: int = setting(48, 1, 1024, 'hidden units')
     iterations: int = setting(13000, 1, 10**9, 'steps of the optimiser')
@@ -55,7 +56,7 @@ class TrainConfig:
             low, high = entry.metadata['low'], entry.metadata['high']
             kind = type(entry.default)
             if kind is str:
-                names = NAMES[entry.name]
+                names = entry.metadata['names']
                 if value not in names:
                     raise ParameterError(f'got {entry.name}: {value!r}, expected one of '
                                          f'{", ".join(names)}')
@@ -87,7 +88,7 @@ class TrainConfig:
                                  f'{self.cell}')
 
     @classmethod
-    def from_dict(cls, given: Dict[str, Any]) -> 'TrainConfig':
+    def from_dict(cls: Type[Config], given: Dict[str, Any]) -> Config:
         """Return the configuration; ParameterError names an unknown setting."""
         known = [entry.name for entry in fields(cls)]
         for name in given:

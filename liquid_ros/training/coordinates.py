@@ -9,7 +9,7 @@ trained. Time constants are spread alike in every cell that has them.
 """
 
 import math
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 import torch
 
@@ -48,6 +48,19 @@ def given(module: Any, cell: str) -> Dict[str, torch.Tensor]:
     if 'alpha' in found and cell != 'mixed':  # the recurrent weights act on alpha h
         found['weight_rec'] = found['weight_rec'] * found['alpha']
     return found
+
+
+def take(module: Any, cell: str, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give the module's parameters the values that given() makes these weights of."""
+    found = dict(weights)
+    if 'alpha' in found and cell != 'mixed':
+        found['weight_rec'] = found['weight_rec'] / found['alpha']
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            plain = name[:-len(RAW)] if name.endswith(RAW) else name
+            place = module.places.get(plain)
+            value = found[plain] if place is None else place.part(found[plain])
+            parameter.copy_(inverse_softplus(value) if plain != name else value)
 
 
 def inverse_softplus(value: torch.Tensor) -> torch.Tensor:

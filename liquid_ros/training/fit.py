@@ -16,6 +16,7 @@ from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
+from liquid_ros.training.world import World
 
 FAR_OUT = 50.0  # squared error over variance
 
@@ -73,20 +74,22 @@ def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor
 class Trainer:
     """A run that can stop and go on: the weights, their average, the optimiser, the streams."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        """Begin at iteration 0, seeded."""
+    def __init__(self, config: TrainConfig, world: World = World()) -> None:
+        """Begin at iteration 0, seeded; each process of a world has a batch of its own."""
         torch.manual_seed(config.seed)
-        self.config = config
+        self.config, self.world = config, world
         self.shape = CONFIGS[config.smoother](config)
-        self.cell = MODULES[config.smoother](config)
+        self.cell = MODULES[config.smoother](config).to(world.device)
+        self._shared: Any = None
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
         self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
                                           betas=(0.9, 0.98))
         self.iteration = 0
+        self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
-        self._feed = Feed(config)
+        self._feed = Feed(config, world.rank, world.size)
         self._state: Dict[str, torch.Tensor] = {}
-        self._memory = torch.zeros(config.batch)
+        self._memory = torch.zeros(config.batch, device=world.device)
         self._step = torch.compile(self._plain, dynamic=False) if config.compile else self._plain
 
     def _plain(self, weights: Dict[str, torch.Tensor], state: Dict[str, torch.Tensor],
@@ -100,29 +103,50 @@ class Trainer:
         fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.iteration / c.iterations)))
         return c.learning_rate * rise * (0.01 + 0.99 * fall)
 
+    def _weights(self, steady: bool) -> Dict[str, torch.Tensor]:
+        """Return the weights, whose gradients are the mean over all processes."""
+        if self._shared is None:  # what is trained is known by now
+            self._shared = self.world.share(self.cell)
+        return self._shared(steady)  # type: ignore[no-any-return]
+
+    def _loss(self) -> Tuple[torch.Tensor, Dict[str, float]]:
+        """Return the loss of the next stretch, and figures."""
+        steady = self.iteration < self.config.steady * self.config.iterations
+        return self._simulated(self._weights(steady))
+
+    def _simulated(self, weights: Dict[str, torch.Tensor]
+                   ) -> Tuple[torch.Tensor, Dict[str, float]]:
+        """Return the loss of the next stretch of simulated streams, and figures."""
+        chunk = self._feed.next().on(self.world.device)
+        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
+        smoother = SMOOTHERS[self.config.smoother](self.shape, weights)
+        state, errors, variances = advance(smoother, self._step, self._state, chunk)
+        self._state = {name: array.detach() for name, array in state.items()}
+        raw = (chunk.measured - chunk.truth)[:, 1:].float()
+        loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
+        return loss, figures
+
+    def _forget(self) -> None:
+        """Begin all streams anew: a step went wrong."""
+        self._state = {}
+
     def advance(self) -> Dict[str, float]:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate()
-        chunk = self._feed.next()
-        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
-        steady = self.iteration < self.config.steady * self.config.iterations
-        smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights(steady))
-        state, errors, variances = advance(smoother, self._step, self._state, chunk)
-        raw = (chunk.measured - chunk.truth)[:, 1:].float()
-        loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
+        loss, figures = self._loss()
         self.optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.cell.parameters(), self.config.clip_norm)
-        self._state = {name: array.detach() for name, array in state.items()}
         if bool(torch.isfinite(norm)):
             self.optimiser.step()
         else:
-            self._state = {}
+            self._forget()
         self.iteration += 1
         keep = min(0.998, 1.0 - 1.0 / self.iteration)
         for name, value in self.cell.named_parameters():
             self.average[name].mul_(keep).add_(value.detach(), alpha=1.0 - keep)
+        figures = self.world.mean({'loss': float(loss.detach()), **figures})
         figures['gradient'] = float(norm)
         for name, value in figures.items():
             if math.isfinite(value):
@@ -133,11 +157,11 @@ class Trainer:
         """Return the averaged weights as the smoother takes them."""
         cell = MODULES[self.config.smoother](self.config)
         cell.load_state_dict(self.average)
-        return {n: w.detach().numpy() for n, w in cell.weights().items()}
+        return {n: w.detach().cpu().numpy() for n, w in cell.weights().items()}
 
     def parameters(self) -> int:
         """Return how many numbers are trained."""
-        return sum(p.numel() for p in self.cell.parameters())
+        return sum(p.numel() for p in self.cell.parameters() if p.requires_grad)
 
     def export(self, path: str) -> None:
         """Write the averaged weights as the smoother reads them."""
@@ -145,14 +169,38 @@ class Trainer:
             'training': self.config.to_dict(), 'iterations': self.iteration,
             'figures': {name: round(value, 4) for name, value in self.figures.items()}})
 
+    def state(self) -> Dict[str, Any]:
+        """Return all that an uninterrupted run would have in memory."""
+        return {'config': self.config.to_dict(), 'iteration': self.iteration, 'ended': self.ended,
+                'cell': self.cell.state_dict(), 'average': self.average,
+                'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
+                'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
+
+    def restore(self, saved: Dict[str, Any]) -> None:
+        """Go on from what state() returned."""
+        self.cell.load_state_dict(saved['cell'])
+        self.optimiser.load_state_dict(saved['optimiser'])
+        self._feed.restore(saved['feed'])
+        self.iteration, self.average = saved['iteration'], saved['average']
+        self.ended = saved['ended']
+        self.figures, self._state = saved['figures'], saved['state']
+        self._memory = saved['memory']
+
     def save(self, path: str) -> None:
-        """Write all that an uninterrupted run would have in memory, all or nothing."""
-        state = {'config': self.config.to_dict(), 'iteration': self.iteration,
-                 'cell': self.cell.state_dict(), 'average': self.average,
-                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
-                 'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
-        torch.save(state, path + '.part')
-        Path(path + '.part').replace(path)
+        """
+        Write state(), all or nothing; each process of a world writes a file of its own.
+
+        Errors: CheckpointError where it cannot be written.
+        """
+        target = Path(self._own(path))
+        fresh = target.with_name(target.name + '.part')
+        try:
+            torch.save(self.state(), fresh)
+            fresh.replace(target)
+        except (OSError, RuntimeError) as error:  # torch.save has the one in the other
+            fresh.unlink(missing_ok=True)
+            why = str(error).splitlines()[0].partition('; ')[0]
+            raise CheckpointError(f'cannot write {str(target)!r}: {why}') from error
 
     def load(self, path: str) -> None:
         """
@@ -160,16 +208,19 @@ class Trainer:
 
         Errors: CheckpointError where it cannot be read or belongs to another configuration.
         """
+        path = self._own(path)
         try:
-            saved = torch.load(path, weights_only=False)
+            saved = torch.load(path, map_location=self.world.device, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if TrainConfig.from_dict(saved['config']) != self.config:
+        if type(self.config).from_dict(saved.get('config', {})) != self.config:
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
-        self.cell.load_state_dict(saved['cell'])
-        self.optimiser.load_state_dict(saved['optimiser'])
-        self._feed.restore(saved['feed'])
-        self.iteration, self.average = saved['iteration'], saved['average']
-        self.figures, self._state = saved['figures'], saved['state']
-        self._memory = saved['memory']
+        try:
+            self.restore(saved)
+        except KeyError as error:
+            raise CheckpointError(f'{path!r} is of another version of this package: it has no '
+                                  f'{error}') from error
+
+    def _own(self, path: str) -> str:
+        return path if self.world.rank == 0 else f'{path}.{self.world.rank}'

@@ -5,11 +5,13 @@
 
 from dataclasses import replace
 import math
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Mapping
 
+import numpy as np
 import torch
 
 from liquid_ros.arrays import group_average
+from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers import bank, liquid, sight
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.direct import DirectConfig
@@ -50,13 +52,35 @@ class LiquidModule(torch.nn.Module):
                           'bank': torch.from_numpy(bank.tables()).float(),
                           'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
 
+    def begin_with(self, weights: Mapping[str, np.ndarray]) -> None:
+        """
+        Take over weights as the smoother has them, what is not learned among them.
+
+        Errors: CheckpointError where this wiring, which is the seed's, cannot have them.
+        """
+        given = {name: torch.tensor(np.asarray(array), dtype=torch.float64)
+                 for name, array in weights.items()}
+        self.constants.update((name, given[name].float()) for name in self.constants
+                              if name in given)
+        coordinates.take(self, self.cell, given)
+        for name, value in coordinates.given(self, self.cell).items():
+            if not torch.allclose(value.double(), given[name], rtol=1e-4, atol=1e-5):
+                raise CheckpointError(f'got {name} of another wiring; a wiring is drawn by the '
+                                      'seed: set that of the run that made these weights')
+
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
+
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """
         Return what the smoother takes; the recurrent weights act on alpha h, of unit size.
 
         steady: P may not be inflated.
         """
-        given = {**coordinates.given(self, self.cell), **self.constants}
+        device = self.bias_out.device
+        given = {**coordinates.given(self, self.cell),
+                 **{n: c.to(device) for n, c in self.constants.items()}}
         if steady:
             given['upper'] = given['upper'].clone()
             given['upper'][INFLATION] = given['lower'][INFLATION] + 0.1
@@ -73,6 +97,10 @@ class DirectModule(torch.nn.Module):
         self.weight_out = torch.nn.Parameter(
             torch.randn(3, config.hidden) / math.sqrt(config.hidden))
         self.bias_out = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
 
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """Return what the smoother takes; there is nothing to inflate."""
