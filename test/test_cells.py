@@ -184,7 +184,9 @@ def test_a_cell_without_a_choice_of_activation_says_so(cell, tmp_path):
 
 
 @pytest.mark.parametrize('wrong', [{'activation': 'gelu'}, {'cell': 'lstm'}, {'dale': True},
-                                   {'cell': 'ncp', 'hidden': 3}, {'cell': 'ltc', 'dale': True}])
+                                   {'cell': 'ncp', 'hidden': 3}, {'cell': 'ltc', 'dale': True},
+                                   {'smoother': 'liquid_direct', 'activation': 'relu'},
+                                   {'smoother': 'liquid_direct', 'cell': 'gru'}])
 def test_a_wrong_cell_is_named(wrong):
     with pytest.raises(ParameterError, match=f'({"|".join(wrong)})'):
         TrainConfig(**wrong)

@@ -81,6 +81,9 @@ class TrainConfig:
     def _check_cell(self, kind: CellKind) -> None:
         """Check what only some cells have."""
         kind.stepper(self.activation)
+        if self.smoother == 'liquid_direct' and (self.cell, self.activation) != ('liquid', 'tanh'):
+            raise ParameterError(f'got cell: {self.cell!r}, activation: {self.activation!r}, '
+                                 'expected liquid and tanh for liquid_direct')
         if self.dale and self.cell != 'ncp':
             raise ParameterError(f'got dale: true with cell: {self.cell!r}, expected ncp')
         if kind.library and self.hidden < LEAST:

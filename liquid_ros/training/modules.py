@@ -3,7 +3,6 @@
 
 """The trainable weights of each learned smoother, in coordinates that train well."""
 
-from dataclasses import replace
 import math
 from typing import Any, Callable, Dict, Mapping
 
@@ -93,7 +92,7 @@ class DirectModule(torch.nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         """Spread the time constants from 10 ms to 10 s."""
         super().__init__()
-        coordinates.register(self, replace(config, cell='liquid', dale=False), 4, (-2.0, 1.0))
+        coordinates.register(self, config, 4, (-2.0, 1.0))
         self.weight_out = torch.nn.Parameter(
             torch.randn(3, config.hidden) / math.sqrt(config.hidden))
         self.bias_out = torch.nn.Parameter(torch.zeros(3))
@@ -111,6 +110,5 @@ class DirectModule(torch.nn.Module):
 MODULES: Dict[str, Callable[[TrainConfig], Any]] = {
     'liquid': LiquidModule, 'liquid_direct': DirectModule}
 CONFIGS: Dict[str, Callable[[TrainConfig], Any]] = {
-    'liquid': lambda c: LiquidConfig(
-        cell=c.cell, hidden=c.hidden, activation=c.activation),
+    'liquid': lambda c: LiquidConfig(c.cell, c.hidden, activation=c.activation),
     'liquid_direct': lambda c: DirectConfig(hidden=c.hidden)}
