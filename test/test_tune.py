@@ -186,7 +186,7 @@ def test_only_what_is_to_be_fitted_changes(trainable, changed):
 
 def test_what_fits_no_better_is_refused_and_what_is_worse_too():
     config = replace(SMALL, stretch=24)
-    held = loader(config, track(count=600, truth=True, width=3)).get(0)
+    held = loader(config, track(count=600, truth=True, width=3, memory=0.0)).get(0)
     same = compare(build(), build(), held, config.horizons, 0.05)
     assert same.gain == 0.0 and same.simulated == 1.0
     assert same.reasons == ['the held-out messages are not expected better than by chance']

@@ -13,7 +13,8 @@ from liquid_ros.training.synthetic import simulate
 from liquid_ros.training.tracks import cost, follow, missed, Prepared
 
 BLOCKS = 12  # of neighbouring messages, which are alike, for the standard error
-LEAST_GAIN = 1e-3  # nats a message: less is nothing
+LEAST_GAIN = 5e-3  # nats a message: less is nothing
+ERRORS = 2.0  # standard errors: less is chance
 MOST_WORSE = 1.02  # position for rotation, or the other way round
 SUITE_SEED, SUITE_STREAMS, SUITE_STEPS = 8_000_003, 96, 240  # not a seed of training
 
@@ -159,7 +160,7 @@ def compare(before: Smoother, after: Smoother, held: Sequence[Prepared],
         ratios = new.rmse / old.rmse
     simulated = float(np.exp(np.mean(suite(after) - suite(before))))
     reasons = []
-    if not gain > max(error, LEAST_GAIN):
+    if not gain > max(ERRORS * error, LEAST_GAIN):
         reasons.append('the held-out messages are not expected better than by chance')
     known = ratios[np.isfinite(ratios)]
     if len(known) and (np.mean(np.log(np.maximum(known, 1e-9))) > 0.0 or max(known) > MOST_WORSE):
