@@ -80,8 +80,8 @@ def begin(args: Namespace, given: Dict[str, Any], path: str) -> Any:
     from liquid_ros.training.modules import MODULES
     from liquid_ros.training.tune_config import TuneConfig
     start = load('liquid', path, NumpyBackend())
-    shape = {'smoother': 'liquid', 'cell': start.config.cell,  # type: ignore[attr-defined]
-             'hidden': start.config.hidden}  # type: ignore[attr-defined]
+    shape = {'smoother': 'liquid', **{name: getattr(
+        start.config, name) for name in ('cell', 'hidden', 'activation')}}  # type: ignore
     for name, value in shape.items():
         if given.get(name, value) != value:
             raise ParameterError(f'got {name}: {given[name]!r}, but with --bag it is that of the '

@@ -11,6 +11,7 @@ import torch
 from liquid_ros.checkpoint import LEARNED
 from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
+from liquid_ros.training.coordinates import RAW
 from liquid_ros.training.fit import Trainer
 from liquid_ros.training.foresight import advance, foreseen, off
 from liquid_ros.training.held_out import judge, Judged
@@ -100,8 +101,9 @@ class Tuner(Trainer):
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the weights of now as the smoother takes them; what is not fitted to the bit."""
         now = {n: w.detach().cpu().numpy() for n, w in self.cell.weights().items()}
-        changed = {*self._first} | ({'alpha', 'weight_rec'} if 'alpha_raw' in self._first
-                                    else set())
+        changed = {name.removesuffix(RAW) for name in self._first}
+        if 'alpha' in changed:  # the recurrent weights act on alpha h
+            changed.add('weight_rec')
         return {**self._begun, **{n: w for n, w in now.items() if n in changed}}
 
     def smoother(self, weights: Mapping[str, np.ndarray]) -> Smoother:
