@@ -70,7 +70,8 @@ setup(
     install_requires=['numpy>=1.21', 'setuptools'],
     extras_require={
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
-        'train': ['safetensors', 'torch', 'tqdm'],
+        'family': ['ncps'],
+        'train': ['matplotlib', 'pyyaml', 'rosbags', 'safetensors', 'torch', 'tqdm'],
         'test': ['hypothesis', 'mypy', 'pytest', 'ruff', 'safetensors'],
     },
     zip_safe=False,
@@ -87,6 +88,7 @@ setup(
             'evaluate = liquid_ros.cli.evaluate:main',
             'smooth = liquid_ros.cli.smooth:main',
             'demo = liquid_ros.cli.demo:main',
+            'circuit = liquid_ros.cli.circuit:main',
             'train = liquid_ros.cli.train:main',
         ],
     },

@@ -24,7 +24,7 @@ from liquid_ros.training.synthetic import in_metres, simulate
 
 ROWS = {
     'liquid cell, exponential (default)': {},
-    'liquid cell, Euler': {'cell': 'liquid_euler'},
+    'liquid cell, Euler': {'cell': 'liquid_euler_held'},
     'liquid cell, input-dependent alpha': {'cell': 'liquid_input'},
     'GRU, no dt': {'cell': 'gru', 'hidden': 27},
     'no recurrence': {'cell': 'static'},

@@ -13,7 +13,8 @@ COMMANDS = {
     'evaluate': 'replay a recording and say whether smoothing helped',
     'smooth': 'smooth a bag, TUM or CSV recording',
     'demo': 'replay a noisy bag through the installed node and show what it gains',
-    'train': 'train the weights on synthetic motion',
+    'circuit': "draw a cell's wiring and what its neurons do",
+    'train': 'fit the weights to your own recordings, or to simulated ones',
 }
 
 USAGE = 'usage: liquid_ros [-h] [--version] COMMAND ...\n\n' + '\n'.join(

@@ -5,13 +5,13 @@
 
 import ctypes
 import importlib.util
-from typing import Any, Protocol
+from typing import Any, List, Protocol
 
 import numpy as np
 
 from liquid_ros.errors import DeviceError
 
-DEVICES = ('auto', 'cuda', 'cpu')
+DEVICES = ('auto', 'fastest', 'cuda', 'cpu')
 
 
 class Backend(Protocol):
@@ -79,22 +79,28 @@ class TorchBackend:
 
 def pick_backend(device: str) -> Backend:
     """
-    Return the backend for 'auto', 'cuda' or 'cpu'.
+    Return the backend for 'auto', 'cuda' or 'cpu'; 'fastest' is 'auto' where nobody measures.
 
     auto takes CUDA where torch sees a device, else NumPy; torch is not even imported on a
     machine without torch or without an NVIDIA driver.
     Errors: DeviceError for an unknown name, or for 'cuda' where there is none.
     """
+    return candidates(device)[0]
+
+
+def candidates(device: str) -> List[Backend]:
+    """Return the backends that a device may mean: two for 'fastest' where there is CUDA."""
     if device not in DEVICES:
         raise DeviceError(f'got device {device!r}, expected one of {", ".join(DEVICES)}')
     if device == 'cuda':
-        return TorchBackend('cuda')
-    if device == 'auto' and _has_nvidia_driver() and importlib.util.find_spec('torch'):
+        return [TorchBackend('cuda')]
+    if device != 'cpu' and _has_nvidia_driver() and importlib.util.find_spec('torch'):
         try:
-            return TorchBackend('cuda')
+            gpu = TorchBackend('cuda')
+            return [gpu, NumpyBackend()] if device == 'fastest' else [gpu]
         except DeviceError:
             pass
-    return NumpyBackend()
+    return [NumpyBackend()]
 
 
 def _has_nvidia_driver() -> bool:

@@ -4,7 +4,9 @@
 """Smoothers by name, with their weights: one .safetensors that carries its configuration."""
 
 from dataclasses import asdict, fields
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
@@ -24,6 +26,7 @@ from liquid_ros.smoothers.sight import FEATURES, SLOW
 
 WEIGHTS = Path(__file__).with_name('weights')
 SHIPPED = str(WEIGHTS / 'liquid.safetensors')
+RESOURCE = 'package://'
 
 
 class Learned(NamedTuple):
@@ -35,10 +38,12 @@ class Learned(NamedTuple):
 
 
 def _liquid_shapes(config: LiquidConfig) -> Shapes:
-    return {**CELLS[config.cell].shapes(config.hidden, FEATURES),
-            'weight_out': (OUTPUTS, config.hidden + FEATURES), 'weight_slow': (LEVELS, SLOW),
-            'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,), 'upper': (OUTPUTS,),
-            'bank': (4, FILTERS)}
+    kind = CELLS[config.cell]
+    kind.stepper(config.activation)
+    return {**kind.shapes(config.hidden, FEATURES),
+            'weight_out': (OUTPUTS, kind.read(config.hidden) + FEATURES),
+            'weight_slow': (LEVELS, SLOW), 'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,),
+            'upper': (OUTPUTS,), 'bank': (4, FILTERS)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:
@@ -57,7 +62,7 @@ def build(name: str = 'liquid', checkpoint: str = '', backend: Optional[Backend]
     """
     Return a smoother of the registry, its weights loaded and on the backend.
 
-    checkpoint: path of a .safetensors file; '' takes the weights the package ships.
+    checkpoint: as find() has it.
     Errors: ParameterError for an unknown name, CheckpointError for unusable weights.
     """
     if name not in SMOOTHERS:
@@ -66,8 +71,32 @@ def build(name: str = 'liquid', checkpoint: str = '', backend: Optional[Backend]
         if checkpoint:
             raise CheckpointError(f'got checkpoint {checkpoint!r}, but {name} has no weights')
         return SMOOTHERS[name]()
-    return fuse(load(name, checkpoint or str(WEIGHTS / f'{name}.safetensors'),
-                     backend or NumpyBackend()))
+    return fuse(load(name, find(checkpoint, name), backend or NumpyBackend()))
+
+
+def find(checkpoint: str, name: str = 'liquid') -> str:
+    """
+    Return the path of a file of weights.
+
+    checkpoint: a path, ~ being the home; package://PACKAGE/PATH below the share folder of a ROS
+    package; the name of a file of the weights here; '' for those of the smoother with this name.
+    Errors: CheckpointError where there is no such package.
+    """
+    if not checkpoint:
+        return str(WEIGHTS / f'{name}.safetensors')
+    if checkpoint.startswith(RESOURCE):
+        package, _, rest = checkpoint[len(RESOURCE):].partition('/')
+        for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
+            share = Path(prefix, 'share')
+            if prefix and package and (
+                    share / 'ament_index/resource_index/packages' / package).exists():
+                return str(share / package / rest)
+        raise CheckpointError(f'got checkpoint {checkpoint!r}, but there is no package '
+                              f'{package!r} in AMENT_PREFIX_PATH')
+    here = WEIGHTS / f'{checkpoint}.safetensors'
+    if os.sep not in checkpoint and not Path(checkpoint).suffix and here.exists():
+        return str(here)
+    return str(Path(checkpoint).expanduser())
 
 
 def load(name: str, path: str, backend: Backend) -> Smoother:
@@ -83,7 +112,7 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
         known = {field.name for field in fields(learned.config)}  # type: ignore[arg-type]
         config = learned.config(**{n: v for n, v in wanted.items() if n in known})
         shapes = learned.shapes(config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ParameterError) as error:
         raise CheckpointError(f'{path!r} carries no usable configuration: {error!r}') from error
     for weight, shape in shapes.items():
         if weight not in arrays or arrays[weight].shape != shape:
@@ -91,10 +120,23 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
             raise CheckpointError(f'{path!r}: got {got} for {weight}, expected {shape}')
         if not np.isfinite(arrays[weight]).all():
             raise CheckpointError(f'{path!r}: {weight} is not finite')
-    if 'alpha' in shapes and (arrays['alpha'] <= 0).any():
-        raise CheckpointError(f'{path!r}: got alpha <= 0, expected rates above zero')
+    for weight in CELLS[getattr(config, 'cell', 'liquid')].positive:
+        if (arrays[weight] <= 0).any():
+            raise CheckpointError(f'{path!r}: got {weight} <= 0, expected it above zero')
     weights = {**{n: arrays[n].astype(np.float64) for n in shapes}, **learned.constants()}
     return SMOOTHERS[name](config, {n: backend.asarray(w) for n, w in weights.items()})
+
+
+def fingerprint(path: str) -> str:
+    """
+    Return the first 16 digits of the SHA-256 of a file of weights.
+
+    Errors: CheckpointError where it cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise CheckpointError(f'cannot read {path!r}: {error.strerror}') from error
 
 
 def save(name: str, path: str, config: Any, weights: Dict[str, np.ndarray],

@@ -127,11 +127,12 @@ class Params:
     smoother: str = _node(
         'liquid', 'Name of the smoother in the registry.', UNCONFIGURED)
     checkpoint: str = _node(
-        '', 'Path of the .safetensors file with the weights; empty: those the package ships.',
-        UNCONFIGURED)
+        '', 'The weights: path of a .safetensors file, package://PACKAGE/PATH, or a name of those '
+        'the package ships; empty: those of the smoother. Streams go on where they fit.', ANY_TIME)
     device: str = _node(
-        'auto', 'Where the smoother runs; auto takes CUDA where there is a device, else the CPU.',
-        UNCONFIGURED, choices=('auto', 'cuda', 'cpu'))
+        'auto', 'Where the smoother runs; auto takes CUDA where there is a device, else the CPU; '
+        'fastest measures both in configure.',
+        UNCONFIGURED, choices=('auto', 'fastest', 'cuda', 'cpu'))
     require_device: bool = _node(
         False, 'Fail to configure where auto finds no CUDA device, instead of using the CPU.',
         UNCONFIGURED)

@@ -83,15 +83,33 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
 
 def identity(smoother: Smoother, width: int, backend: Backend) -> Dict[str, str]:
     """Return what two banks must have in common to go on with the same state."""
+    return {**kind(smoother), 'width': str(width), 'weights': weights_hash(smoother, backend)}
+
+
+def kind(smoother: Smoother) -> Dict[str, str]:
+    """Return what two smoothers must have in common for states of one shape."""
     smoother = getattr(smoother, 'plain', smoother)  # compiled or not, it is the same
+    return {'smoother': type(smoother).__name__,
+            'settings': repr(getattr(smoother, 'config', smoother))}
+
+
+def difference(ours: Smoother, theirs: Smoother) -> Optional[str]:
+    """Return why states of one smoother do not fit the other, None where they do."""
+    others = kind(theirs)
+    for name, wanted in kind(ours).items():
+        if others[name] != wanted:
+            return f'the streams are of {name} {wanted}, these weights of {others[name]}'
+    return None
+
+
+def weights_hash(smoother: Smoother, backend: Backend) -> str:
+    """Return 16 digits that stand for the weights; of no weights, too."""
     weights = getattr(smoother, 'weights', {})
     digest = hashlib.sha256()
     for name in sorted(weights):
         array = np.ascontiguousarray(backend.to_numpy(weights[name]), dtype='<f8')
         digest.update(f'{name}{array.shape}'.encode() + array.tobytes())
-    return {'smoother': type(smoother).__name__,
-            'settings': repr(getattr(smoother, 'config', smoother)),
-            'width': str(width), 'weights': digest.hexdigest()[:16]}
+    return digest.hexdigest()[:16]
 
 
 def _keys(text: str) -> List[Hashable]:

@@ -4,7 +4,7 @@
 """StreamBank: many streams, one batched step; the boundary that node and replay share."""
 
 from operator import index
-from typing import Dict, Hashable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Hashable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,28 +20,7 @@ from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
-
-DROP_REASONS = ('duplicate', 'late', 'zero_stamp', 'non_finite', 'zero_quaternion', 'diverged')
-
-
-class Update(NamedTuple):
-    """
-    One answer a message, in the order they came.
-
-    accepted: (N,) bool; the estimate's rows are NaN where it is False.
-    reasons: why a message was dropped, one of DROP_REASONS; None for an accepted one.
-    arrivals: what its stamp meant; None where the message was dropped before it was looked at.
-    stamps_ns: the stamps that were used: the messages' own, but for a zero one that
-    the policy replaced by the time of receipt.
-    future: (N,) bool; True where the stamp is ahead of its receipt.
-    """
-
-    accepted: np.ndarray
-    reasons: List[Optional[str]]
-    arrivals: List[Optional[Arrival]]
-    stamps_ns: List[int]
-    future: np.ndarray
-    estimate: Estimate
+from liquid_ros.update import Update
 
 
 class StreamBank:
@@ -71,6 +50,21 @@ class StreamBank:
     def tune(self, tuning: Tuning) -> None:
         """Turn the knobs; the streams go on."""
         self._smoother = self._untuned.tuned(tuning) if tuning != Tuning() else self._untuned
+
+    def refuse(self, smoother: Smoother) -> Optional[str]:
+        """Return why the streams cannot go on with another smoother, None where they can."""
+        return saved.difference(self._untuned, smoother)
+
+    def exchange(self, smoother: Smoother) -> None:
+        """
+        Go on with other weights; the streams keep what they know, the knobs are to be set anew.
+
+        Errors: InputError where refuse() says why not, and nothing is changed.
+        """
+        reason = self.refuse(smoother)
+        if reason is not None:
+            raise InputError(reason)
+        self._untuned = self._smoother = smoother
 
     def last_ns(self, key: Hashable) -> Optional[int]:
         """Return the stamp of the stream's last accepted message, None before the first."""

@@ -19,8 +19,8 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 # Names of this package's modules; a name stands for what is below it, too.
 L0 = ('errors', 'params', 'params_text', 'presets', 'timing')
 L1 = L0 + ('arrays', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
-L2 = L1 + ('backend', 'checkpoint', 'fused', 'intake', 'reorder', 'safetensors', 'saved', 'store',
-           'streams')
+L2 = L1 + ('backend', 'checkpoint', 'fastest', 'fused', 'intake', 'reorder', 'safetensors',
+           'saved', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')
 ANY = ('',)
@@ -49,8 +49,9 @@ TABLE = (
     Row(L1, ('numpy',), (), L1),
     Row(('backend',), ('numpy',), ('torch',), L1),
     Row(L2, ('numpy',), (), L2),
-    Row(('training',), ('numpy', 'safetensors', 'torch'), ('tqdm',), L2 + ('training',)),
-    Row(('evaluation.plots',), ('numpy',), ('matplotlib',), L2 + ('evaluation',)),
+    Row(('training',), ('numpy', 'safetensors', 'torch'), ('ncps', 'tqdm'), L2 + ('training',)),
+    Row(('evaluation.plots', 'evaluation.circuit_plots'), ('numpy',), ('matplotlib',),
+        L2 + ('evaluation',)),
     Row(('evaluation',), ('numpy',), ('rosbags', 'tqdm'), L2 + ('evaluation',)),
     Row(('ros',), ('numpy',) + ROS, ('tf2_msgs',), L2 + ('ros',)),
     Row(('cli', '__main__'), (), ANY, L0 + ('cli',), ANY),  # fast to start

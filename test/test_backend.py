@@ -11,7 +11,9 @@ import pytest
 
 from liquid_ros import backend as backend_module
 from liquid_ros.backend import NumpyBackend, pick_backend, TorchBackend
+from liquid_ros.checkpoint import build
 from liquid_ros.errors import DeviceError
+from liquid_ros.fastest import fastest
 
 
 @pytest.fixture(params=['numpy', 'torch'])
@@ -38,7 +40,7 @@ def test_zeros_are_numbers_of_64_bits(backend):
 
 @pytest.mark.parametrize('device', ['', 'gpu', 'CUDA', 'cuda:0'])
 def test_an_unknown_device_is_refused(device):
-    with pytest.raises(DeviceError, match='expected one of auto, cuda, cpu'):
+    with pytest.raises(DeviceError, match='expected one of auto, fastest, cuda, cpu'):
         pick_backend(device)
 
 
@@ -78,6 +80,32 @@ def test_cuda_where_there_is_one():
     assert taken.label.startswith('cuda (')
     assert taken.asarray(np.ones(3)).is_cuda
     np.testing.assert_array_equal(taken.to_numpy(taken.asarray(np.arange(3.0))), np.arange(3.0))
+
+
+def test_the_fastest_is_measured_and_one_that_fails_is_out():
+    """One pose is no work for torch, wherever it runs."""
+    pytest.importorskip('torch', reason='asks torch for its CPU')
+    numpy, torch = NumpyBackend(), backend_module.TorchBackend('cpu')
+
+    def load(backend):
+        return build('liquid', backend=backend)
+
+    def broken(backend):
+        if backend is numpy:
+            raise RuntimeError('no kernel')
+        return load(backend)
+
+    for found in ([numpy, torch], [torch, numpy]):
+        assert fastest(found, load, [(7, 1)]) is numpy
+        assert fastest(found, broken, [(3, 2)]) is torch
+
+
+@pytest.mark.parametrize('driver', [True, False])
+def test_where_there_is_no_device_fastest_has_no_choice(monkeypatch, driver):
+    monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: driver)
+    torch = pytest.importorskip('torch', reason='asks torch for a device')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert [type(found) for found in backend_module.candidates('fastest')] == [NumpyBackend]
 
 
 @pytest.mark.parametrize('line', [

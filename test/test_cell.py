@@ -30,9 +30,10 @@ def problem(batch=4, inputs=3, hidden=5, z=0.3, per_row=False, seed=0):
 @pytest.mark.parametrize('name', STEPS)
 @pytest.mark.parametrize('shape', [(4, 3, 5), (1, 3, 5), (4, 2, 1), (1, 1, 1), (5, 3, 5)])
 @pytest.mark.parametrize('per_row', [False, True])
-def test_gradients_are_those_of_finite_differences(name, shape, per_row):
+@pytest.mark.parametrize('activation', cell.ACTIVATIONS)
+def test_gradients_are_those_of_finite_differences(name, shape, per_row, activation):
     values = [v.requires_grad_() for v in problem(*shape, per_row=per_row)]
-    assert torch.autograd.gradcheck(STEPS[name][1], values)
+    assert torch.autograd.gradcheck(lambda *v: STEPS[name][1](*v, activation), values)
 
 
 @pytest.mark.parametrize('name', STEPS)
@@ -55,12 +56,24 @@ def test_gradients_hold_from_no_time_to_a_long_gap(name, z, per_row):
 
 
 @pytest.mark.parametrize('name', STEPS)
-def test_numpy_torch_and_closed_form_are_one_step(name):
+@pytest.mark.parametrize('activation', cell.ACTIVATIONS)
+def test_numpy_torch_and_closed_form_are_one_step(name, activation):
     plain, closed = STEPS[name]
     values = problem(7, 4, 6, z=0.7)
-    ours = plain(*(v.numpy() for v in values))
-    np.testing.assert_allclose(plain(*values).numpy(), ours, rtol=1e-14)
-    np.testing.assert_allclose(closed(*values).numpy(), ours, rtol=1e-14)
+    ours = plain(*(v.numpy() for v in values), activation)
+    np.testing.assert_allclose(plain(*values, activation).numpy(), ours, rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(closed(*values, activation).numpy(), ours, rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize('name', STEPS)
+@pytest.mark.parametrize('activation', cell.ACTIVATIONS)
+def test_the_closed_form_is_autograd_s_gradient_of_the_plain_step(name, activation):
+    plain, closed = STEPS[name]
+    values = [v.requires_grad_() for v in problem(9, 4, 6, z=0.7)]
+    ours, theirs = (torch.autograd.grad(f(*values, activation).sin().sum(), values)
+                    for f in (closed, plain))
+    for a, b in zip(ours, theirs):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize('name', STEPS)

@@ -25,11 +25,11 @@ def problem(steps=7, batch=4, inputs=3, hidden=5, z=0.3, per_row=False, kind=tor
         draw(hidden, hidden) / hidden**0.5, alpha, dt
 
 
-def by_steps(exact, x, h, weight_in, weight_rec, alpha, dt):
+def by_steps(exact, x, h, weight_in, weight_rec, alpha, dt, activation='tanh'):
     """Return the states one plain step at a time, as autograd sees it."""
     states = []
     for k in range(len(x)):
-        h = STEPS[exact](x[k], h, weight_in, weight_rec, alpha, dt[k])
+        h = STEPS[exact](x[k], h, weight_in, weight_rec, alpha, dt[k], activation)
         states.append(h)
     return torch.stack(states)
 
@@ -37,9 +37,12 @@ def by_steps(exact, x, h, weight_in, weight_rec, alpha, dt):
 @pytest.mark.parametrize('exact', [True, False])
 @pytest.mark.parametrize('shape', [(5, 3, 2, 4), (1, 2, 3, 2), (4, 1, 1, 1)])
 @pytest.mark.parametrize('per_row', [False, True])
-def test_gradients_are_those_of_finite_differences(exact, shape, per_row):
+@pytest.mark.parametrize('activation', cell.ACTIVATIONS)
+def test_gradients_are_those_of_finite_differences(exact, shape, per_row, activation):
     values = [v.requires_grad_() for v in problem(*shape, per_row=per_row)]
-    assert torch.autograd.gradcheck(lambda *v: sequence(*v, exact), values)
+    assert torch.autograd.gradcheck(lambda *v: sequence(*v, exact, activation), values)
+    torch.testing.assert_close(sequence(*values, exact, activation),
+                               by_steps(exact, *values, activation))
 
 
 @pytest.mark.parametrize('exact', [True, False])

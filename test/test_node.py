@@ -18,7 +18,8 @@ from liquid_ros.checkpoint import build
 from liquid_ros.params import SPECS
 from liquid_ros.ros.messages import CODECS, Head, Smooth
 from liquid_ros.smoothers.ema import Ema
-from liquid_ros.streams import DROP_REASONS, StreamBank
+from liquid_ros.streams import StreamBank
+from liquid_ros.update import DROP_REASONS
 
 NS = 10**9
 

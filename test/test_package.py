@@ -30,7 +30,7 @@ KEYS = {
 }
 # What is imported under another name than its key, or comes with another key.
 KEY_OF = {'builtin_interfaces': 'rcl_interfaces', 'rosbags': 'python3-rosbags-pip'}
-NO_KEY = {'safetensors'}  # tests and training only; a pip extra
+NO_KEY = {'ncps', 'safetensors'}  # tests and training only; a pip extra
 
 
 def text(tag: str) -> str:
@@ -117,7 +117,8 @@ def test_every_imported_library_is_a_dependency() -> None:
 def test_entry_points_are_there(dist: Any) -> None:
     scripts = dict(line.replace(' ', '').split('=') for line in
                    dist.entry_points['console_scripts'])
-    assert set(scripts) == {'demo', 'evaluate', NAME, 'smooth', 'smoother_node', 'train'}
+    assert set(scripts) == {'circuit', 'demo', 'evaluate', NAME, 'smooth', 'smoother_node',
+                            'train'}
     for target in scripts.values():
         module, _, function = target.partition(':')
         path = ROOT / Path(*module.split('.')).with_suffix('.py')

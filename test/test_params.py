@@ -160,7 +160,7 @@ def test_expected_says_range_and_unit():
     assert SPECS['gap_reset_s'].expected() == 'a number > 0.0 and <= 86400.0 s'
     assert SPECS['reorder_s'].expected() == 'a number 0 or >= 0.001 and <= 10.0 s'
     assert SPECS['path_length'].expected() == 'an integer >= 0 and <= 10000'
-    assert SPECS['device'].expected() == 'one of auto, cuda, cpu'
+    assert SPECS['device'].expected() == 'one of auto, fastest, cuda, cpu'
     assert SPECS['require_device'].expected() == 'true or false'
     assert SPECS['checkpoint'].expected() == 'a text'
 

@@ -19,8 +19,8 @@ from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overl
 from liquid_ros.evaluation.sample import replacing, single
 from liquid_ros.evaluation.text import open_text, write_text
 from liquid_ros.smoothers import Estimate
-from liquid_ros.streams import Update
 from liquid_ros.timing import Arrival
+from liquid_ros.update import Update
 
 POSE = 'geometry_msgs/msg/PoseStamped'
 POINT = 'geometry_msgs/msg/PointStamped'

@@ -16,8 +16,9 @@ import pytest
 from liquid_ros.backend import TorchBackend
 from liquid_ros.manifold import minus
 from liquid_ros.smoothers import Estimate, SMOOTHERS
-from liquid_ros.streams import DROP_REASONS, StreamBank
+from liquid_ros.streams import StreamBank
 from liquid_ros.timing import ACCEPTED, Arrival, NS_PER_S
+from liquid_ros.update import DROP_REASONS
 
 STEP_NS = 20_000_000
 few = settings(max_examples=60, deadline=None)

@@ -8,6 +8,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+from cells import needs
 import numpy as np
 from problems import run, white_acceleration
 import pytest
@@ -17,14 +18,15 @@ from liquid_ros.backend import NumpyBackend, TorchBackend
 from liquid_ros.checkpoint import load, SHIPPED
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
-from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS
+from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS, STATED
+from liquid_ros.smoothers.sight import FEATURES
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.motions import chain, Clock, MOTIONS, surges
 from liquid_ros.training.sensors import first_order, KINDS, noise
 from liquid_ros.training.synthetic import simulate
 
 SMALL = {'hidden': 6, 'batch': 8, 'shares': 2, 'stretch': 12, 'stretches': (1, 3),
-         'iterations': 12, 'compile': False}
+         'iterations': 12, 'calibrate': 0, 'compile': False}
 
 
 @pytest.mark.parametrize('motion', MOTIONS)
@@ -107,6 +109,51 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
         other.load(str(tmp_path / 'x.pt'))
 
 
+@pytest.mark.parametrize('stop', [12, 15])
+def test_calibrating_fits_the_stated_variance_alone_and_goes_on_after_a_stop(tmp_path, stop):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    config = TrainConfig(**{**SMALL, 'calibrate': 6})
+    before, whole, part = Trainer(TrainConfig(**SMALL)), Trainer(config), Trainer(config)
+    for trainer, count in ((before, 12), (whole, whole.total), (part, stop)):
+        for _ in range(count):
+            trainer.advance()
+    part.save(str(tmp_path / 'x.pt'))
+    rest = Trainer(config)
+    rest.load(str(tmp_path / 'x.pt'))
+    for _ in range(rest.total - stop):
+        rest.advance()
+    others = [i for i in range(OUTPUTS) if i not in STATED]
+    for name, array in whole.weights().items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+        fitted = name in ('weight_out', 'bias_out')
+        kept = others if fitted else slice(None)
+        was = before.weights()[name]
+        np.testing.assert_allclose(array[kept], was[kept], rtol=1e-5, atol=1e-6)
+        assert not fitted or (np.abs(array - was)[list(STATED)] > 1e-4).mean() > 0.9
+
+
+def test_a_run_of_before_there_were_cells_to_choose_goes_on(tmp_path):
+    torch = pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    path = str(tmp_path / 'x.pt')
+    begun = Trainer(TrainConfig(**SMALL))
+    begun.advance()
+    begun.save(path)
+    saved = torch.load(path, weights_only=False)
+    for name in ('activation', 'dale'):
+        del saved['config'][name]
+    torch.save(saved, path)
+    rest = Trainer(TrainConfig(**SMALL))
+    rest.load(path)
+    begun.advance()
+    rest.advance()
+    for name, array in begun.weights().items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+    with pytest.raises(CheckpointError, match='other settings'):
+        Trainer(TrainConfig(**SMALL, activation='relu')).load(path)
+
+
 def test_a_short_run_learns():
     torch = pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
@@ -171,7 +218,7 @@ def test_the_shipped_weights_are_those_of_the_shipped_recipe():
     _, meta = safetensors.load(SHIPPED)
     told = json.loads(meta['provenance'])
     assert TrainConfig.from_dict(told['training']) == TrainConfig()
-    assert told['iterations'] == TrainConfig().iterations
+    assert told['iterations'] == TrainConfig().iterations + TrainConfig().calibrate
 
 
 def test_the_command_writes_weights_that_load(tmp_path):
@@ -192,13 +239,20 @@ def test_the_shipped_recipe_is_the_default_one():
     assert TrainConfig.from_dict(yaml.safe_load(text)) == TrainConfig()
 
 
-@pytest.mark.parametrize('cell', CELLS)
-def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, tmp_path):
-    pytest.importorskip('torch', reason='training needs torch')
+@pytest.mark.parametrize('cell, activation', [
+    *[(cell, 'tanh') for cell in CELLS],
+    *[(cell, name) for cell in CELLS for name in CELLS[cell].activations[1:]]])
+def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, activation,
+                                                                       tmp_path):
+    needs(cell)
     from liquid_ros.training.fit import Trainer
-    trainer = Trainer(TrainConfig(**{**SMALL, 'cell': cell}))
+    trainer = Trainer(TrainConfig(**{**SMALL, 'cell': cell, 'activation': activation}))
+    before = trainer.weights()
     for _ in range(3):
         trainer.advance()
+    after = trainer.weights()
+    for name in CELLS[cell].shapes(SMALL['hidden'], FEATURES):
+        assert np.abs(after[name] - before[name]).max() > 0.0, f'{name} is not trained'
     path = str(tmp_path / 'w.safetensors')
     trainer.export(path)
     batch = simulate(np.random.default_rng(4), 5, 60, 6)

@@ -1,40 +1,76 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""liquid_ros train: fit the smoother's weights on simulated streams."""
+"""liquid_ros train: fit the smoother's weights, to recordings or to simulated streams."""
 
 import argparse
 from pathlib import Path
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from liquid_ros.cli import guarded, Parser
+from liquid_ros.cli.loop import run
 from liquid_ros.errors import InputError
+from liquid_ros.params import Params
+
+DESCRIPTION = """\
+Fit the smoother's weights (needs torch).
+
+With --bag: to a sensor's own recordings, beginning with the weights of the package. No truth is
+needed: what counts is how well the next messages are expected. A part at the end of each
+recording is held out, and weights that do no better there are not written.
+Without --bag: from nothing, on simulated motions and sensors, as those of the package."""
+
+EPILOG = """\
+torchrun --nproc-per-node N -m liquid_ros train ... shares the work among N processes, each with
+a batch of its own.
+
+Exit status: 0; 1 for what cannot be used; 2 for wrong usage; 3 where the weights are not better
+and nothing is written; 130 after Ctrl-C, which saves."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(
-        prog='liquid_ros train',
-        description="Fit the smoother's weights on simulated motions and sensors (needs torch).")
-    p.add_argument('--config', help='YAML file of settings (config/train.yaml: the shipped ones)')
-    p.add_argument('-o', '--output', default='runs/liquid.safetensors',
-                   help='weights to write (default: %(default)s)')
+    defaults = Params()
+    p = Parser(prog='liquid_ros train', description=DESCRIPTION, epilog=EPILOG,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--config', help='YAML file of settings (config/train.yaml: those of the '
+                   'weights of the package; config/tune.yaml: those with --bag)')
+    p.add_argument('-o', '--output', help='weights to write (default: runs/liquid.safetensors, '
+                   'with --bag my_sensor.safetensors)')
     p.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
                    help="settings that override the file's")
     p.add_argument('--resume', action='store_true',
                    help='go on from OUTPUT.pt; the result is that of an uninterrupted run')
     p.add_argument('--every', type=int, default=500,
-                   help='iterations between checkpoints (default: %(default)s)')
+                   help='without --bag: iterations between checkpoints (default: %(default)s)')
+    p.add_argument('--device', default='cpu', metavar='auto|cuda|cpu',
+                   help='where to compute (default: %(default)s)')
+    own = p.add_argument_group('recordings')
+    own.add_argument('--bag', action='append', default=[], metavar='REC',
+                     help='a rosbag2, TUM or CSV file, or a folder of bags; may be repeated')
+    own.add_argument('--topic', action='append', default=[], metavar='T',
+                     help='a topic of the bags, or a glob; may be repeated (default: all)')
+    own.add_argument('--truth', default='', metavar='T',
+                     help='a topic, a file or BAG:/TOPIC that is true; learned from, too')
+    own.add_argument('--start', default='', metavar='FILE',
+                     help="weights to begin with, or 'scratch' (default: those of the package)")
+    own.add_argument('--force', action='store_true', help='write weights that are not better, too')
+    own.add_argument('--plot', default='', metavar='FILE', help='draw learning curves')
+    own.add_argument('--workers', type=int, default=2, metavar='N',
+                     help='processes that read recordings (default: %(default)s)')
+    own.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s, metavar='S',
+                     help='start anew after a gap this long (default: %(default)s s)')
+    own.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s, metavar='S',
+                     help='start anew when stamps go back further than this (default: '
+                     '%(default)s s)')
     return p
 
 
-def read_config(path: Optional[str], overrides: List[str]) -> Any:
-    """Return the TrainConfig of a YAML file and NAME=VALUE texts."""
+def read_settings(path: Optional[str], overrides: Sequence[str]) -> Dict[str, Any]:
+    """Return the settings of a YAML file and NAME=VALUE texts."""
     import yaml
-
-    from liquid_ros.training.config import TrainConfig
     given: Dict[str, Any] = {}
     if path:
         try:
@@ -53,69 +89,64 @@ def read_config(path: Optional[str], overrides: List[str]) -> Any:
         except ValueError:
             pass
         given[name] = number
-    return TrainConfig.from_dict(given)
+    return given
 
 
-def train(config: Any, output: Path, resume: bool, every: int) -> None:
-    """Run to the end, with a progress bar, and write weights and a state to go on from."""
+def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
+    """Run on simulated streams to the end, and write weights and a state to go on from."""
+    from liquid_ros.training.config import TrainConfig
+    from liquid_ros.training.fit import Trainer
+    config, output = TrainConfig.from_dict(given), Path(args.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, world)
+    if world.rank == 0:
+        print(f'training {trainer.parameters()} weights for {trainer.total} iterations'
+              + ('; the first takes a minute or two to compile' if config.compile else ''),
+              file=sys.stderr)
+    begun = time.monotonic()
+
+    def export() -> bool:
+        if world.rank == 0:
+            trainer.export(str(output))
+        return True
+
+    run(trainer, args, world, max(1, args.every), export)
+    export()
+    if world.rank == 0:
+        print(f'{output}: {trainer.iteration} iterations, {time.monotonic() - begun:.0f} s',
+              file=sys.stderr)
+    return 0
+
+
+def start(args: argparse.Namespace) -> int:
+    """Join the other processes, where there are any, and train; return the exit status."""
     try:
         import torch
     except ImportError as error:
         raise InputError('training needs torch: pip install torch') from error
-    from liquid_ros.training.fit import Trainer
-    torch.set_num_threads(config.threads)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    saved = output.with_suffix('.pt')
-    trainer = Trainer(config)
-    if resume and saved.exists():
-        trainer.load(str(saved))
-        print(f'resuming at iteration {trainer.iteration}', file=sys.stderr)
-    print(f'training {trainer.parameters()} weights for {config.iterations} iterations'
-          + ('; the first takes a minute or two to compile' if config.compile else ''),
-          file=sys.stderr)
-    begun, first = time.monotonic(), trainer.iteration
-    bar = progress(config.iterations, first)
+    from liquid_ros.training.world import join, leave
+    given = read_settings(args.config, args.set)
+    threads = given.get('threads', 1)
+    torch.set_num_threads(threads if type(threads) is int and threads > 0 else 1)
+    world = join(args.device)
     try:
-        while trainer.iteration < config.iterations:
-            trainer.advance()
-            bar(trainer)
-            if trainer.iteration % every == 0:
-                trainer.save(str(saved))
-                trainer.export(str(output))
-    except KeyboardInterrupt:
-        trainer.save(str(saved))
-        print(f'\nstopped at iteration {trainer.iteration}; --resume goes on from {saved}',
-              file=sys.stderr)
-        raise
-    trainer.save(str(saved))
-    trainer.export(str(output))
-    rate = (trainer.iteration - first) / max(time.monotonic() - begun, 1e-9)
-    print(f'{output}: {trainer.iteration} iterations, {rate:.1f} a second', file=sys.stderr)
-
-
-def progress(total: int, done: int) -> Any:
-    """Return what shows a trainer's progress: a bar on a terminal, else a line now and then."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        tqdm = None
-    bar = tqdm(total=total, initial=done, unit='it', disable=None) if tqdm else None
-
-    def show(trainer: Any) -> None:
-        text = ' '.join(f'{name} {value:.3f}' for name, value in trainer.figures.items())
-        if bar is not None and not bar.disable:
-            bar.update(1)
-            bar.set_postfix_str(text, refresh=False)
-        elif trainer.iteration % 200 == 0 or trainer.iteration == total:
-            print(f'{trainer.iteration}/{total} {text}', file=sys.stderr, flush=True)
-    return show
+        if args.bag:
+            from liquid_ros.cli.train_bags import tune
+            return tune(args, given, world)
+        return train(args, given, world)
+    finally:
+        leave()
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the command and return its exit status."""
-    a = parser().parse_args(argv)
-    return guarded(lambda: train(read_config(a.config, a.set), Path(a.output), a.resume,
-                                 max(1, a.every)))
+    p = parser()
+    args = p.parse_args(argv)
+    if not args.bag and (args.topic or args.truth or args.start or args.force or args.plot):
+        p.error('got --topic, --truth, --start, --force or --plot, expected --bag, too')
+    args.output = args.output or ('my_sensor.safetensors' if args.bag else
+                                  'runs/liquid.safetensors')
+    return guarded(lambda: start(args))
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ from liquid_ros.evaluation import cdr
 from liquid_ros.evaluation.sample import Key, ONE, Sample
 from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.smoothers.base import Estimate
-from liquid_ros.streams import Update
+from liquid_ros.update import Update
 
 # What stands for a type whose description a bag does not carry.
 NO_HASH = 'RIHS01_' + '0' * 64

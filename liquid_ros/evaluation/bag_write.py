@@ -22,8 +22,8 @@ from liquid_ros.evaluation.bag_messages import (
     store,
 )
 from liquid_ros.evaluation.sample import began, Key, replacing, Sample, Sink
-from liquid_ros.streams import Update
 from liquid_ros.timing import Arrival
+from liquid_ros.update import Update
 
 STORAGES = {'.mcap': 'MCAP', '.db3': 'SQLITE3'}
 SUFFIX = '/smoothed'

@@ -29,8 +29,8 @@ from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight
-from liquid_ros.streams import Update
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.update import Update
 
 KEEP = 20_000
 

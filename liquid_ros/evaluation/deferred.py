@@ -12,8 +12,8 @@ from liquid_ros.evaluation.later import Hindsight, Told
 from liquid_ros.evaluation.replay import Answered
 from liquid_ros.evaluation.sample import Key, Sample, Sink
 from liquid_ros.smoothers import Smoother
-from liquid_ros.streams import Update
 from liquid_ros.timing import RESTARTS
+from liquid_ros.update import Update
 
 Stream = Tuple[str, Key]
 

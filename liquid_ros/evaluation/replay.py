@@ -31,8 +31,9 @@ from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
-from liquid_ros.streams import StreamBank, Update
+from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, RESTARTS, TimePolicy
+from liquid_ros.update import Update
 
 Wants = Callable[[Hashable], bool]
 

@@ -23,8 +23,8 @@ from typing import (
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.streams import Update
 from liquid_ros.timing import Arrival
+from liquid_ros.update import Update
 
 POSE_FIELDS = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 

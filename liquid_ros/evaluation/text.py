@@ -12,8 +12,8 @@ import numpy as np
 
 from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.sample import Key, POSE_FIELDS, replacing, Sample, single, Sink
-from liquid_ros.streams import Update
 from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
+from liquid_ros.update import Update
 
 TUM_FIELDS = ('t',) + POSE_FIELDS
 IDENTITY = (0.0, 0.0, 0.0, 1.0)

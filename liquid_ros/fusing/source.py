@@ -20,7 +20,8 @@ from liquid_ros.smoothers.liquid import Liquid, LiquidConfig
 
 WIDTHS = (3, 7)
 KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind the weights
-TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'fusing/*.py')  # what the source is of
+# what the source is of
+TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'smoothers/cells/*.py', 'fusing/*.py')
 
 
 class Variant(NamedTuple):

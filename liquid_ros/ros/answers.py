@@ -11,7 +11,8 @@ from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.messages import Batch, Key, Smooth, unit
 from liquid_ros.ros.trail import twist_variance
 from liquid_ros.smoothers.base import Estimate, Smoother
-from liquid_ros.streams import StreamBank, Update
+from liquid_ros.streams import StreamBank
+from liquid_ros.update import Update
 
 
 class Latest(NamedTuple):

@@ -18,6 +18,7 @@ from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
 from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
 from liquid_ros.ros.wire import WIRES
+from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -40,7 +41,8 @@ class Channel:
         name: of the input, '' for the only one.
         Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
         """
-        self._node, self.name, self._device = node, name, backend.label
+        self._node, self.name, self._backend = node, name, backend
+        self._weights = weights_hash(smoother, backend)
         self._codec = WIRES[params.input_type]
         self._active = self._told_silent = False
         self._timers = timers
@@ -73,6 +75,16 @@ class Channel:
     def output_topic(self) -> str:
         """Return the name of the topic of the smooth messages."""
         return self.outputs.main.topic_name  # type: ignore[no-any-return]
+
+    def exchange(self, smoother: Smoother) -> None:
+        """
+        Go on with other weights; apply() has to follow.
+
+        What answers and outputs ask of the smoother is the same with any weights.
+        Errors: InputError where the streams do not fit, and nothing is changed.
+        """
+        self.flow.bank.exchange(smoother)
+        self._weights = weights_hash(smoother, self._backend)
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""
@@ -140,8 +152,9 @@ class Channel:
         now = monotonic()
         elapsed_s, self._reported = now - self._reported, now
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
-        return statuses(self.tally, Report(name, self._device, self._active, elapsed_s,
-                                           self.now_ns(), self._trouble(now)), self._codec.many)
+        return statuses(self.tally, Report(
+            name, self._backend.label, self._active, elapsed_s, self.now_ns(),
+            self._trouble(now), self._weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""

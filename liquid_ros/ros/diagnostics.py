@@ -153,6 +153,7 @@ class Report(NamedTuple):
 
     name: of the status. device: where it is computed. elapsed_s: since the last report.
     now_ns: of the node's clock. trouble: why there is nothing to tell; empty: there is.
+    weights: what stands for the smoother's.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Report(NamedTuple):
     elapsed_s: float
     now_ns: int
     trouble: str
+    weights: str
 
 
 def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
@@ -175,6 +177,7 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
         ('resets', sum(tally.resets.values())),
         *((f'resets: {reason}', n) for reason, n in sorted(tally.resets.items())),
         ('future stamps', tally.future), ('device', about.device),
+        ('weights', about.weights),
         ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
     made = []
     for key, stream in list(tally.streams.items())[:SHOWN_STREAMS if many else 1]:

@@ -21,8 +21,9 @@ from liquid_ros.ros.watch import HINTS, Warner
 from liquid_ros.ros.wire import MalformedError
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
-from liquid_ros.streams import StreamBank, Update
+from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.update import Update
 
 
 class Flow:

@@ -5,7 +5,7 @@
 
 from time import monotonic
 import traceback
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
@@ -18,19 +18,22 @@ from rclpy.parameter import Parameter
 from rclpy.qos_overriding_options import InvalidQosOverridesError
 from std_srvs.srv import SetBool, Trigger
 
-from liquid_ros.backend import Backend, NumpyBackend, pick_backend
+from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
-from liquid_ros.errors import DeviceError, LiquidError, ParameterError
+from liquid_ros.errors import CheckpointError, DeviceError, LiquidError, ParameterError
+from liquid_ros.fastest import fastest
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.timers import Due, Timers
+from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
 NODE_NAME = 'smoother'
 DIAGNOSTICS_PERIOD_S = 1.0
+MANY = 64  # streams of a type that may have many, where the device is picked by trying
 
 # What a user can cause on the way to a running node; rclpy has no root of its own for them.
 USER_ERRORS = (LiquidError, ParameterException, NameValidationException,
@@ -51,6 +54,7 @@ class SmootherNode(LifecycleNode):
         self.inputs: Tuple[str, ...] = self._values['inputs']  # type: ignore[assignment]
         self.channels: List[Channel] = []
         self.enabled = True
+        self._backend: Backend = NumpyBackend()
         self._diagnostics: Any = None
         self._shared_timers = Timers(self)
         self._report_timers: List[Due] = []
@@ -83,22 +87,47 @@ class SmootherNode(LifecycleNode):
         try:
             accepted = parameters.accept(parameter_list, self.inputs,
                                          configured=bool(self.channels))
-        except ParameterError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            other = self._other_weights(accepted)
+        except LiquidError as error:
+            return SetParametersResult(successful=False, reason=one_line(error))
         result = super().set_parameters_atomically(accepted)
         if result.successful:
             self._values.update({p.name: p.value for p in accepted if find(p.name, self.inputs)})
+            if other is not None:
+                for channel in self.channels:
+                    channel.exchange(other)
+                self.get_logger().info(f'weights {weights_hash(other, self._backend)} from '
+                                       f'{self.params.checkpoint or "the package"}')
             for channel in self.channels:
                 channel.apply(of_input(self._values, channel.name))
         return result
+
+    def _other_weights(self, accepted: List[Parameter]) -> Optional[Smoother]:
+        """
+        Return the smoother of a checkpoint that is to be used from now on, None without one.
+
+        Errors: CheckpointError where it cannot be used, or the streams cannot go on with it.
+        """
+        found = [p.value for p in accepted if p.name == 'checkpoint']
+        if not found or not self.channels:
+            return None
+        smoother = build(self.params.smoother, found[-1], self._backend)
+        for channel in self.channels:
+            reason = channel.flow.bank.refuse(smoother)
+            if reason is not None:
+                raise CheckpointError(f'checkpoint: got {found[-1]!r}, but {reason}; clean the '
+                                      'node up first')
+        for width in {CODECS[channel.params.input_type].width for channel in self.channels}:
+            warm_up(smoother, width, self._backend)
+        return smoother
 
     # Lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the smoother, warm it up and create the topics."""
         try:
-            backend = self._pick_backend()
-            smoother = build(self.params.smoother, self.params.checkpoint, backend)
+            backend = self._backend = self._pick_backend()
+            smoother = self._build(backend)
             self._open(smoother, backend)
         except USER_ERRORS as error:
             self.get_logger().error(f'cannot configure: {one_line(error)}')
@@ -116,7 +145,8 @@ class SmootherNode(LifecycleNode):
             self.get_logger().warning(sentence)
         for channel in self.channels:
             self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
-                                   f'by {self.params.smoother} on {backend.label}')
+                                   f'by {self.params.smoother} on {backend.label}, weights '
+                                   f'{weights_hash(smoother, backend)}')
         return super().on_configure(state)
 
     def _open(self, smoother: Smoother, backend: Backend) -> None:
@@ -171,10 +201,16 @@ class SmootherNode(LifecycleNode):
 
     def _pick_backend(self) -> Backend:
         wanted = self.params.device
-        backend = pick_backend(wanted)
+        found = candidates(wanted)
+        backend = found[0] if len(found) == 1 else fastest(found, self._build, [
+            (CODECS[kind].width, MANY if CODECS[kind].many else 1) for kind in (
+                of_input(self._values, name).input_type for name in self.inputs or ('',))])
         if self.params.require_device and wanted == 'auto' and isinstance(backend, NumpyBackend):
             raise DeviceError("got device 'auto' with require_device, but there is no CUDA device")
         return backend
+
+    def _build(self, backend: Backend) -> Smoother:
+        return build(self.params.smoother, self.params.checkpoint, backend)
 
     def _release(self) -> None:
         for due in self._report_timers:

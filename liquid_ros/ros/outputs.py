@@ -29,7 +29,7 @@ from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight
-from liquid_ros.streams import Update
+from liquid_ros.update import Update
 
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')

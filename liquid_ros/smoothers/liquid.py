@@ -35,12 +35,14 @@ OUTPUTS = LEVELS + 5
 LOWER = (-9.0, -30.0, -44.0, -12.0, -7.0, 1.0, -12.0, -3.0, -7.0, -9.0)
 UPPER = (4.0, 6.0, 6.0, 3.0, 2.0, 6.0, 6.0, 8.0, 0.0, 2.0)
 INFLATION = 6
+STATED = (7, 9)  # what the stated variance follows, and nothing else
 
 SLACK = 0.3  # of the way since the last message
 CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
+SURPRISE, RASH = 3.0, 2e-3  # of a mean nu^2 / S beyond, so much of nu^2 is in the variance
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
@@ -53,15 +55,16 @@ class LiquidConfig:
     hidden: int = 48
     reacquire_after: int = 5  # rejected messages in a row that agree with one another
     give_up_after: int = 30  # rejected messages in a row, agreeing or not
+    activation: str = 'tanh'  # one that the cell has
 
 
 class Liquid:
     """
     The default smoother.
 
-    weights: the cell's, weight_out (10, H + F), weight_slow (5, SLOW), bias_out (10,), and the
-    constants lower, upper (10,), bank (3, M), group (6, 6); all on the namespace and device of
-    the rows.
+    weights: the cell's, weight_out (10, R + F) of the R numbers read out of it and the features,
+    weight_slow (5, SLOW), bias_out (10,), and the constants lower, upper (10,), bank (3, M),
+    group (6, 6); all on the namespace and device of the rows.
     """
 
     linked = track.LINKED
@@ -74,6 +77,7 @@ class Liquid:
         self.config = config
         self.weights = weights
         self.tuning = tuning
+        self.cell = CELLS[config.cell].stepper(config.activation)
         self._middle = 0.5 * (weights['upper'] + weights['lower'])
         self._reach = 0.5 * (weights['upper'] - weights['lower'])
         self._gates = tuning.gates if tuning.gate_probability else None
@@ -85,7 +89,7 @@ class Liquid:
     def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams; rows (B, 3) or (B, 7)."""
         zero = cast(0.0 * minus(rows, rows), self.weights['bias_out'])
-        hidden = stack(*[zero] * self.config.hidden)
+        hidden = stack(*[zero] * CELLS[self.config.cell].state(self.config.hidden))
         groups = zero[:, ::3]
         unknown = zero + UNKNOWN_VARIANCE
         begun = rows, stack(zero, zero), stack(unknown, zero, zero, zero, zero, zero)
@@ -187,6 +191,8 @@ class Liquid:
         # what is left of the innovation may be error as well as noise
         residual = (1.0 - output.gain) * innovation
         besides = xp.exp(said[..., 9]) * residual * residual
+        # a surprise that is believed may yet be an outlier
+        besides = xp.where(surprise > SURPRISE, xp.maximum(besides, RASH * square), besides)
         grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
@@ -226,8 +232,7 @@ class Liquid:
         """Return the hidden state (B, A, H) and what the cell says (B, A, 10), within bounds."""
         w = self.weights
         # in the stream's own time: dt over its mean
-        hidden, read = CELLS[self.config.cell].step(w, features, state['hidden'],
-                                                    pace[..., None])
+        hidden, read = self.cell(w, features, state['hidden'], pace[..., None])
         quick = xp.concatenate([read, features], -1) @ w['weight_out'].T
         levels = quick[..., :LEVELS]
         # small swings of the cell do not shake the levels: next to 0 this is next to 0

@@ -3,6 +3,7 @@
 
 """Simulated streams, cut into stretches for truncated backpropagation."""
 
+from dataclasses import replace
 from typing import Any, Dict, List, NamedTuple
 
 import numpy as np
@@ -20,12 +21,23 @@ class Chunk(NamedTuple):
     measured: torch.Tensor
     fresh: torch.Tensor
 
+    def on(self, device: str) -> 'Chunk':
+        """Return the chunk on a device."""
+        return self if device == 'cpu' else Chunk(*(array.to(device) for array in self))
+
 
 class Feed:
     """Simulated streams in stretches; shares of the batch begin anew at different times."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        """Begin every share."""
+    def __init__(self, config: TrainConfig, rank: int = 0, size: int = 1) -> None:
+        """
+        Begin every share.
+
+        rank, size: of so many processes this one. Together they have the streams of a single one
+        with size times the batch and the shares: each draws all of them, and gives its own.
+        """
+        self.own = range(rank * config.shares, (rank + 1) * config.shares)
+        config = replace(config, batch=size * config.batch, shares=size * config.shares)
         self.config = config
         self.rng = np.random.default_rng(config.seed)
         self.parts: List[Any] = [None] * config.shares
@@ -46,8 +58,9 @@ class Feed:
             at = part.dt_s.shape[1] - self.left[i] * c.stretch
             cut = slice(at - 1, at + c.stretch)
             self.left[i] -= 1
-            pieces.append((part.dt_s[:, cut], part.truth[:, cut], part.measured[:, cut],
-                           np.full(len(part.dt_s), fresh)))
+            if i in self.own:
+                pieces.append((part.dt_s[:, cut], part.truth[:, cut], part.measured[:, cut],
+                               np.full(len(part.dt_s), fresh)))
         dt, truth, measured, fresh_rows = (np.concatenate(x) for x in zip(*pieces))
         return Chunk(torch.from_numpy(dt).float(), torch.from_numpy(truth),
                      torch.from_numpy(measured), torch.from_numpy(fresh_rows))

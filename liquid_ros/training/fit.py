@@ -5,7 +5,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -13,11 +13,14 @@ import torch
 from liquid_ros.checkpoint import save
 from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers import SMOOTHERS
+from liquid_ros.smoothers.liquid import OUTPUTS, STATED
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import Chunk, Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
+from liquid_ros.training.world import World
 
-FAR_OUT = 50.0  # squared error over variance
+FAR_OUT, FURTHEST = 50.0, 1e4  # squared error over variance; where that alone is fitted
+CALIBRATION_RATE = 2e-3  # of learning, at its highest
 
 
 def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
@@ -39,6 +42,16 @@ def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chu
     return state, torch.stack(errors, 1), torch.stack(variances, 1)
 
 
+def unlikelihood(errors: torch.Tensor, variances: torch.Tensor, far_out: float) -> torch.Tensor:
+    """Return the mean negative log-likelihood of Gaussian errors with these variances."""
+    variances = variances.clamp(min=1e-6)
+    ratio = errors.square() / variances
+    # far out it grows as a logarithm: a bounded gradient that never dies
+    ratio = torch.where(ratio > far_out, far_out * (1.0 + torch.log(
+        ratio.clamp(min=far_out) / far_out)), ratio)
+    return 0.5 * (torch.log(variances) + ratio).mean()
+
+
 def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor,
               raw: torch.Tensor, memory: torch.Tensor
               ) -> Tuple[torch.Tensor, torch.Tensor, Dict[str, float]]:
@@ -56,73 +69,133 @@ def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor
     mse = (square * weight).mean()
     accel = torch.log(bends + 1e-4).mean()
     harm = torch.relu(torch.log((square + 1e-4) / (raw.square().mean((1, 2)) + 1e-4))).mean()
-    variances = variances.clamp(min=1e-6)
-    ratio = errors.square() / variances
-    # far out it grows as a logarithm: a bounded gradient that never dies
-    ratio = torch.where(ratio > FAR_OUT, FAR_OUT * (1.0 + torch.log(
-        ratio.clamp(min=FAR_OUT) / FAR_OUT)), ratio)
-    likelihood = 0.5 * (torch.log(variances) + ratio).mean()
+    likelihood = unlikelihood(errors, variances, FAR_OUT)
     loss = (mse + config.accel_weight * accel + config.harm_weight * harm
             + config.likelihood_weight * likelihood)
     figures = {'log_mse': torch.log(square + 1e-4).mean(), 'log_accel': accel,
                'harm': harm, 'nll': likelihood,
-               'nees': (errors.square() / variances).clamp(max=100).mean()}
+               'nees': (errors.square() / variances.clamp(min=1e-6)).clamp(max=100).mean()}
     return loss, running, {name: float(value.detach()) for name, value in figures.items()}
 
 
 class Trainer:
     """A run that can stop and go on: the weights, their average, the optimiser, the streams."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        """Begin at iteration 0, seeded."""
+    def __init__(self, config: TrainConfig, world: World = World()) -> None:
+        """Begin at iteration 0, seeded; each process of a world has a batch of its own."""
         torch.manual_seed(config.seed)
-        self.config = config
+        self.config, self.world = config, world
         self.shape = CONFIGS[config.smoother](config)
-        self.cell = MODULES[config.smoother](config)
+        self.cell = MODULES[config.smoother](config).to(world.device)
+        self._shared: Any = None
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
         self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
                                           betas=(0.9, 0.98))
         self.iteration = 0
+        self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
-        self._feed = Feed(config)
+        self._feed = Feed(config, world.rank, world.size)
         self._state: Dict[str, torch.Tensor] = {}
-        self._memory = torch.zeros(config.batch)
+        self._memory = torch.zeros(config.batch, device=world.device)
         self._step = torch.compile(self._plain, dynamic=False) if config.compile else self._plain
 
     def _plain(self, weights: Dict[str, torch.Tensor], state: Dict[str, torch.Tensor],
                rows: torch.Tensor, dt_s: torch.Tensor) -> Any:
         return SMOOTHERS[self.config.smoother](self.shape, weights).step(state, rows, dt_s)
 
+    @property
+    def total(self) -> int:
+        """Return how many iterations there are."""
+        return self.config.iterations + self._calibration
+
+    @property
+    def calibrating(self) -> bool:
+        """Return whether the variance that is stated is fitted, and nothing else."""
+        return self.iteration >= self.config.iterations and self._calibration > 0
+
+    @property
+    def _calibration(self) -> int:
+        return self.config.calibrate if self.config.smoother == 'liquid' else 0
+
+    def _calibrate(self) -> None:
+        """Go on from the averaged weights, with what calibrating fits."""
+        self.cell.load_state_dict(self.average)
+        self._fit_outputs()
+
+    def _fit_outputs(self) -> None:
+        self.optimiser = torch.optim.Adam(self._outputs(), betas=(0.9, 0.98))
+
+    def _outputs(self) -> List[torch.nn.Parameter]:
+        return [self.cell.weight_out, self.cell.bias_out]
+
+    def _fitted(self) -> List[torch.nn.Parameter]:
+        """Return what is fitted, with a gradient of nothing where it is not to change."""
+        if not self.calibrating:
+            return list(self.cell.parameters())
+        rest = [i for i in range(OUTPUTS) if i not in STATED]
+        for parameter in self._outputs():
+            assert parameter.grad is not None
+            parameter.grad[rest] = 0.0
+        return self._outputs()
+
     def rate(self) -> float:
         """Return the learning rate: a short rise, then a cosine down to a hundredth."""
         c = self.config
+        if self.calibrating:
+            return CALIBRATION_RATE * (1.0 - (self.iteration - c.iterations) / c.calibrate)
         rise = min(1.0, (self.iteration + 1) / (0.03 * c.iterations + 1))
         fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.iteration / c.iterations)))
         return c.learning_rate * rise * (0.01 + 0.99 * fall)
 
-    def advance(self) -> Dict[str, float]:
-        """Return this iteration's figures after one stretch and one step of the optimiser."""
-        for group in self.optimiser.param_groups:
-            group['lr'] = self.rate()
-        chunk = self._feed.next()
-        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
+    def _weights(self, steady: bool) -> Dict[str, torch.Tensor]:
+        """Return the weights, whose gradients are the mean over all processes."""
+        if self._shared is None:  # what is trained is known by now
+            self._shared = self.world.share(self.cell)
+        return self._shared(steady)  # type: ignore[no-any-return]
+
+    def _loss(self) -> Tuple[torch.Tensor, Dict[str, float]]:
+        """Return the loss of the next stretch, and figures."""
         steady = self.iteration < self.config.steady * self.config.iterations
-        smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights(steady))
+        return self._simulated(self._weights(steady))
+
+    def _simulated(self, weights: Dict[str, torch.Tensor]
+                   ) -> Tuple[torch.Tensor, Dict[str, float]]:
+        """Return the loss of the next stretch of simulated streams, and figures."""
+        chunk = self._feed.next().on(self.world.device)
+        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
+        smoother = SMOOTHERS[self.config.smoother](self.shape, weights)
         state, errors, variances = advance(smoother, self._step, self._state, chunk)
+        self._state = {name: array.detach() for name, array in state.items()}
         raw = (chunk.measured - chunk.truth)[:, 1:].float()
         loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
+        if self.calibrating:
+            loss = unlikelihood(errors.detach(), variances, FURTHEST)
+        return loss, figures
+
+    def _forget(self) -> None:
+        """Begin all streams anew: a step went wrong."""
+        self._state = {}
+
+    def advance(self) -> Dict[str, float]:
+        """Return this iteration's figures after one stretch and one step of the optimiser."""
+        begun = self.config.iterations if self.calibrating else 0
+        if self.calibrating and self.iteration == begun:
+            self._calibrate()
+        for group in self.optimiser.param_groups:
+            group['lr'] = self.rate()
+        loss, figures = self._loss()
         self.optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.cell.parameters(), self.config.clip_norm)
-        self._state = {name: array.detach() for name, array in state.items()}
+        norm = torch.nn.utils.clip_grad_norm_(self._fitted(), self.config.clip_norm)
         if bool(torch.isfinite(norm)):
             self.optimiser.step()
         else:
-            self._state = {}
+            self._forget()
         self.iteration += 1
-        keep = min(0.998, 1.0 - 1.0 / self.iteration)
+        keep = min(0.998, 1.0 - 1.0 / (self.iteration - begun))
         for name, value in self.cell.named_parameters():
             self.average[name].mul_(keep).add_(value.detach(), alpha=1.0 - keep)
+        figures = self.world.mean({'loss': float(loss.detach()), **figures})
         figures['gradient'] = float(norm)
         for name, value in figures.items():
             if math.isfinite(value):
@@ -133,11 +206,11 @@ class Trainer:
         """Return the averaged weights as the smoother takes them."""
         cell = MODULES[self.config.smoother](self.config)
         cell.load_state_dict(self.average)
-        return {n: w.detach().numpy() for n, w in cell.weights().items()}
+        return {n: w.detach().cpu().numpy() for n, w in cell.weights().items()}
 
     def parameters(self) -> int:
         """Return how many numbers are trained."""
-        return sum(p.numel() for p in self.cell.parameters())
+        return sum(p.numel() for p in self.cell.parameters() if p.requires_grad)
 
     def export(self, path: str) -> None:
         """Write the averaged weights as the smoother reads them."""
@@ -145,14 +218,40 @@ class Trainer:
             'training': self.config.to_dict(), 'iterations': self.iteration,
             'figures': {name: round(value, 4) for name, value in self.figures.items()}})
 
+    def state(self) -> Dict[str, Any]:
+        """Return all that an uninterrupted run would have in memory."""
+        return {'config': self.config.to_dict(), 'iteration': self.iteration, 'ended': self.ended,
+                'cell': self.cell.state_dict(), 'average': self.average,
+                'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
+                'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
+
+    def restore(self, saved: Dict[str, Any]) -> None:
+        """Go on from what state() returned."""
+        self.cell.load_state_dict(saved['cell'])
+        self.iteration, self.average = saved['iteration'], saved['average']
+        if self.iteration > self.config.iterations:
+            self._fit_outputs()
+        self.optimiser.load_state_dict(saved['optimiser'])
+        self._feed.restore(saved['feed'])
+        self.ended = saved['ended']
+        self.figures, self._state = saved['figures'], saved['state']
+        self._memory = saved['memory']
+
     def save(self, path: str) -> None:
-        """Write all that an uninterrupted run would have in memory, all or nothing."""
-        state = {'config': self.config.to_dict(), 'iteration': self.iteration,
-                 'cell': self.cell.state_dict(), 'average': self.average,
-                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
-                 'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
-        torch.save(state, path + '.part')
-        Path(path + '.part').replace(path)
+        """
+        Write state(), all or nothing; each process of a world writes a file of its own.
+
+        Errors: CheckpointError where it cannot be written.
+        """
+        target = Path(self._own(path))
+        fresh = target.with_name(target.name + '.part')
+        try:
+            torch.save(self.state(), fresh)
+            fresh.replace(target)
+        except (OSError, RuntimeError) as error:  # torch.save has the one in the other
+            fresh.unlink(missing_ok=True)
+            why = str(error).splitlines()[0].partition('; ')[0]
+            raise CheckpointError(f'cannot write {str(target)!r}: {why}') from error
 
     def load(self, path: str) -> None:
         """
@@ -160,16 +259,19 @@ class Trainer:
 
         Errors: CheckpointError where it cannot be read or belongs to another configuration.
         """
+        path = self._own(path)
         try:
-            saved = torch.load(path, weights_only=False)
+            saved = torch.load(path, map_location=self.world.device, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if saved['config'] != self.config.to_dict():
+        if type(self.config).from_dict(saved.get('config', {})) != self.config:
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
-        self.cell.load_state_dict(saved['cell'])
-        self.optimiser.load_state_dict(saved['optimiser'])
-        self._feed.restore(saved['feed'])
-        self.iteration, self.average = saved['iteration'], saved['average']
-        self.figures, self._state = saved['figures'], saved['state']
-        self._memory = saved['memory']
+        try:
+            self.restore(saved)
+        except KeyError as error:
+            raise CheckpointError(f'{path!r} is of another version of this package: it has no '
+                                  f'{error}') from error
+
+    def _own(self, path: str) -> str:
+        return path if self.world.rank == 0 else f'{path}.{self.world.rank}'

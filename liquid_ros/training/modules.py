@@ -4,16 +4,19 @@
 """The trainable weights of each learned smoother, in coordinates that train well."""
 
 import math
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Mapping
 
+import numpy as np
 import torch
 
 from liquid_ros.arrays import group_average
+from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers import bank, liquid, sight
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.direct import DirectConfig
 from liquid_ros.smoothers.liquid import INFLATION, LEVELS, LiquidConfig, OUTPUTS
 from liquid_ros.smoothers.sight import FEATURES, SLOW
+from liquid_ros.training import coordinates
 from liquid_ros.training.config import TrainConfig
 
 BIAS = (0.0, 0.0, -14.0, -6.0, -3.0, 2.2, -6.0, 0.0, -2.5, -5.0)  # of a usual filter
@@ -28,14 +31,15 @@ class LiquidModule(torch.nn.Module):
         """Spread the time constants from a tenth of a message, a static unit, to a hundred."""
         super().__init__()
         hidden = config.hidden
-        shapes = CELLS[config.cell].shapes(hidden, FEATURES)
-        _register(self, shapes, -1.0, 2.0)
-        self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, hidden + FEATURES))
+        self.cell = config.cell
+        coordinates.register(self, config, FEATURES, (-1.0, 2.0))
+        seen = CELLS[config.cell].read(hidden) + FEATURES
+        self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, seen))
         self.weight_slow = torch.nn.Parameter(torch.zeros(LEVELS, SLOW))
         self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
         with torch.no_grad():
             # the cube of nothing has no slope
-            self.weight_out[:LEVELS].normal_(0.0, 0.5 / math.sqrt(hidden + FEATURES))
+            self.weight_out[:LEVELS].normal_(0.0, 0.5 / math.sqrt(seen))
             # to begin with R and q are those of the bank: log q = 2 log index + log R
             self.weight_slow[:2, sight.NOISE_AT] = 1.0 / sight.LEVEL_SHARE
             self.weight_slow[1, sight.INDEX_AT] = 2.0 / sight.INDEX_SHARE
@@ -47,13 +51,35 @@ class LiquidModule(torch.nn.Module):
                           'bank': torch.from_numpy(bank.tables()).float(),
                           'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
 
+    def begin_with(self, weights: Mapping[str, np.ndarray]) -> None:
+        """
+        Take over weights as the smoother has them, what is not learned among them.
+
+        Errors: CheckpointError where this wiring, which is the seed's, cannot have them.
+        """
+        given = {name: torch.tensor(np.asarray(array), dtype=torch.float64)
+                 for name, array in weights.items()}
+        self.constants.update((name, given[name].float()) for name in self.constants
+                              if name in given)
+        coordinates.take(self, self.cell, given)
+        for name, value in coordinates.given(self, self.cell).items():
+            if not torch.allclose(value.double(), given[name], rtol=1e-4, atol=1e-5):
+                raise CheckpointError(f'got {name} of another wiring; a wiring is drawn by the '
+                                      'seed: set that of the run that made these weights')
+
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
+
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """
         Return what the smoother takes; the recurrent weights act on alpha h, of unit size.
 
         steady: P may not be inflated.
         """
-        given = {**_plain(self), **self.constants}
+        device = self.bias_out.device
+        given = {**coordinates.given(self, self.cell),
+                 **{n: c.to(device) for n, c in self.constants.items()}}
         if steady:
             given['upper'] = given['upper'].clone()
             given['upper'][INFLATION] = given['lower'][INFLATION] + 0.1
@@ -66,39 +92,23 @@ class DirectModule(torch.nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         """Spread the time constants from 10 ms to 10 s."""
         super().__init__()
-        _register(self, CELLS['liquid'].shapes(config.hidden, 4), -2.0, 1.0)
+        coordinates.register(self, config, 4, (-2.0, 1.0))
         self.weight_out = torch.nn.Parameter(
             torch.randn(3, config.hidden) / math.sqrt(config.hidden))
         self.bias_out = torch.nn.Parameter(torch.zeros(3))
 
+    def forward(self, steady: bool = False) -> Dict[str, torch.Tensor]:
+        """Return weights(): by this name DistributedDataParallel wants it."""
+        return self.weights(steady)
+
     def weights(self, steady: bool = False) -> Dict[str, torch.Tensor]:
         """Return what the smoother takes; there is nothing to inflate."""
-        return _plain(self)
-
-
-def _register(module: torch.nn.Module, shapes: Any, fastest: float, slowest: float) -> None:
-    """Draw the weights of a cell; time constants from 10^fastest to 10^slowest."""
-    if shapes.pop('alpha', None):
-        rate = 1.0 / torch.logspace(fastest, slowest, shapes['weight_in'][0], dtype=torch.float64)
-        raw = torch.where(rate > 20.0, rate, torch.log(torch.expm1(rate.clamp(max=20.0))))
-        module.alpha_raw = torch.nn.Parameter(raw.float())
-    size = {'weight_in': 1.0, 'weight_rec': 0.5, 'weight_alpha': 0.1}
-    for name, shape in shapes.items():
-        module.register_parameter(name, torch.nn.Parameter(
-            size[name] * torch.randn(shape) / math.sqrt(shape[1])))
-
-
-def _plain(module: torch.nn.Module) -> Dict[str, torch.Tensor]:
-    given = {n: p for n, p in module.named_parameters() if n != 'alpha_raw'}
-    if hasattr(module, 'alpha_raw'):
-        given['alpha'] = torch.nn.functional.softplus(module.alpha_raw)
-        given['weight_rec'] = given['weight_rec'] * given['alpha']
-    return given
+        return coordinates.given(self, 'liquid')
 
 
 # name of the smoother -> its module and its configuration
 MODULES: Dict[str, Callable[[TrainConfig], Any]] = {
     'liquid': LiquidModule, 'liquid_direct': DirectModule}
 CONFIGS: Dict[str, Callable[[TrainConfig], Any]] = {
-    'liquid': lambda c: LiquidConfig(cell=c.cell, hidden=c.hidden),
+    'liquid': lambda c: LiquidConfig(c.cell, c.hidden, activation=c.activation),
     'liquid_direct': lambda c: DirectConfig(hidden=c.hidden)}

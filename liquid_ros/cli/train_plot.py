@@ -1,0 +1,40 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Learning curves of liquid_ros train --bag as one figure."""
+
+from pathlib import Path
+from typing import Any
+
+
+def plot(path: Path, tuner: Any, verdict: Any) -> None:
+    """
+    Write a figure: what was learned from, what was held out, and where the weights are from.
+
+    The format goes by the path's suffix. Errors: InputError without matplotlib.
+    """
+    from liquid_ros.errors import InputError
+    from liquid_ros.evaluation.plots import RAW, SMOOTH, STYLE, TRUTH
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InputError('--plot needs matplotlib: pip install matplotlib') from error
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    looks = tuner.looks
+    best = max(looks, key=lambda look: look.gain, default=None)
+    with matplotlib.rc_context(STYLE):
+        figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.0, 2.6), layout='constrained')
+        at = range(1, len(tuner.curve) + 1)
+        left.plot(at, [one['foreseen'] for one in tuner.curve], '.', ms=2.5, mew=0, color=RAW)
+        left.set(xlabel='iteration', ylabel='nats a message', title='learned from')
+        right.axhline(0.0, color=TRUTH, lw=0.7, ls=(0, (4, 2)))
+        right.plot([0] + [look.iteration for look in looks],
+                   [0.0] + [look.gain for look in looks], '.-', ms=4.0, color=SMOOTH)
+        if best is not None and best.gain > 0.0:
+            right.axvline(best.iteration, color=SMOOTH, lw=0.5)
+        right.set(xlabel='iteration', ylabel='nats a message',
+                  title='held out: gain less one standard error')
+        figure.suptitle(verdict.words()[0].partition(' (')[0], x=0.01, ha='left', fontsize=8)
+        figure.savefig(path)
+        pyplot.close(figure)

@@ -1,0 +1,139 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The messages of a recording that the node would accept, stream by stream, as arrays."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from liquid_ros.arrays import tangent_size
+from liquid_ros.errors import InputError
+from liquid_ros.evaluation.alignment import umeyama
+from liquid_ros.evaluation.bag_write import STORAGES
+from liquid_ros.evaluation.metrics import rmse
+from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
+from liquid_ros.evaluation.replay import replay, Tally
+from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
+from liquid_ros.evaluation.view import FRAMES_DIFFER
+from liquid_ros.smoothers import SMOOTHERS
+from liquid_ros.timing import RESTARTS, TimePolicy
+
+
+class Accepted(NamedTuple):
+    """
+    One stream, N messages.
+
+    stamps_ns: (N,) int64. rows: (N, 3 | 7). variances: (N, A) the messages' own, NaN where none
+    is stated, None where none ever is. starts: (N,) bool. truth: (N, 3 | 7) in the messages'
+    frame, NaN where it is not known.
+    """
+
+    name: str
+    stamps_ns: np.ndarray
+    rows: np.ndarray
+    variances: Optional[np.ndarray]
+    starts: np.ndarray
+    truth: Optional[np.ndarray]
+
+
+class _Kept:
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.messages: List[Tuple[int, bool, np.ndarray, Optional[np.ndarray]]] = []
+
+
+def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
+             policy: TimePolicy = TimePolicy()) -> Tuple[List[Accepted], List[str]]:
+    """
+    Return the streams of a recording, and what of it could not be read, in words.
+
+    topics: as in bag.choose. truth: as in truth.read_truth, '' for none.
+    Errors: InputError; UnreadableError where nothing can be read.
+    """
+    if not path.exists():
+        raise InputError(f'{path}: no such file or folder')
+    known = read_truth(truth, path) if truth else None
+    left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
+    streams: Dict[Any, _Kept] = {}
+    with open_source(path, topics, left_out, forgiving=True) as source:
+        # which messages are accepted is no smoother's business: the cheapest will do
+        for answer in replay(source.samples(), SMOOTHERS['ema'](), policy_for(source, policy)):
+            sample, update = answer.sample, answer.update
+            for i, key in enumerate(sample.keys):
+                kept = streams.setdefault((sample.topic, key), _Kept())
+                kept.tally.count(update.reasons[i], update.arrivals[i])
+                if update.reasons[i] is None:
+                    kept.messages.append((
+                        update.stamps_ns[i], update.arrivals[i] in RESTARTS, sample.rows[i],
+                        None if sample.variances is None else sample.variances[i]))
+        problems = list(source.problems)
+    found = []
+    for (topic, key), kept in streams.items():
+        name = f'{topic or path.name}#{key}'
+        if kept.messages:
+            found.append(_stream(name, kept))
+        else:
+            problems.append(f'{name}: no message can be used: {kept.tally}')
+    if not found:
+        raise InputError(f'{path}: ' + '; '.join(problems))
+    return (found if known is None else _with_truth(found, known, path)), problems
+
+
+def _stream(name: str, kept: _Kept) -> Accepted:
+    stamps, starts, rows, variances = zip(*kept.messages)
+    unknown = np.full(tangent_size(len(rows[0])), np.nan)
+    said = None if all(one is None for one in variances) else np.array(
+        [unknown if one is None else one for one in variances])
+    return Accepted(name, np.array(stamps, dtype=np.int64), np.array(rows), said,
+                    np.array(starts), None)
+
+
+def _with_truth(streams: List[Accepted], truth: Truth, path: Path) -> List[Accepted]:
+    out = []
+    for stream in streams:
+        width = stream.rows.shape[1]
+        there = truth.at(stream.stamps_ns)[:, :width]
+        rows = np.full(stream.rows.shape, np.nan)
+        rows[:, :there.shape[1]] = there
+        at = np.isfinite(rows[:, :3]).all(1)
+        found = umeyama(rows[at, :3], stream.rows[at, :3])
+        if found is not None and rmse(stream.rows[at, :3], rows[at, :3]) > FRAMES_DIFFER * rmse(
+                stream.rows[at, :3], found.moved(rows[at, :3])):
+            rows = found.moved_rows(rows, (0, 1, 2))
+        out.append(stream._replace(truth=rows))
+    if not any(np.isfinite(stream.truth).any() for stream in out if stream.truth is not None):
+        raise no_overlap(truth, min(int(stream.stamps_ns.min()) for stream in streams),
+                         max(int(stream.stamps_ns.max()) for stream in streams), str(path))
+    return out
+
+
+def recordings(path: Path) -> List[Path]:
+    """
+    Return a recording, or all bags of a folder that is none itself, by name.
+
+    Errors: InputError where there is none.
+    """
+    if not path.exists():
+        raise InputError(f'{path}: no such file or folder')
+    if not path.is_dir() or (path / 'metadata.yaml').exists():
+        return [path]
+    bags = [entry for entry in sorted(path.iterdir()) if is_bag(entry) and (
+        not entry.is_dir() or (entry / 'metadata.yaml').exists())]
+    if not bags:
+        raise InputError(f'{path}: is no rosbag2 and has none in it')
+    return bags
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, or of a bag folder's files one after the other by name."""
+    whole = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(
+        entry for entry in path.iterdir() if entry.suffix in STORAGES or entry.suffix == '.zstd')
+    for file in files:
+        with file.open('rb') as stream:
+            while block := stream.read(1 << 20):
+                whole.update(block)
+    return whole.hexdigest()

@@ -1,0 +1,143 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Weights fitted to recordings, from weights that fit all sensors, beside simulated streams."""
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
+
+import numpy as np
+import torch
+
+from liquid_ros.checkpoint import LEARNED
+from liquid_ros.fused import fuse
+from liquid_ros.smoothers import Smoother, SMOOTHERS
+from liquid_ros.training.coordinates import RAW
+from liquid_ros.training.fit import Trainer
+from liquid_ros.training.foresight import advance, foreseen, off
+from liquid_ros.training.held_out import judge, Judged
+from liquid_ros.training.loader import Loader
+from liquid_ros.training.recorded import Recorded
+from liquid_ros.training.tracks import Prepared
+from liquid_ros.training.tune_config import TRAINABLE, TuneConfig
+from liquid_ros.training.world import World
+
+State = Dict[str, torch.Tensor]
+
+
+class Look(NamedTuple):
+    """What was seen of the messages to stop by after so many iterations; cost in nats."""
+
+    iteration: int
+    cost: float
+    gain: float  # over the first weights, less one standard error
+
+
+class Tuner(Trainer):
+    """A run that can stop and go on; it ends by itself where the held-out part gains no more."""
+
+    def __init__(self, config: TuneConfig, weights: Mapping[str, np.ndarray], source: Loader,
+                 held: List[Prepared], world: World = World()) -> None:
+        """
+        Begin at iteration 0, seeded.
+
+        weights: as the smoother has them. source: recordings. held: those to look at.
+        """
+        super().__init__(config, world)
+        self.tuning = config
+        self.cell.begin_with(weights)
+        self.cell.to(world.device)
+        names = TRAINABLE[config.trainable]
+        for name, parameter in self.cell.named_parameters():
+            parameter.requires_grad_(not names or name in names)
+        self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
+        self._first = {n: p.detach().clone() for n, p in self.cell.named_parameters()
+                       if p.requires_grad}
+        self.optimiser = torch.optim.Adam(
+            [p for p in self.cell.parameters() if p.requires_grad], config.learning_rate,
+            betas=(0.9, 0.98))
+        self._begun = {n: np.asarray(w) for n, w in weights.items()}
+        self._source, self._held = source, held
+        self._true = any(item.track.truth is not None for item in held)
+        self._recorded = Recorded(config, source, world.rank, world.size)
+        self._path: State = {}
+        self.looks: List[Look] = []
+        self.curve: List[Dict[str, float]] = []  # of each iteration
+        self.best: Dict[str, np.ndarray] = dict(self._begun)
+        self._before = self.look_at(self._begun)
+
+    def _loss(self) -> Tuple[torch.Tensor, Dict[str, float]]:
+        """Return the loss of the next stretch of recordings and of simulated streams."""
+        c, weights = self.tuning, self._weights(False)
+        smoother = SMOOTHERS[c.smoother](self.shape, weights)
+        stretch = self._recorded.next().on(self.world.device)
+        state, needed, rows = advance(smoother, self._step, self._path, stretch)
+        self._path = {name: array.detach() for name, array in state.items()}
+        expected = foreseen(smoother, needed, stretch, c.horizons).mean()
+        loss, figures = expected, {'foreseen': float(expected.detach())}
+        if c.truth_weight and self._true:
+            error = off(rows, stretch).mean()
+            loss = c.foresight_weight * loss + c.truth_weight * error
+            figures['log_rmse'] = float(error.detach())
+        if c.simulated_weight and c.batch:
+            simulated, more = self._simulated(weights)
+            loss = loss + c.simulated_weight * simulated
+            figures.update((f'simulated_{name}', value) for name, value in more.items())
+        for name, parameter in self.cell.named_parameters():
+            if name in self._first:
+                loss = loss + 0.5 * c.anchor * (parameter - self._first[name]).square().sum()
+        return loss, figures
+
+    def advance(self) -> Dict[str, float]:
+        """Return this iteration's figures after one stretch and one step of the optimiser."""
+        figures = super().advance()
+        self.curve.append(figures)
+        return figures
+
+    def _forget(self) -> None:
+        """Begin all streams anew: a step went wrong."""
+        super()._forget()
+        self._path = {}
+
+    def weights(self) -> Dict[str, np.ndarray]:
+        """Return the weights of now as the smoother takes them; what is not fitted to the bit."""
+        now = {n: w.detach().cpu().numpy() for n, w in self.cell.weights().items()}
+        changed = {name.removesuffix(RAW) for name in self._first}
+        if 'alpha' in changed:  # the recurrent weights act on alpha h
+            changed.add('weight_rec')
+        return {**self._begun, **{n: w for n, w in now.items() if n in changed}}
+
+    def smoother(self, weights: Mapping[str, np.ndarray]) -> Smoother:
+        """Return a smoother on the CPU with these weights."""
+        given = {n: np.asarray(w, np.float32).astype(float) for n, w in weights.items()}
+        given.update(LEARNED[self.config.smoother].constants())
+        return fuse(SMOOTHERS[self.config.smoother](self.shape, given))  # type: ignore
+
+    def look_at(self, weights: Mapping[str, np.ndarray]) -> Judged:
+        """Return how the messages to stop by are expected with these weights."""
+        return judge(self.smoother(weights), self._held, self.tuning.horizons, 'stop')
+
+    def look(self) -> bool:
+        """Take note of the weights of now; return whether to go on."""
+        now = self.weights()
+        after = self.look_at(now)
+        gain, error = after.gain_over(self._before)
+        self.looks.append(Look(self.iteration, after.cost, gain - error))
+        if max(look.gain for look in self.looks) == self.looks[-1].gain > 0.0:
+            self.best = now
+        where = max(range(len(self.looks)), key=lambda k: self.looks[k].gain)
+        return len(self.looks) - 1 - where < self.tuning.patience
+
+    def state(self) -> Dict[str, Any]:
+        """Return all that an uninterrupted run would have in memory."""
+        return {**super().state(), 'recorded': self._recorded.state(), 'path': self._path,
+                'looks': [tuple(look) for look in self.looks], 'curve': self.curve,
+                'best': self.best, 'begun': self._begun, 'digests': dict(self._source.digests)}
+
+    def restore(self, saved: Dict[str, Any]) -> None:
+        """Go on from what state() returned."""
+        super().restore(saved)
+        self._recorded.restore(saved['recorded'])
+        self._path, self.best = saved['path'], saved['best']
+        self.looks = [Look(*look) for look in saved['looks']]
+        self.curve = list(saved['curve'])
+        self._source.digests.update(saved['digests'])

@@ -1,0 +1,265 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""liquid_ros train --bag as it is called: real bags, real processes, nothing half written."""
+
+from contextlib import redirect_stderr, redirect_stdout
+import hashlib
+from io import StringIO
+import json
+import os
+from pathlib import Path
+import resource
+import signal
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import bags
+import numpy as np
+import pytest
+from sensors import pose_messages, sensor, write
+
+from liquid_ros import safetensors
+from liquid_ros.__main__ import main
+from liquid_ros.backend import NumpyBackend
+from liquid_ros.checkpoint import load, SHIPPED
+from liquid_ros.errors import CheckpointError
+
+torch = pytest.importorskip('torch', reason='training needs torch')
+pytest.importorskip('yaml', reason='PyYAML')
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ['iterations=4', 'every=2', 'rows=2', 'batch=2', 'shares=2', 'stretch=12', 'calm=5',
+         'stretches=[1,3]']
+NONE = ['learning_rate=1e-9', *QUICK]  # nothing is learned: nothing is better
+STRONG = ['simulated_weight=0.0', 'batch=2', 'shares=1', 'rows=6', 'stretch=24', 'every=4',
+          'iterations=12', 'learning_rate=0.3', 'anchor=0.0']
+
+
+class Done(NamedTuple):
+    """What came of a command in this process."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*args, settings=()):
+    """Run the command here: starting a process with torch takes longer than most of them."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as told:
+        try:
+            status = main(['train', *map(str, args), '--set', *settings])
+        except SystemExit as end:
+            status = end.code
+    return Done(status, out.getvalue(), told.getvalue())
+
+
+def process(*args, settings=(), launch=('-m', 'liquid_ros'), **more):
+    """Run it as a process of its own."""
+    return subprocess.run(
+        [sys.executable, *launch, 'train', *map(str, args), '--set', *settings],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, **more)
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    return write(tmp_path_factory.mktemp('bag') / 'recorded', count=400)
+
+
+def test_weights_from_a_bag_carry_where_they_are_from(tmp_path):
+    out, drawn = tmp_path / 'own.safetensors', tmp_path / 'curves.png'
+    bag = write(tmp_path / 'recorded', count=600, memory=0.0)
+    arrays, meta = safetensors.load(SHIPPED)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    arrays['bias_out'][0] -= 4.0  # far from good: there is something to gain
+    safetensors.save(str(tmp_path / 'far.safetensors'), arrays, meta)
+    done = command('--bag', bag, '--topic', '/pose', '--truth', '/gt', '-o', out, '--plot', drawn,
+                   '--start', tmp_path / 'far.safetensors', settings=STRONG)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert 'their errors are' in lines[0] and '% less' in lines[0] and 'written' in lines[-1]
+    assert any('by the truth given' in line for line in lines)
+    assert '12/12, 0 s left' in done.stderr
+    assert drawn.read_bytes()[:4] == b'\x89PNG'
+    load('liquid', str(out), NumpyBackend())
+    told = json.loads(safetensors.load(str(out))[1]['provenance'])
+    whole = hashlib.sha256(b''.join(path.read_bytes() for path in sorted(bag.glob('*.mcap'))))
+    assert told['recordings'] == [{'name': 'recorded', 'sha256': whole.hexdigest()}]
+    assert told['training']['trainable'] == 'bias' and told['topics'] == ['/pose']
+    assert told['held_out']['gain_nats'] > 2.0 * told['held_out']['error'] > 0.0
+    assert len(told['begun_with']) == 16 and not told['held_out']['forced']
+    assert [look[0] for look in told['looks']] == [4, 8, 12]
+
+
+def test_the_same_seed_gives_the_same_weights_with_readers_or_without(tmp_path):
+    many = tmp_path / 'many'
+    many.mkdir()
+    for seed in range(3):
+        write(many / f'{seed}', count=150, seed=seed)
+    (many / 'notes.txt').write_text('not a bag')
+    made = []
+    for name, workers, seed in (('a', 0, 1), ('b', 2, 1), ('c', 0, 2)):
+        out = tmp_path / f'{name}.safetensors'
+        done = command('--bag', many, '--topic', '/pose', '-o', out, '--force', '--workers',
+                       workers, settings=[*QUICK, f'seed={seed}', 'forgotten=9.0'])
+        assert done.returncode == 0, done.stderr
+        made.append(torch.load(out.with_suffix('.pt'), weights_only=False))
+    for name in made[0]['cell']:
+        assert torch.equal(made[0]['cell'][name], made[1]['cell'][name])
+    assert not torch.equal(made[0]['cell']['bias_out'], made[2]['cell']['bias_out'])
+    assert len(made[0]['digests']) == 3 and made[0]['digests'] == made[1]['digests']
+
+
+def test_what_is_no_better_is_not_written_unless_forced(bag, tmp_path):
+    out = tmp_path / 'own.safetensors'
+    out.write_bytes(b'before')
+    done = command('--bag', bag, '--topic', '/pose', '-o', out, settings=NONE)
+    assert done.returncode == 3 and out.read_bytes() == b'before'
+    assert 'not written: the held-out messages are not expected better' in done.stderr
+    done = command('--bag', bag, '--topic', '/pose', '-o', out, '--force', settings=NONE)
+    assert done.returncode == 0
+    assert json.loads(safetensors.load(str(out))[1]['provenance'])['held_out']['forced']
+    for name, array in safetensors.load(SHIPPED)[0].items():
+        np.testing.assert_array_equal(safetensors.load(str(out))[0][name], array)
+
+
+def test_ctrl_c_saves_and_going_on_gives_what_an_uninterrupted_run_gives(bag, tmp_path):
+    settings = [*QUICK, 'iterations=16', 'patience=99']
+    args = ['--bag', str(bag), '--topic', '/pose', '--force', '-o']
+    whole, part = tmp_path / 'whole.safetensors', tmp_path / 'part.safetensors'
+    done = command(*args, whole, settings=settings)
+    assert done.returncode == 0, done.stderr
+    running = subprocess.Popen(
+        [sys.executable, '-m', 'liquid_ros', 'train', *args, str(part), '--set', *settings],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    saved = part.with_suffix('.pt')
+    limit = time.monotonic() + 120.0
+    while not saved.exists():
+        assert time.monotonic() < limit and running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130 and 'Traceback' not in told and not part.exists()
+    at = torch.load(saved, weights_only=False)['iteration']
+    assert 2 <= at < 16 and f'stopped at iteration {at}; --resume goes on' in told
+    done = command(*args, part, '--resume', settings=settings)
+    assert done.returncode == 0 and f'resuming at iteration {at}' in done.stderr
+    assert part.read_bytes() == whole.read_bytes()
+
+
+def lost(kind, tmp_path):
+    """Return a recording that cannot be learned from."""
+    stamps_ns, rows, _ = sensor(3 if kind == 'short' else 120)
+    if kind == 'nan':
+        rows[:] = np.nan
+    if kind == 'still':
+        rows[:] = rows[0]
+    path = tmp_path / kind
+    bags.write_bag(path, {'/pose': (bags.TYPES['pose'], pose_messages(stamps_ns, rows))})
+    return path
+
+
+@pytest.mark.parametrize('kind, words', [
+    ('topic', "got topic '/pos', expected one of the types"),
+    ('short', 'got 3 messages, expected 60'),
+    ('still', 'are the same: there is nothing to learn from'),
+    ('nan', 'no message can be used: 120 in, 0 out'), ('none', 'no such file'),
+    ('folder', 'is no rosbag2 and has none in it'), ('truth', "got topic '/none'")])
+def test_bad_input_is_one_clear_line_and_no_file(kind, words, tmp_path):
+    out = tmp_path / 'out' / 'own.safetensors'
+    out.parent.mkdir()
+    more = []
+    if kind == 'none':
+        path = tmp_path / 'none'
+    elif kind == 'folder':
+        path = out.parent
+    elif kind in ('topic', 'truth'):
+        path = write(tmp_path / kind, count=100)
+        more = ['--topic', '/pos'] if kind == 'topic' else ['--topic', '/pose', '--truth', '/none']
+    else:
+        path = lost(kind, tmp_path)
+    done = command('--bag', path, *more, '-o', out, settings=QUICK)
+    assert done.returncode == 1 and words in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith('liquid_ros: error: ')
+    assert list(out.parent.iterdir()) == []
+
+
+def test_weights_that_do_not_fit_on_the_disk_leave_those_before(tmp_path):
+    arrays, meta = safetensors.load(SHIPPED)
+    path = tmp_path / 'own.safetensors'
+    path.write_bytes(b'before')
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        with pytest.raises(CheckpointError, match='cannot write .*own.safetensors'):
+            safetensors.save(str(path), arrays, meta)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [entry.name for entry in tmp_path.iterdir()] == ['own.safetensors']
+    assert path.read_bytes() == b'before'
+
+
+def test_a_full_disk_is_one_line_and_nothing_half_written(bag, tmp_path):
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    out = tmp_path / 'own.safetensors'
+    done = process('--bag', bag, '--topic', '/pose', '-o', out, '--force', settings=NONE,
+                   preexec_fn=full, env={**os.environ, 'PYTHONDONTWRITEBYTECODE': '1'})
+    errors = [line for line in done.stderr.splitlines() if 'error' in line]
+    assert done.returncode == 1 and len(errors) == 1 and 'cannot write' in errors[0]
+    assert 'Traceback' not in done.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_wrong_usage_is_told(bag, tmp_path):
+    done = command('--topic', '/pose', '-o', tmp_path / 'x')
+    assert done.returncode == 2 and 'expected --bag' in done.stderr
+    done = command('--bag', bag, '-o', tmp_path / 'no' / 'x')
+    assert done.returncode == 1 and 'its folder does not exist' in done.stderr
+    done = command('--bag', bag, '-o', tmp_path / 'x', settings=['hidden=3'])
+    assert done.returncode == 1 and 'got hidden: 3' in done.stderr
+    done = command('--bag', bag, '-o', tmp_path / 'x', '--start', tmp_path / 'none')
+    assert done.returncode == 1 and 'cannot read' in done.stderr
+
+
+def test_from_scratch_all_weights_are_new(bag, tmp_path):
+    out = tmp_path / 'own.safetensors'
+    done = command('--bag', bag, '--topic', '/pose', '-o', out, '--start', 'scratch', '--force',
+                   settings=QUICK)
+    assert done.returncode == 0, done.stderr
+    arrays, meta = safetensors.load(str(out))
+    assert json.loads(meta['provenance'])['begun_with'] == 'scratch'
+    shipped = safetensors.load(SHIPPED)[0]
+    assert (arrays['weight_in'] != shipped['weight_in']).all()
+
+
+@pytest.mark.parametrize('kind', ['bag', 'simulated'])
+def test_two_processes_are_one_with_twice_the_batch(kind, bag, tmp_path):
+    """torchrun on the CPU: the same loss curve to 1e-4, and the same weights."""
+    one, two = tmp_path / 'one.safetensors', tmp_path / 'two.safetensors'
+    given = ['--bag', str(bag), '--topic', '/pose', '--force'] if kind == 'bag' else []
+    common = ['iterations=5', 'stretch=12', 'stretches=[1,3]', 'compile=false',
+              'learning_rate=0.01', *(['every=5', 'calm=5', 'trainable=all'] if given
+                                      else ['hidden=6'])]
+    double = ['batch=8', 'shares=4', *(['rows=4'] if given else [])]
+    half = ['batch=4', 'shares=2', *(['rows=2'] if given else [])]
+    done = command(*given, '-o', one, settings=[*common, *double])
+    assert done.returncode == 0, done.stderr
+    done = process(*given, '-o', two, settings=[*common, *half], launch=(
+        '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2', '-m',
+        'liquid_ros'))
+    assert done.returncode == 0, done.stderr
+    curves = [torch.load(path.with_suffix('.pt'), weights_only=False) for path in (one, two)]
+    if kind == 'bag':
+        losses = [[figures['loss'] for figures in curve['curve']] for curve in curves]
+        assert len(losses[0]) == 5 and len(set(losses[0])) == 5
+    else:
+        losses = [[curve['figures']['loss']] for curve in curves]
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
+    for name, array in curves[0]['cell'].items():
+        torch.testing.assert_close(curves[1]['cell'][name], array, atol=1e-4, rtol=1e-3)
+    assert curves[1]['iteration'] == 5
