@@ -148,7 +148,7 @@ def main() -> None:
     print(f'{"position RMSE over that of the package":38} {"geo mean":>8} {"median":>8} '
           f'{"best":>7} {"worst":>7} {"<0.98":>6} {">1.02":>6}')
     print(line(f'all {len(ratio)} fitted', ratio))
-    for errors in (1.0, ERRORS):
+    for errors in (ERRORS, 2.0):
         passed = gain > np.maximum(errors * error, LEAST_GAIN)
         print(line(f'guard of {errors:g} standard errors: {passed.sum()}',
                    np.where(passed, ratio, 1.0)))
