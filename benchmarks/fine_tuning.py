@@ -10,6 +10,7 @@ A FILE.npz holds t (N,) s, z (N, 3 | 7) measured and gt alike. gt is not used bu
 with --truth. Printed are position RMSE of the second half over that of the weights of the package:
 of what the command writes (1 where it refuses), and of what it would write with --force.
 --made-up N makes N sensors instead, each of a motion and a noise that stay what they are.
+--tutorial FOLDER writes the two bags of docs/fine_tuning.md, and no more.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from typing import Any, List, Sequence
 import numpy as np
 
 from liquid_ros.checkpoint import build
+from liquid_ros.evaluation import scenario
+from liquid_ros.manifold import plus
 from liquid_ros.training.motions import Clock, MOTIONS
 from liquid_ros.training.sensors import first_order
 from liquid_ros.training.tracks import follow, Track
@@ -43,7 +46,7 @@ def made_up(folder: Path, count: int) -> List[str]:
     motions = ('singer', 'harmonic', 'turns', 'white_acceleration', 'wander')
     noises = {'white': 0.0, 'ar50': 0.5, 'ar80': 0.8, 'ar95': 0.95, 'heavy': 0.0, 'outliers': 0.0,
               'drops': 0.0}
-    paths = []
+    paths: List[str] = []
     while len(paths) < count:
         motion, noise = motions[len(paths) % 5], list(noises)[len(paths) % 7]
         steps, dt0 = 2000, 1.0 / 30.0
@@ -65,6 +68,19 @@ def made_up(folder: Path, count: int) -> List[str]:
         paths.append(str(folder / f'{len(paths):02d}_{motion}_{noise}.npz'))
         np.savez(paths[-1], t=clock.t_s[0], z=(truth + error)[0], gt=truth[0])
     return paths
+
+
+def tutorial(folder: Path) -> None:
+    """Write bags of a tag seen from afar: 15 Hz, 4 cm, every sixteenth message grossly wrong."""
+    for name, seed in (('recorded', 1), ('another_day', 2)):
+        rng = np.random.default_rng(seed)
+        times_s = np.cumsum(np.exp(0.1 * rng.standard_normal(1500)) / 15.0)
+        truth = scenario.motion(times_s + 100.0 * seed)
+        noise = rng.standard_normal((1500, 6)) * np.repeat([0.04, 0.03], 3)
+        noise = np.where(rng.random((1500, 1)) < 1.0 / 16.0, 9.0 * noise, noise)
+        stamps_ns = scenario.EPOCH_NS + np.round(1e9 * times_s).astype(np.int64)
+        scenario.write(folder / name, scenario.Scenario(
+            name, 'pose', stamps_ns.tolist(), plus(truth, noise), truth, (0, 1, 2)))
 
 
 def rmse(weights: str, data: Any, half: int, axes: Sequence[int]) -> float:
@@ -91,9 +107,12 @@ def main() -> None:
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('files', nargs='*')
     p.add_argument('--made-up', type=int, default=0, metavar='N')
+    p.add_argument('--tutorial', metavar='FOLDER')
     p.add_argument('--truth', action='store_true', help='learn from gt of the first half, too')
     p.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE')
     a = p.parse_args()
+    if a.tutorial:
+        return tutorial(Path(a.tutorial))
     with tempfile.TemporaryDirectory() as made:
         files = [*a.files, *made_up(Path(made), a.made_up)]
         score(files, a.set, a.truth)

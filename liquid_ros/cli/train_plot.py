@@ -6,6 +6,8 @@
 from pathlib import Path
 from typing import Any
 
+MEAN = 10  # iterations
+
 
 def plot(path: Path, tuner: Any, verdict: Any) -> None:
     """
@@ -13,6 +15,8 @@ def plot(path: Path, tuner: Any, verdict: Any) -> None:
 
     The format goes by the path's suffix. Errors: InputError without matplotlib.
     """
+    import numpy as np
+
     from liquid_ros.errors import InputError
     from liquid_ros.evaluation.plots import RAW, SMOOTH, STYLE, TRUTH
     try:
@@ -26,7 +30,11 @@ def plot(path: Path, tuner: Any, verdict: Any) -> None:
     with matplotlib.rc_context(STYLE):
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.0, 2.6), layout='constrained')
         at = range(1, len(tuner.curve) + 1)
-        left.plot(at, [one['foreseen'] for one in tuner.curve], '.', ms=2.5, mew=0, color=RAW)
+        costs = np.array([one['foreseen'] for one in tuner.curve])
+        left.plot(at, costs, '.', ms=4.0, mew=0, color=RAW)
+        if len(costs) > MEAN:
+            mean = np.convolve(costs, np.full(MEAN, 1.0 / MEAN), 'valid')
+            left.plot(np.arange(len(mean)) + 0.5 * (MEAN + 1), mean, color=SMOOTH)
         left.set(xlabel='iteration', ylabel='nats a message', title='learned from')
         right.axhline(0.0, color=TRUTH, lw=0.7, ls=(0, (4, 2)))
         right.plot([0] + [look.iteration for look in looks],

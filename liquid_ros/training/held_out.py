@@ -14,7 +14,7 @@ from liquid_ros.training.tracks import cost, follow, missed, Prepared
 
 BLOCKS = 12  # of neighbouring messages, which are alike, for the standard error
 LEAST_GAIN = 5e-3  # nats a message: less is nothing
-ERRORS = 2.0  # standard errors: less is chance
+ERRORS = 1.0  # standard errors: less is chance
 MOST_WORSE = 1.02  # position for rotation, or the other way round
 SUITE_SEED, SUITE_STREAMS, SUITE_STEPS = 8_000_003, 96, 240  # not a seed of training
 
