@@ -48,7 +48,7 @@ def gpu():
 
 def times(smoothers):
     """Return key -> microseconds of a step of one pose and of MANY, and on CUDA where it is."""
-    one, many = medians(smoothers, 1, ROUNDS), medians(smoothers, MANY, ROUNDS // 4)
+    one, many = medians(smoothers, 1, ROUNDS), medians(smoothers, MANY, ROUNDS)
     found = {key: {'one': 1e6 * one[key], 'many': 1e6 * many[key]} for key in smoothers}
     backend = gpu()
     if backend is not None:

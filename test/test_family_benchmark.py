@@ -83,7 +83,8 @@ def test_the_command_writes_a_whole_page(tmp_path, monkeypatch):
     """With fewer streams and no recordings, so that it takes seconds."""
     (tmp_path / 'tiny.yaml').write_text(json.dumps({**TINY, 'seeds': [1]}))
     page = tmp_path / 'family.md'
-    for name, value in (('STREAMS', 6), ('STEPS', 60), ('WAVES', 3), ('GAPS_S', (0.1, 1.0))):
+    for name, value in (('STREAMS', 6), ('STEPS', 60), ('WAVES', 3), ('FASTER', 2),
+                        ('GAP_AT_S', 3.0), ('GAPS_S', (0.1, 1.0))):
         monkeypatch.setattr(family_motion, name, value)
     monkeypatch.setattr(family_recordings, 'SHARED', tmp_path)
     monkeypatch.setattr(family_times, 'ROUNDS', 12)
