@@ -57,7 +57,8 @@ def test_the_liquid_smoother_s_own_filter_does_not_feel_the_knob():
         plain_state, _ = plain.step(plain_state, row, step_s)
     for name, array in plain_state.items():
         if not name.startswith('output'):
-            np.testing.assert_array_equal(state[name], array)
+            # two compiled functions, whose vectors may be cut at other places
+            np.testing.assert_allclose(state[name], array, rtol=1e-9, atol=1e-12)
     assert np.abs(estimate.rows - plain_state['rows']).max() > 1e-4
     # turned back, the next answer is that of one that was never turned
     row, step_s = rows[5], dt_s[5]

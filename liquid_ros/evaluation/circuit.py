@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.smoothers.bank import FILTERS, MEMORIES
+from liquid_ros.smoothers.bank import MEMORIES, MOVING
 from liquid_ros.smoothers.cells import cfc, wiring
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.sight import FEATURES, SHOWN
@@ -52,10 +52,11 @@ class Circuit(NamedTuple):
 def features() -> Tuple[str, ...]:
     """Return the names of what the cell sees, as sight() has them."""
     older, newest = MEMORIES[1:], MEMORIES[:1]
-    shown = range(0, FILTERS, FILTERS // SHOWN)
+    shown = range(0, MOVING, MOVING // SHOWN)
 
     def of_bank(memories: Tuple[float, ...]) -> List[str]:
-        names = [f'{what} {m:g}' for what in ('index', 'its doubt', 'log R') for m in memories]
+        names = [f'{what} {m:g}' for what in (
+            'index', 'its doubt', 'log R', 'walk behind', 'its step', 'its log R') for m in memories]
         return names + [f'filter {k} behind {m:g}' for m in memories for k in shown]
     now = ['surprise', 'times the last', 'times the one before', 'gain', 'R in use', 'restless']
     return (
