@@ -42,7 +42,7 @@ ARGUMENTS = [
             'path'],
         description=f'what the input carries; {KEEP}'),
     DeclareLaunchArgument(
-        'device', default_value='', choices=['', 'auto', 'cuda', 'cpu'],
+        'device', default_value='', choices=['', 'auto', 'fastest', 'cuda', 'cpu'],
         description=f'where the smoother runs; {KEEP}'),
     DeclareLaunchArgument(
         'use_sim_time', default_value='', choices=['', *SWITCH],

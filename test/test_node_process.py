@@ -92,7 +92,7 @@ def test_a_signal_amid_messages_ends_it_with_code_0(graph):
 @pytest.mark.parametrize('arguments, told', [
     (['-p', 'gap_reset_s:=soon'], "gap_reset_s: got 'soon', expected a number > 0.0"),
     (['-p', 'gap_reset_s:=0'], 'gap_reset_s: got 0, expected a number > 0.0'),
-    (['-p', 'device:=tpu'], "device: got 'tpu', expected one of auto, cuda, cpu"),
+    (['-p', 'device:=tpu'], "device: got 'tpu', expected one of auto, fastest, cuda, cpu"),
     (['-p', 'use_sim_time:=3'], 'use_sim_time'),
     (['--params-file', '/nowhere.yaml'], '/nowhere.yaml'),
     (['--wat'], '--wat'),

@@ -158,7 +158,7 @@ def test_gap_and_jump_resets_are_options(tmp_path, capsys):
 
 
 @pytest.mark.parametrize('options, text', [
-    (['--device', 'tpu'], "got device 'tpu', expected one of auto, cuda, cpu"),
+    (['--device', 'tpu'], "got device 'tpu', expected one of auto, fastest, cuda, cpu"),
     (['--smoother', 'magic'], "got smoother 'magic', expected one of"),
     (['--gap-reset', '0'], 'gap_reset_s: got 0.0'),
     (['--gap-reset', 'nan'], 'gap_reset_s: got nan'),

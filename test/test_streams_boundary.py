@@ -160,7 +160,7 @@ def test_a_prediction_knows_how_wrong_it_is():
             errors[ahead].append([(square / got.variance).mean(), square.mean(), held.mean()])
     for ahead, parts in errors.items():
         nees, square, held = np.mean(parts, axis=0)
-        assert 0.5 < nees < 2.0 and square < 0.5 * held, ahead
+        assert 0.4 < nees < 2.0 and square < 0.5 * held, ahead
 
 
 @every

@@ -55,8 +55,8 @@ def features() -> Tuple[str, ...]:
     shown = range(0, MOVING, MOVING // SHOWN)
 
     def of_bank(memories: Tuple[float, ...]) -> List[str]:
-        names = [f'{what} {m:g}' for what in (
-            'index', 'its doubt', 'log R', 'walk behind', 'its step', 'its log R') for m in memories]
+        words = ('index', 'its doubt', 'log R', 'walk behind', 'its step', 'its log R')
+        names = [f'{word} {m:g}' for word in words for m in memories]
         return names + [f'filter {k} behind {m:g}' for m in memories for k in shown]
     now = ['surprise', 'times the last', 'times the one before', 'gain', 'R in use', 'restless']
     return (

@@ -3,6 +3,7 @@
 
 """The processes of one run: torchrun starts them, DistributedDataParallel averages gradients."""
 
+import gc
 import os
 from typing import Any, Dict, List, NamedTuple
 
@@ -78,4 +79,5 @@ def join(device: str) -> World:
 def leave() -> None:
     """End what join() began."""
     if distributed.is_available() and distributed.is_initialized():
+        gc.collect()  # a module that is shared still must not outlive its group
         distributed.destroy_process_group()
