@@ -39,6 +39,7 @@ def weights(cell, seed=1, **settings):
 
 def smoother(cell, backend=None, **settings):
     """Return the liquid smoother with this cell."""
+    needs(cell)
     from liquid_ros.training.modules import CONFIGS
     backend = backend or NumpyBackend()
     shape = CONFIGS['liquid'](TrainConfig(cell=cell, hidden=HIDDEN, **settings))
