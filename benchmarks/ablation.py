@@ -15,10 +15,10 @@ import json
 from pathlib import Path
 import time
 
+from family_motion import errors, hindsight, Problem, run
 import numpy as np
 
 from liquid_ros.checkpoint import build
-from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.synthetic import in_metres, simulate
 
@@ -37,7 +37,6 @@ ROWS = {
     'plain readout of coordinates': {'smoother': 'liquid_direct', 'hidden': 32, 'axes': 3,
                                      'batch': 256, 'learning_rate': 1e-2},
 }
-SKIP = 10
 
 
 def fit(config, path):
@@ -56,37 +55,9 @@ def fit(config, path):
         {'parameters': trainer.parameters(), 'seconds': time.monotonic() - begun}))
 
 
-def run(smoother, batch):
-    """Return the estimates (N, T, A)."""
-    state, estimate = smoother.init(batch.measured[:, 0])
-    out = [estimate.rows]
-    for k in range(1, batch.dt_s.shape[1]):
-        state, estimate = smoother.step(state, batch.measured[:, k], batch.dt_s[:, k:k + 1])
-        out.append(estimate.rows)
-    return np.stack(out, 1)
-
-
-def errors(rows, truth):
-    """Return RMSE and second-difference RMSE (N,)."""
-    error = (rows - truth)[:, SKIP:]
-    return (np.sqrt((error**2).mean((1, 2))),
-            np.sqrt((np.diff(error, 2, axis=1)**2).mean((1, 2))))
-
-
-def hindsight(batch):
-    """Return the errors (N,) of the best Kalman filter of each stream."""
-    best, bends = None, None
-    dt = np.median(batch.dt_s, 1, keepdims=True)
-    for index in np.geomspace(1e-5, 30.0, 60):
-        density = index / dt**1.5
-        rows = run(SMOOTHERS['kalman'](
-            sigma_m=np.ones_like(dt), accel_density=density,
-            speed_sigma_m_s=np.sqrt(10.0) / dt), batch)
-        rmse, bend = errors(rows, batch.truth)
-        better = np.ones(len(rmse), bool) if best is None else rmse < best
-        best = np.where(better, rmse, best if best is not None else 0.0)
-        bends = np.where(better, bend, bends if bends is not None else 0.0)
-    return best, bends
+def problem(batch):
+    """Return simulated points as the family's benchmark has them."""
+    return Problem(batch.measured, batch.truth, batch.dt_s)
 
 
 def step_us(smoother):
@@ -113,7 +84,7 @@ def main():
     folder = Path(a.folder)
     folder.mkdir(parents=True, exist_ok=True)
     batch = simulate(np.random.default_rng(77), a.streams, a.steps)
-    rmse, bend = hindsight(batch)
+    rmse, bend, _ = hindsight(problem(batch))
     table = {}
     print(f'{a.iterations} iterations each\n\n'
           '| variant | parameters | RMSE ratio | acceleration ratio | step, us |\n'
@@ -127,7 +98,7 @@ def main():
         smoother = build(config.smoother, str(path))
         seen, unit_m = (in_metres(batch) if config.smoother == 'liquid_direct'
                         else (batch, np.ones(a.streams)))
-        ours, ours_bend = (x / unit_m for x in errors(run(smoother, seen), seen.truth))
+        ours, ours_bend, _ = errors(run(smoother, problem(seen)), seen.truth) / unit_m
         told = json.loads(path.with_suffix('.json').read_text())
         table[name] = {
             'parameters': told['parameters'], 'step_us': step_us(smoother),

@@ -95,7 +95,8 @@ def fit(weights: Dict[str, Any], config: Any, s: Sensors, scale: np.ndarray, a: 
                           for n in NEEDED}
                 at = slice(first + 1 + ahead, first + STRETCH + 1)
                 gap = (t_s[:, at] - t_s[:, first + 1:first + 1 + pairs]).reshape(-1, 1)
-                off = own_predict(own, before, gap).reshape(len(t_s), pairs, 3) - measured[:, at]
+                expected: Any = own.predict(before, gap).rows
+                off = expected.reshape(len(t_s), pairs, 3) - measured[:, at]
                 each = COST * torch.log1p((off**2).sum(-1).float() / (
                     DEGREES * size[:, j:j + 1]))
                 loss = loss + each[:, 0 if first else CALM:].mean(1) / len(a.horizons)
@@ -107,11 +108,6 @@ def fit(weights: Dict[str, Any], config: Any, s: Sensors, scale: np.ndarray, a: 
             optimiser.step()
             done += 1
     return bias.detach().numpy().astype(float)
-
-
-def own_predict(own: Liquid, before: Dict[str, torch.Tensor], dt_s: torch.Tensor) -> torch.Tensor:
-    """Return the rows that are predicted."""
-    return own.predict(before, dt_s).rows  # type: ignore[no-any-return]
 
 
 def line(title: str, ratios: np.ndarray) -> str:

@@ -89,7 +89,9 @@ def plus(rows: Array, tangent: Array) -> Array:
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Return rows (N, 7) with quaternions of length one, NumPy only."""
+    """Return rows (N, 3 | 7) with quaternions of length one, NumPy only; points as they are."""
+    if rows.shape[1] != 7:
+        return rows
     if len(rows) > 1:
         return np.concatenate([rows[:, :3], quat_normalise(rows[:, 3:])], 1)
     return np.array([unit_values(rows[0].tolist())])  # the same in a quarter of the time

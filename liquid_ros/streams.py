@@ -248,9 +248,7 @@ class StreamBank:
     def _advance(self, messages: Messages, chosen: List[int], dt_s: Optional[np.ndarray],
                  answer: Update, block: np.ndarray) -> None:
         rows = span(chosen)
-        measured = messages.rows[rows]
-        if self.width == 7:
-            measured = unit_rows(measured)
+        measured = unit_rows(messages.rows[rows])
         at = self._store.take([messages.keys[i] for i in chosen])
         variances = None if messages.variances is None else messages.variances[rows]
         following, estimates, sound = self._step(at, measured, dt_s, variances)

@@ -61,7 +61,7 @@ def run(trainer: Any, args: Namespace, world: Any, every: int,
         if world.rank == 0:
             print(f'resuming at iteration {trainer.iteration}', file=sys.stderr)
     show = progress(total, trainer.iteration, every) if world.rank == 0 else lambda _: None
-    goes_on = not getattr(trainer, 'ended', False)
+    goes_on = not trainer.ended
     with interrupts() as caught:
         while goes_on and trainer.iteration < total:
             trainer.advance()

@@ -18,17 +18,15 @@ def plot(path: Path, tuner: Any, verdict: Any) -> None:
     import numpy as np
 
     from liquid_ros.errors import InputError
-    from liquid_ros.evaluation.plots import RAW, SMOOTH, STYLE, TRUTH
+    from liquid_ros.evaluation.plots import RAW, sheet, SMOOTH, TRUTH
     try:
-        import matplotlib
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise InputError('--plot needs matplotlib: pip install matplotlib') from error
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
     looks = tuner.looks
     best = max(looks, key=lambda look: look.gain, default=None)
-    with matplotlib.rc_context(STYLE):
-        figure, (left, right) = pyplot.subplots(1, 2, figsize=(7.0, 2.6), layout='constrained')
+    with sheet(path, figsize=(7.0, 2.6), layout='constrained') as figure:
+        left, right = figure.subplots(1, 2)
         at = range(1, len(tuner.curve) + 1)
         costs = np.array([one['foreseen'] for one in tuner.curve])
         left.plot(at, costs, '.', ms=4.0, mew=0, color=RAW)
@@ -44,5 +42,3 @@ def plot(path: Path, tuner: Any, verdict: Any) -> None:
         right.set(xlabel='iteration', ylabel='nats a message',
                   title='held out: gain less one standard error')
         figure.suptitle(verdict.words()[0].partition(' (')[0], x=0.01, ha='left', fontsize=8)
-        figure.savefig(path)
-        pyplot.close(figure)

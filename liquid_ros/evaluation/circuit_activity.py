@@ -12,7 +12,7 @@ from liquid_ros.evaluation.replay import replay
 from liquid_ros.evaluation.sample import Sample
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import Liquid
-from liquid_ros.timing import TimePolicy
+from liquid_ros.timing import NS_PER_S, TimePolicy
 
 OUTLIER_WEIGHT = 0.5  # a message believed less is an outlier
 OVER_S = 0.5  # speed and direction are those of so long a piece of the estimated path
@@ -50,12 +50,12 @@ class Watched(Liquid):
     def __init__(self, plain: Liquid) -> None:
         """Take the weights of another one."""
         super().__init__(plain.config, plain.weights, plain.tuning)
-        self.seen: List[Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+        self.seen: List[Tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         step = self.cell
 
         def kept(w: Any, x: Any, h: Any, pace: Any) -> Any:
             after, read = step(w, x, h, pace)
-            self.seen.append((x, after, read, pace))
+            self.seen.append((x, after, read))
             return after, read
         self.cell = kept
 
@@ -76,7 +76,7 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
         if key != stream or not answer.update.accepted[0] or not model.seen:
             model.seen.clear()
             continue
-        x, after, read, _ = model.seen.pop()
+        x, after, read = model.seen.pop()
         model.seen.clear()
         state = read if read.shape[-1] == plain.config.hidden else after
         neurons.append(state[0, :3].mean(0))
@@ -90,7 +90,7 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
     if len(rows) < 2 * FEWEST:
         raise InputError(f'got {len(rows)} messages of one stream after another, expected at '
                          f'least {2 * FEWEST}')
-    t_s = (np.array(stamps) - stamps[0]) / 1e9
+    t_s = (np.array(stamps) - stamps[0]) / NS_PER_S
     mean_dt = t_s[-1] / (len(t_s) - 1)
     path = np.array(rows)
     return Activity(t_s, path, np.array(neurons), mean_dt * np.array(taus) if taus else None,

@@ -10,7 +10,7 @@ import numpy as np
 
 from liquid_ros.evaluation.circuit import Circuit, SENSORY, Synapses, WORDS
 from liquid_ros.evaluation.circuit_activity import Activity, Answer
-from liquid_ros.evaluation.plots import STYLE
+from liquid_ros.evaluation.plots import sheet
 
 EXCITES, INHIBITS, NEURON = '#c8102e', '#1f5fa8', '#333333'
 EVENTS = {'outlier': '#c8102e', 'stop': '#6b7785', 'turn': '#b07d00'}
@@ -27,15 +27,11 @@ def draw(path: Path, circuit: Circuit) -> None:
 
     The format goes by the path's suffix.
     """
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
     from matplotlib.lines import Line2D
     longest = max(len(layer.labels) for layer in circuit.layers)
     height = ROW * longest + 1.1
     places = _places(circuit, longest)
-    with matplotlib.rc_context(STYLE):
-        figure = pyplot.figure(figsize=(COLUMN * len(circuit.layers) + 1.4, height))
+    with sheet(path, figsize=(COLUMN * len(circuit.layers) + 1.4, height)) as figure:
         panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         told = [_wires(panel, synapses, places) for synapses in circuit.synapses]
         for layer in circuit.layers:
@@ -48,8 +44,6 @@ def draw(path: Path, circuit: Circuit) -> None:
         panel.set_xlim(-0.75, len(circuit.layers) - 0.45)
         panel.set_ylim(-longest / 2 - 5.5, longest / 2 + 3.0)
         panel.axis('off')
-        figure.savefig(path)
-        pyplot.close(figure)
 
 
 def _places(circuit: Circuit, longest: int) -> Dict[str, np.ndarray]:
@@ -121,16 +115,13 @@ def _note(synapses: Tuple[Synapses, ...], told: List[Tuple[int, int]]) -> str:
 def draw_activity(path: Path, circuit: Circuit, activity: Activity,
                   answers: Dict[str, List[Answer]]) -> None:
     """Write the trajectory, each neuron's activity and its time constant over the same time."""
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
     names = circuit.neurons()
     order = sorted(range(len(names)), key=lambda k: [n.name for n in circuit.layers].index(
         names[k][0]))
     rows = 2 + (activity.tau_s is not None)
     tall = max(1.6, 0.075 * len(order) + 0.3)
-    with matplotlib.rc_context(STYLE):
-        figure = pyplot.figure(figsize=(8.4, 1.9 + tall * (rows - 1) + 0.5), layout='constrained')
+    with sheet(path, figsize=(8.4, 1.9 + tall * (rows - 1) + 0.5),
+               layout='constrained') as figure:
         grid = figure.add_gridspec(rows, 1, height_ratios=[1.9] + [tall] * (rows - 1))
         top = figure.add_subplot(grid[0])
         _trajectory(top, activity)
@@ -147,8 +138,6 @@ def draw_activity(path: Path, circuit: Circuit, activity: Activity,
                    'log10 of time constant (s)')
             _marks(last, names, order, {})
         figure.axes[-2].set_xlabel('time (s)')
-        figure.savefig(path)
-        pyplot.close(figure)
 
 
 def _trajectory(panel: Any, activity: Activity) -> None:

@@ -3,8 +3,9 @@
 
 """One figure that shows what smoothing did."""
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Sequence, Tuple
+from typing import Any, Iterator, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +21,23 @@ STYLE = {
 }
 
 
+@contextmanager
+def sheet(path: Path, **options: Any) -> Iterator[Any]:
+    """
+    Yield an empty figure in STYLE, which is written at the end; options: pyplot.figure's.
+
+    The format goes by the path's suffix. Errors: ImportError without matplotlib.
+    """
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    with matplotlib.rc_context(STYLE):
+        figure = pyplot.figure(**options)
+        yield figure
+        figure.savefig(path)
+        pyplot.close(figure)
+
+
 def plot(path: Path, times_s: np.ndarray, raw: np.ndarray, smooth: np.ndarray,
          truth: np.ndarray, axes: Sequence[int] = (0, 1, 2), title: str = '') -> None:
     """
@@ -28,11 +46,7 @@ def plot(path: Path, times_s: np.ndarray, raw: np.ndarray, smooth: np.ndarray,
     times_s: (N,). raw, smooth, truth: (N, 3 | 7); NaN rows of smooth are left out.
     axes: the position axes that the truth can judge. The format goes by the path's suffix.
     """
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-    with matplotlib.rc_context(STYLE):
-        figure = pyplot.figure(figsize=(7.0, 3.2), layout='constrained')
+    with sheet(path, figsize=(7.0, 3.2), layout='constrained') as figure:
         grid = figure.add_gridspec(2, 2, width_ratios=(1.0, 1.45))
         _path(figure.add_subplot(grid[:, 0]), raw, smooth, truth, _widest(truth, axes))
         _zoom(figure.add_subplot(grid[0, 1]), times_s, raw, smooth, truth, axes)
@@ -40,8 +54,6 @@ def plot(path: Path, times_s: np.ndarray, raw: np.ndarray, smooth: np.ndarray,
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc='outside upper right', ncols=3, markerscale=3.0)
         figure.suptitle(title, x=0.01, ha='left', fontsize=9)
-        figure.savefig(path)
-        pyplot.close(figure)
 
 
 def _path(panel: Any, raw: np.ndarray, smooth: np.ndarray, truth: np.ndarray,

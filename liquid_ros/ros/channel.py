@@ -42,7 +42,7 @@ class Channel:
         Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
         """
         self._node, self.name, self._backend = node, name, backend
-        self._weights = weights_hash(smoother, backend)
+        self.weights = weights_hash(smoother, backend)
         self._codec = WIRES[params.input_type]
         self._active = self._told_silent = False
         self._timers = timers
@@ -84,7 +84,7 @@ class Channel:
         Errors: InputError where the streams do not fit, and nothing is changed.
         """
         self.flow.bank.exchange(smoother)
-        self._weights = weights_hash(smoother, self._backend)
+        self.weights = weights_hash(smoother, self._backend)
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""
@@ -154,7 +154,7 @@ class Channel:
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
         return statuses(self.tally, Report(
             name, self._backend.label, self._active, elapsed_s, self.now_ns(),
-            self._trouble(now), self._weights), self._codec.many)
+            self._trouble(now), self.weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""

@@ -20,7 +20,7 @@ from liquid_ros.ros.wire import HEADER, LITTLE_ENDIAN, ORIGIN, text
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, NS_PER_S
 
-WIDTHS = {'pose': 7, 'point': 3}  # the types that are a header and one row
+SIMPLE = ('pose', 'point')  # the types that are a header and one row
 KEY = 0  # of their only stream
 FRAME = ORIGIN + HEADER['<'].size  # where the letters of frame_id begin
 
@@ -28,10 +28,9 @@ FRAME = ORIGIN + HEADER['<'].size  # where the letters of frame_id begin
 class Express:
     """Takes what it can from bytes to bytes; one input, one stream, one frame at a time."""
 
-    def __init__(self, kind: str, bank: StreamBank, tally: Tally, outputs: Outputs) -> None:
+    def __init__(self, bank: StreamBank, tally: Tally, outputs: Outputs) -> None:
         """Know no frame yet."""
-        self._width = WIDTHS[kind]
-        self._nis = slice(*estimate_layout(self._width).columns['nis'])
+        self._nis = slice(*estimate_layout(bank.width).columns['nis'])
         self._bank, self._tally, self._outputs = bank, tally, outputs
         self._whole = struct.Struct('')
         self._mark, self._frame = (b'', 0, b''), ''
@@ -53,14 +52,14 @@ class Express:
         if said is None:
             return False
         self._tally.steps_s.add(perf_counter() - began)
-        smooth = said[:self._width].tolist()
+        smooth = said[:self._bank.width]
         stream.accept(stamp_ns, Arrival.STEP, said[self._nis].tolist())
         stream.heard = self._tally.received
         trail = self._outputs.trail(KEY)
         if trail is not None:
-            trail.add(stamp_ns, self._frame, said[:self._width].copy())
+            trail.add(stamp_ns, self._frame, smooth.copy())
         self._outputs.send_bytes(KEY, stamp_ns, self._whole.pack(
-            mark, sec, nanosec, length, frame, *smooth))
+            mark, sec, nanosec, length, frame, *smooth.tolist()))
         self._tally.accepted += 1
         self._tally.published += 1
         return True
@@ -73,13 +72,13 @@ class Express:
         frame = raw[FRAME:FRAME + length]
         if len(frame) == length and frame[-1:] == b'\0':
             padding = -(FRAME + length - ORIGIN) % 8
-            self._whole = struct.Struct(f'<4siII{length}s{padding}x{self._width}d')
+            self._whole = struct.Struct(f'<4siII{length}s{padding}x{self._bank.width}d')
             self._mark, self._frame = (LITTLE_ENDIAN, length, frame), text(frame[:-1])
         return False
 
 
 def possible(params: Params) -> bool:
     """Return whether messages may go the short way: nothing but the smooth ones goes out."""
-    return params.input_type in WIDTHS and not (
+    return params.input_type in SIMPLE and not (
         params.reorder_s or params.lookahead_s or params.publish_rate_hz or params.frame_id
         or params.path_smoothed or params.publish_odometry or params.publish_tf or params.debug)

@@ -62,7 +62,7 @@ class Flow:
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
         if not self._at_rate:
             self._latest.clear()
-        self._follow_leads()
+        self._follow_modes()
 
     @property
     def enabled(self) -> bool:
@@ -72,15 +72,15 @@ class Flow:
     @enabled.setter
     def enabled(self, enabled: bool) -> None:
         self._enabled = enabled
-        self._follow_leads()
+        self._follow_modes()
 
-    def _follow_leads(self) -> None:
-        """Begin a new run where outputs are less far ahead from now on: none would go out."""
-        self.express = (Express(self.params.input_type, self.bank, self.tally, self._outputs)
-                         if self._enabled and possible(self.params) else None)
+    def _follow_modes(self) -> None:
+        """Choose the messages' way; begin a new run where outputs are less far ahead now."""
+        short = self._enabled and possible(self.params)
+        self.express = Express(self.bank, self.tally, self._outputs) if short else None
         before = self._leads
         self._leads = (self._at_rate, self._ahead_ns) if self._enabled else (False, 0)
-        if any(now < then for now, then in zip(self._leads, before)):
+        if any(now < then for now, then in zip(self._leads, before)):  # else none would go out
             self._outputs.new_run()
 
     def reset(self, reason: str) -> None:

@@ -27,7 +27,6 @@ from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.timers import Due, Timers
-from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -96,7 +95,7 @@ class SmootherNode(LifecycleNode):
             if other is not None:
                 for channel in self.channels:
                     channel.exchange(other)
-                self.get_logger().info(f'weights {weights_hash(other, self._backend)} from '
+                self.get_logger().info(f'weights {self.channels[0].weights} from '
                                        f'{self.params.checkpoint or "the package"}')
             for channel in self.channels:
                 channel.apply(of_input(self._values, channel.name))
@@ -146,7 +145,7 @@ class SmootherNode(LifecycleNode):
         for channel in self.channels:
             self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
                                    f'by {self.params.smoother} on {backend.label}, weights '
-                                   f'{weights_hash(smoother, backend)}')
+                                   f'{channel.weights}')
         return super().on_configure(state)
 
     def _open(self, smoother: Smoother, backend: Backend) -> None:

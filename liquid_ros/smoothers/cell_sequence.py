@@ -59,7 +59,8 @@ class CellSequence(Function):
         wanted = ctx.needs_input_grad
         for at in reversed(_blocks(states)):
             step, turn, before = dt[at], phi[at], states[:-1][at]
-            keep, part = _shares(alpha * step, ctx.exact)
+            z = alpha * step
+            keep, part = _shares(z, ctx.exact)
             total = given[at].clone(memory_format=torch.contiguous_format)  # becomes G_t
             drive = ctx.slope(turn).mul_(part).mul_(step)  # becomes s_t
             for g, s, e in zip(reversed(total.unbind()), reversed(drive.unbind()),
@@ -77,7 +78,7 @@ class CellSequence(Function):
                 g_dt[at] = (pull * keep if ctx.exact else pull).sum_to_size(step.shape)
             if wanted[4]:
                 if ctx.exact:
-                    slope = share_slope(alpha * step, keep, part).mul_(step).mul_(turn)
+                    slope = share_slope(z, keep, part).mul_(step).mul_(turn)
                     fall = torch.addcmul(slope, keep, before, value=-1.0)
                 else:
                     fall = -before

@@ -62,10 +62,11 @@ def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average
     """Return what the cell sees (B, A, FEATURES)."""
     index = each_axis(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
     doubt = each_axis(0.5 * xp.log(0.05 + bank.doubt))
-    noise = LEVEL_SHARE * clip(bank.noise - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
+    unit = 2.0 * glance.level[..., None]
+    noise, shake = (LEVEL_SHARE * clip(log_r - unit, -2.0 * WIDE, 2.0 * WIDE)
+                    for log_r in (bank.noise, bank.shake))
     lag = each_axis(0.5 * xp.arcsinh(30.0 * bank.lag))
     walk = each_axis(INDEX_SHARE * (bank.walk - WALK_MIDDLE))
-    shake = LEVEL_SHARE * clip(bank.shake - 2.0 * glance.level[..., None], -2.0 * WIDE, 2.0 * WIDE)
     curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
     curves = [each_axis(curve[:, :, k]) for k in range(len(MEMORIES))]
     zero, count = 0.0 * glance.seen, clock.count

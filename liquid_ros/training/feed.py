@@ -26,6 +26,13 @@ class Chunk(NamedTuple):
         return self if device == 'cpu' else Chunk(*(array.to(device) for array in self))
 
 
+def begin_anew(state: Dict[str, torch.Tensor], begun: Dict[str, torch.Tensor],
+               fresh: torch.Tensor) -> Dict[str, torch.Tensor]:
+    """Return the state with begun in its fresh rows (N,) bool; begun where there is none yet."""
+    return {name: torch.where(fresh.reshape([-1] + [1] * (array.dim() - 1)), begun[name], array)
+            for name, array in state.items()} or begun
+
+
 class Feed:
     """Simulated streams in stretches; shares of the batch begin anew at different times."""
 

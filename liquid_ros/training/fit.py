@@ -5,7 +5,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.smoothers.liquid import OUTPUTS, STATED
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.feed import Chunk, Feed
+from liquid_ros.training.feed import begin_anew, Chunk, Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
 from liquid_ros.training.world import World
 
@@ -26,13 +26,7 @@ CALIBRATION_RATE = 2e-3  # of learning, at its highest
 def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
             ) -> Tuple[Dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     """Return the state, the errors (N, T, A) and their stated variances over a stretch."""
-    begun, _ = smoother.init(chunk.measured[:, 0])
-    if state:
-        row = chunk.fresh[:, None]
-        state = {n: torch.where(row.reshape([-1] + [1] * (a.dim() - 1)), begun[n], a)
-                 for n, a in state.items()}
-    else:
-        state = begun
+    state = begin_anew(state, smoother.init(chunk.measured[:, 0])[0], chunk.fresh)
     errors, variances = [], []
     for k in range(1, chunk.dt_s.shape[1]):
         state, estimate = step(smoother.weights, state, chunk.measured[:, k],
@@ -89,8 +83,7 @@ class Trainer:
         self.cell = MODULES[config.smoother](config).to(world.device)
         self._shared: Any = None
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
-        self.optimiser = torch.optim.Adam(self.cell.parameters(), config.learning_rate,
-                                          betas=(0.9, 0.98))
+        self._optimise(self.cell.parameters())
         self.iteration = 0
         self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
@@ -117,13 +110,10 @@ class Trainer:
     def _calibration(self) -> int:
         return self.config.calibrate if self.config.smoother == 'liquid' else 0
 
-    def _calibrate(self) -> None:
-        """Go on from the averaged weights, with what calibrating fits."""
-        self.cell.load_state_dict(self.average)
-        self._fit_outputs()
-
-    def _fit_outputs(self) -> None:
-        self.optimiser = torch.optim.Adam(self._outputs(), betas=(0.9, 0.98))
+    def _optimise(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Begin to fit these; the rate is set at each advance()."""
+        self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate,
+                                          betas=(0.9, 0.98))
 
     def _outputs(self) -> List[torch.nn.Parameter]:
         return [self.cell.weight_out, self.cell.bias_out]
@@ -180,7 +170,8 @@ class Trainer:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
         begun = self.config.iterations if self.calibrating else 0
         if self.calibrating and self.iteration == begun:
-            self._calibrate()
+            self.cell.load_state_dict(self.average)
+            self._optimise(self._outputs())
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate()
         loss, figures = self._loss()
@@ -230,7 +221,7 @@ class Trainer:
         self.cell.load_state_dict(saved['cell'])
         self.iteration, self.average = saved['iteration'], saved['average']
         if self.iteration > self.config.iterations:
-            self._fit_outputs()
+            self._optimise(self._outputs())
         self.optimiser.load_state_dict(saved['optimiser'])
         self._feed.restore(saved['feed'])
         self.ended = saved['ended']

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import torch
 
 from liquid_ros.manifold import minus
+from liquid_ros.training.feed import begin_anew
 from liquid_ros.training.recorded import Stretch
 from liquid_ros.training.tracks import COST, DEGREES, NEEDED
 
@@ -17,12 +18,7 @@ State = Dict[str, torch.Tensor]
 def advance(smoother: Any, step: Any, state: State, stretch: Stretch
             ) -> Tuple[State, List[State], List[torch.Tensor]]:
     """Return the state after a stretch, and after each message what is needed and the rows."""
-    if state:
-        row = stretch.fresh
-        state = {n: torch.where(row.reshape([-1] + [1] * (a.dim() - 1)), stretch.begun[n], a)
-                 for n, a in state.items()}
-    else:
-        state = dict(stretch.begun)
+    state = begin_anew(state, stretch.begun, stretch.fresh)
     dt_s = stretch.times_s.diff(dim=1).float()
     needed, rows = [], []
     for k in range(1, stretch.measured.shape[1]):

@@ -158,7 +158,7 @@ def _cut(item: Prepared, first: int, last: int, every: int) -> Tuple[np.ndarray,
     track = item.track
     index = np.minimum(np.arange(first, first + every + 1), last)
     valid = np.arange(first, first + every + 1) <= last
-    rows = unit_rows(track.rows[index]) if track.rows.shape[1] == 7 else track.rows[index]
+    rows = unit_rows(track.rows[index])
     times = (track.stamps_ns[index] - track.stamps_ns[first]) / NS_PER_S
     usual = times[last - first] / max(last - first, 1)
     times = times + usual * np.maximum(np.arange(every + 1) - (last - first), 0)

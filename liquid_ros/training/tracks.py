@@ -87,7 +87,7 @@ class Followed(NamedTuple):
 
 def follow(smoother: Smoother, track: Track, every: int = 0) -> Followed:
     """Return what a smoother makes of a track; its state is kept after every so many messages."""
-    rows = unit_rows(track.rows) if track.rows.shape[1] == 7 else track.rows
+    rows = unit_rows(track.rows)
     dt_s, said = track.dt_s()[:, None], track.variances
     state, estimate = smoother.init(rows[:1], None if said is None else said[:1])
     layout = Layout.of(state)
@@ -123,7 +123,7 @@ def follow(smoother: Smoother, track: Track, every: int = 0) -> Followed:
 def missed(smoother: Smoother, track: Track, followed: Followed, horizons: Sequence[int]
            ) -> np.ndarray:
     """Return (T, G, H) squared distances of messages from what was expected; NaN: nothing was."""
-    rows = unit_rows(track.rows) if track.rows.shape[1] == 7 else track.rows
+    rows = unit_rows(track.rows)
     count = len(rows)
     out = np.full((count, minus(rows[:1], rows[:1]).shape[1] // 3, len(horizons)), np.nan)
     for j, ahead in enumerate(horizons):

@@ -52,9 +52,7 @@ class Tuner(Trainer):
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
         self._first = {n: p.detach().clone() for n, p in self.cell.named_parameters()
                        if p.requires_grad}
-        self.optimiser = torch.optim.Adam(
-            [p for p in self.cell.parameters() if p.requires_grad], config.learning_rate,
-            betas=(0.9, 0.98))
+        self._optimise([p for p in self.cell.parameters() if p.requires_grad])
         self._begun = {n: np.asarray(w) for n, w in weights.items()}
         self._source, self._held = source, held
         self._true = any(item.track.truth is not None for item in held)

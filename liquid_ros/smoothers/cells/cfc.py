@@ -30,10 +30,15 @@ def backbone(w: Weights, x: Array, h: Array) -> Array:
     return 1.7159 * xp.tanh(0.666 * (given @ w['backbone'].T + w['backbone_bias']))
 
 
+def head(w: Weights, name: str, z: Array, layer: str = '') -> Array:
+    """Return what one of HEADS makes of z."""
+    return z @ w[name + layer].T + w[name + '_bias' + layer]
+
+
 def mix(w: Weights, z: Array, pace: Array, layer: str = '') -> Array:
     """Return what the heads of a layer make of z."""
     xp = namespace(z)
-    ff1, ff2, a, b = (z @ w[name + layer].T + w[name + '_bias' + layer] for name in HEADS)
+    ff1, ff2, a, b = (head(w, name, z, layer) for name in HEADS)
     share = sigmoid(a * pace + b)
     return xp.tanh(ff1) * (1.0 - share) + share * xp.tanh(ff2)
 
@@ -47,8 +52,12 @@ def shapes(hidden: int, features: int) -> Shapes:
 
 def tau(w: Weights, x: Array, h: Array) -> Array:
     """Return 1 / |a(z)|, what the gate's argument takes to change by one."""
-    z = backbone(w, x, h)
-    return 1.0 / (namespace(x).abs(z @ w['time_a'].T + w['time_a_bias']) + LEAST)
+    return slowness(w, backbone(w, x, h))
+
+
+def slowness(w: Weights, z: Array, layer: str = '') -> Array:
+    """Return 1 / |a(z)| of a layer."""
+    return 1.0 / (namespace(z).abs(head(w, 'time_a', z, layer)) + LEAST)
 
 
 KIND = CellKind(step, shapes, tau=tau)

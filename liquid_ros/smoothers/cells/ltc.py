@@ -31,11 +31,9 @@ def step(w: Weights, x: Array, h: Array, pace: Array) -> Tuple[Array, Array]:
     pull, conductance = currents(given, x)
     pull = part * (pull + own.pull + w['gleak'] * w['vleak'])
     conductance = w['cm'] + part * (conductance + own.conductance + w['gleak'] + EPSILON)
-    xp = namespace(x)
     for _ in range(UNFOLDS):
-        swing = xp.tanh(h[..., None] * own.steep - own.middle)
-        h = ((w['cm'] * h + pull + part * (swing * own.half_pull).sum(-2))
-             / (conductance + part * (swing * own.half).sum(-2)))
+        more_pull, more = swings(own, h)
+        h = (w['cm'] * h + pull + part * more_pull) / (conductance + part * more)
     return h, h
 
 
@@ -58,10 +56,16 @@ def synapses(w: Weights, kind: str = '', sources: slice = ALL, targets: slice = 
     return Synapses(steep, steep * mu, half, pull, half.sum(0), pull.sum(0))
 
 
+def swings(of: Synapses, source: Array) -> Tuple[Array, Array]:
+    """Return the sums over sources (B, A, H) of w e / 2 tanh and of w / 2 tanh."""
+    swing = namespace(source).tanh(source[..., None] * of.steep - of.middle)
+    return (swing * of.half_pull).sum(-2), (swing * of.half).sum(-2)
+
+
 def currents(of: Synapses, source: Array) -> Tuple[Array, Array]:
     """Return the sums over sources (B, A, H) of w sigma e and of w sigma."""
-    swing = namespace(source).tanh(source[..., None] * of.steep - of.middle)
-    return (swing * of.half_pull).sum(-2) + of.pull, (swing * of.half).sum(-2) + of.conductance
+    pull, conductance = swings(of, source)
+    return pull + of.pull, conductance + of.conductance
 
 
 def shapes(hidden: int, features: int) -> Shapes:

@@ -35,10 +35,9 @@ def step(w: Weights, x: Array, h: Array, pace: Array) -> Tuple[Array, Array]:
     outer_all = w['cm'][:outer] + part * (own.conductance + leak[:outer])
     front, inter = h[..., :outer], h[..., outer:]
     for _ in range(ltc.UNFOLDS):
-        source = xp.concatenate([front[..., count.motor:], inter], -1)
-        swing = xp.tanh(source[..., None] * own.steep - own.middle)
-        front = ((w['cm'][:outer] * front + outer_pull + part * (swing * own.half_pull).sum(-2))
-                 / (outer_all + part * (swing * own.half).sum(-2)))
+        more_pull, more = ltc.swings(own, xp.concatenate([front[..., count.motor:], inter], -1))
+        front = (w['cm'][:outer] * front + outer_pull + part * more_pull) / (
+            outer_all + part * more)
         inter = (w['cm'][outer:] * inter + inner_pull) / inner_all
     return xp.concatenate([front, inter], -1), front[..., :count.motor]
 

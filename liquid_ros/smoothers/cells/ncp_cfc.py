@@ -52,9 +52,7 @@ def tau(w: Weights, x: Array, h: Array) -> Array:
     """Return 1 / |a(z)|, the layers before as they are in the state."""
     xp, found, before = namespace(x), [], x
     for layer, own in enumerate(_own(w, h)):
-        z = xp.concatenate([before, own], -1)
-        found.append(1.0 / (xp.abs(z @ w[f'time_a_{layer}'].T + w[f'time_a_bias_{layer}'])
-                            + cfc.LEAST))
+        found.append(cfc.slowness(w, xp.concatenate([before, own], -1), f'_{layer}'))
         before = own
     return xp.concatenate(found, -1)
 
