@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 
 NAME = 'liquid_ros'
 FLAGS = ['-O2', '-ftree-vectorize', '-fopenmp-simd', '-ffp-contract=off', '-fno-math-errno',
-         '-g0', '-w']
+         '-fno-trapping-math', '-g0', '-w']
 
 
 def has_vector_functions():

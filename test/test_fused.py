@@ -218,6 +218,9 @@ CASES = {
         _xp(a).where(a[:1] > 9.0, _nan(a), a), -1),
     'wide product': lambda a, m, s: _wide(m) @ _wide(m).T,
     'product of views': lambda a, m, s: _wide(m)[:, ::2] @ _wide(m).T[::2, 1:],
+    'product of every tile': lambda a, m, s: (
+        _xp(m).concatenate([_wide(m), _wide(m)[:1]], 0)
+        @ _xp(m).concatenate([_wide(m).T * k for k in range(1, 11)] + [_wide(m).T[:, :1]], 1)),
     'functions': lambda a, m, s: (_xp(a).exp(a) + _xp(a).expm1(a) + _xp(a).tanh(a)
                                   + _xp(a).log(a * a + 1.0) + _xp(a).sqrt(_xp(a).abs(a))
                                   + _xp(a).arcsinh(a) + _xp(a).sin(a) * _xp(a).cos(a)

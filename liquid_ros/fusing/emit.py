@@ -13,17 +13,17 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tup
 import numpy as np
 
 from liquid_ros.fusing.graph import Graph, Node, View
+from liquid_ros.fusing.product import PRODUCT
 from liquid_ros.fusing.schedule import grouped, last_use, live, loops, Results
 
 PRELUDE = """\
 #include <math.h>
 #define MAX(a, b) ((a) >= (b) || isnan(a) ? (a) : (b))
 #define MIN(a, b) ((a) <= (b) || isnan(a) ? (a) : (b))
-#if defined(__GNUC__)
-#define APART __restrict__
-#else
-#define APART
-#endif
+#define APART __restrict__ /* GCC or Clang; other compilers leave the step plain */
+#define TILE static inline __attribute__((always_inline)) void
+typedef double two __attribute__((vector_size(16), aligned(8), may_alias));
+typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define CLONED __attribute__((target_clones("avx2", "default")))
 #else
@@ -44,27 +44,7 @@ extern double asinh(double);
 #else
 #define MANY
 #endif
-/* out[i][:] = sum over k of a[i][k] w[k][:], four k at a time */
-CLONED static void product(int rows, int columns, int inner, const double *APART a, int a_row,
-                           const double *APART w, int w_row, double *APART out)
-{
-  for (int i = 0; i < rows; i++) {
-    const double *APART x = a + a_row * i;
-    double *APART y = out + columns * i;
-    int k = 0;
-    for (int j = 0; j < columns; j++) y[j] = 0.0;
-    for (; k + 4 <= inner; k += 4) {
-      const double *w0 = w + w_row * k, *w1 = w0 + w_row, *w2 = w1 + w_row, *w3 = w2 + w_row;
-      const double x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
-      _Pragma("omp simd")
-      for (int j = 0; j < columns; j++)
-        y[j] += x0 * w0[j] + x1 * w1[j] + (x2 * w2[j] + x3 * w3[j]);
-    }
-    for (; k < inner; k++)
-      for (int j = 0; j < columns; j++) y[j] += x[k] * w[w_row * k + j];
-  }
-}
-"""
+""" + PRODUCT
 
 INFIX = {'add': '+', 'subtract': '-', 'multiply': '*', 'divide': '/', 'less': '<',
          'less_equal': '<=', 'greater': '>', 'greater_equal': '>=', 'equal': '==',
@@ -222,12 +202,18 @@ CLONED void {name}(long n, {taken})
                        f'{target}[{offset} + i] = v; bad += v * 0.0; }}']
 
     def _join(self, n: int) -> None:
-        at = self.place[n]
-        for view in self.nodes[n].args:
-            source = self._at(view.node, self._index(view.places, ['i']))
-            self.lines.append(f'for (int i = 0; i < {view.places.size}; i++) '
-                              f'b[{at} + i] = {source};')
-            at += view.places.size
+        node = self.nodes[n]
+        for view, packed in zip(node.args, node.what):
+            into = np.frombuffer(packed, np.int64)
+            shape: Tuple[int, ...] = (into.size,)
+            if not _line(into) or not _line(view.places.reshape(-1)):
+                shape = tuple(size for size in view.places.shape if size > 1)
+            names = [f'i{d}' for d in range(len(shape))]
+            around = ' '.join(f'for (int {name} = 0; {name} < {size}; {name}++)'
+                              for name, size in zip(names, shape))
+            target = self._index(into.reshape(shape), names)
+            source = self._at(view.node, self._index(view.places.reshape(shape), names))
+            self.lines.append(f'{around} b[{self.place[n]} + {target}] = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]
@@ -273,6 +259,11 @@ CLONED void {name}(long n, {taken})
                        f'for (int i = 0; i < {rows}; i++) for (int k = 0; k < {columns}; k++)',
                        f'  {scratch}[{columns} * i + k] = {source};']
         return f'{scratch}, {columns}'
+
+
+def _line(index: np.ndarray) -> bool:
+    """Return whether a flat index goes on in equal steps."""
+    return len(set(np.diff(index).tolist())) < 2
 
 
 def _flat(shape: Sequence[int], names: Optional[Sequence[str]] = None) -> str:

@@ -26,7 +26,8 @@ class Node(NamedTuple):
     One operation; its result is flat, of so many elements.
 
     kind: input, const, map (elementwise), matmul, reduce (over the last axis), join.
-    what: the input's name, the constant, or the operation's name.
+    what: the input's name, the constant, the operation's name, or of a join where each part's
+    elements go, as bytes.
     """
 
     kind: str
@@ -76,10 +77,12 @@ class Graph:
         return self.add('reduce', name, (View(values.node, index),), index.shape[:-1])
 
     def join(self, parts: Sequence['Traced'], index: np.ndarray) -> 'Traced':
-        """Return parts one behind the other, then looked at by an index into all of them."""
-        whole = self.add('join', None, tuple(View(p.node, p.index.reshape(-1)) for p in parts),
-                         (sum(p.index.size for p in parts),))
-        return Traced(self, whole.node, index)
+        """Return the parts' elements, numbered one part behind the other, in this order."""
+        places = np.argsort(index.reshape(-1))
+        ends = np.cumsum([part.index.size for part in parts])
+        return self.add('join', tuple(places[end - part.index.size:end].tobytes()
+                                      for part, end in zip(parts, ends)),
+                        tuple(View(part.node, part.index) for part in parts), index.shape)
 
     def lift(self, value: Any) -> 'Traced':
         """Return an array or a number as a traced array."""
