@@ -10,25 +10,26 @@ import pytest
 from liquid_ros.arrays import group_average
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.scale import bound, measure, Scale
-from liquid_ros.smoothers.units import Clock
+from liquid_ros.smoothers.units import Clock, tick
 
 TABLE = bank.tables()
 
 
 def drive(measured, dt_s, dt0_s):
-    """Return the bank and sizes after measured (B, T, A); dt0_s is the mean dt throughout."""
+    """Return the bank and sizes after measured (B, T, A); dt0_s: the mean dt, None: measured."""
     streams, count, axes = measured.shape
     zero = np.zeros((streams, axes))
     state, scale = bank.Bank.zeros(np, zero), Scale.of(Scale.zeros(zero))
-    mean_dt = np.full((streams, 1), dt0_s)
+    mean_dt, packed = np.full((streams, 1), dt0_s or 0.0), np.zeros((streams, 2))
     for k in range(1, count):
         dt = dt_s[:, k:k + 1]
+        clock = (Clock(np.full((streams, 1), float(k)), k == 1, mean_dt, dt, dt / mean_dt)
+                 if dt0_s else tick(np, packed, dt))
+        packed = np.concatenate([clock.count, clock.mean_dt], 1)
         nu = bank.surprise(state, measured[:, k] - measured[:, k - 1], dt)
-        trust = bound(np, scale, nu[..., bank.AGILE])
+        trust = bound(np, scale, nu[..., bank.AGILE] / bank.wider(np, state, clock))
         scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
-        state = bank.advance(np, state, nu, trust, left, scale.age,
-                             Clock(np.full((streams, 1), float(k)), k == 1, mean_dt, dt,
-                                   dt / mean_dt), TABLE)
+        state = bank.advance(np, state, nu, trust, left, scale.age, clock, TABLE)
     return state, scale
 
 
@@ -105,6 +106,17 @@ def test_doubt_goes_with_the_messages():
     measured, dt_s = white(3, 0.1)
     young, old = (judged(*drive(measured[:, :n], dt_s[:, :n], 0.02)) for n in (8, 800))
     assert (young.doubt[..., 1] > 10.0 * old.doubt[..., 1]).all()
+
+
+@pytest.mark.parametrize('first_s', [1e-5, 2e-4, 2e-3, 0.02, 0.4])
+def test_it_hardly_matters_how_close_the_first_two_messages_are(first_s):
+    """The velocity between them may be any; what it is worth is known."""
+    measured, dt_s = white(8, 0.01, streams=30, count=60)
+    dt_s = np.where(np.arange(60) == 1, first_s, dt_s)
+    measured[:, 0] = measured[:, 1] + np.random.default_rng(9).standard_normal((30, 3))
+    said = judged(*drive(measured, dt_s, None))
+    assert np.median(np.abs(said.noise[:, :, 1])) < 0.3
+    assert -6.0 < np.median(said.index[:, :, 1]) < -3.0  # log 0.01 is -4.6
 
 
 def test_one_wild_message_does_not_change_what_is_known():

@@ -12,7 +12,7 @@ likelihood, Schweppe, IEEE T-IT 11(1), 1965). The bank never touches the smoothe
 """
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
@@ -30,6 +30,7 @@ COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
 DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
+BEGINNING = 10  # messages after which no velocity is unknown any more
 
 
 class Bank(NamedTuple):
@@ -93,6 +94,38 @@ def surprise(bank: Bank, moved: Array, dt_s: Array) -> Array:
     return moved[..., None] - bank.offset - bank.velocity * dt_s[..., None]
 
 
+def _settled(index: float) -> float:
+    """Return S over R that a filter comes to at an even pace."""
+    p11, p12, p22 = 1.0, 0.0, DIFFUSE
+    for _ in range(200):
+        s = p11 + 2.0 * p12 + p22 + index**2 / 3.0 + 1.0
+        k2 = (p12 + p22 + index**2 / 2.0) / s
+        p11, p12, p22 = 1.0 - 1.0 / s, k2, p22 + index**2 - k2 * k2 * s
+    return s
+
+
+SETTLED = _settled(INDICES[AGILE])
+
+
+def _spread(bank: Bank, clock: Clock) -> Tuple[Array, Array, Array]:
+    """Return P11, P12, P22 (B, M) over R, in the mean dt as it is now."""
+    return (bank.spread[:, 0], clock.stretch * bank.spread[:, 1],
+            clock.stretch**2 * bank.spread[:, 2])
+
+
+def wider(xp: ModuleType, bank: Bank, clock: Clock) -> Array:
+    """
+    Return how much larger (B, 1) than later on the agile filter's innovations may well be.
+
+    Its velocity comes from the first two messages: where they lay close together, from noise.
+    """
+    pace = clip(clock.pace, 0.0, 1.0)  # what a gap adds is no matter of the beginning
+    p11, p12, p22 = (part[:, AGILE:AGILE + 1] for part in _spread(bank, clock))
+    s = p11 + pace * (2.0 * p12 + pace * (p22 + INDICES[AGILE]**2 * pace / 3.0)) + 1.0
+    one = xp.ones_like(s)
+    return xp.where(clock.count < BEGINNING + 0.5, xp.sqrt(xp.maximum(s / SETTLED, one)), one)
+
+
 def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: Array, age: Array,
             clock: Clock, table: Array) -> Bank:
     """
@@ -102,7 +135,7 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: A
     counts. age (B, A): messages since an axis first moved. table: tables().
     """
     pace = clip(clock.pace, 0.0, LONGEST)
-    p11, p12, p22 = (bank.spread[:, i] for i in range(3))
+    p11, p12, p22 = _spread(bank, clock)
     q = table[2] * pace
     p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0) + table[3])
     p12 = p12 + pace * (p22 + 0.5 * q)

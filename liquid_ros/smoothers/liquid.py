@@ -124,8 +124,8 @@ class Liquid:
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         sizes, left = measure(xp, seen_size, agile,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
-        filters = bank.advance(xp, filters, strange, bound(xp, seen_size, agile), left,
-                               sizes.age, clock, w['bank'])
+        trust = bound(xp, seen_size, agile / bank.wider(xp, filters, clock))
+        filters = bank.advance(xp, filters, strange, trust, left, sizes.age, clock, w['bank'])
         scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)

@@ -17,13 +17,18 @@ UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a
 
 
 class Clock(NamedTuple):
-    """The stream's own time, each (B, 1): first is True at the second message."""
+    """
+    The stream's own time, each (B, 1): first is True at the second message.
+
+    pace: dt over the mean dt. stretch: that mean over what it was a message before.
+    """
 
     count: Array
     first: Array
     mean_dt: Array
     dt_s: Array
     pace: Array
+    stretch: Array = 1.0
 
 
 class Unit(NamedTuple):
@@ -37,12 +42,13 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     """Return the clock at this message; before (B, 2): messages so far and their mean dt."""
     count = before[:, :1] + 1.0
     first = count < 1.5
-    mean_dt = before[:, 1:]
+    mean_dt = last = before[:, 1:]
     share = clip(1.0 / count, 0.02, 1.0)
     # a gap counts as five messages, once it is known what a message's dt is
     usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
     mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
-    return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt)
+    stretch = xp.where(first, xp.ones_like(dt_s), mean_dt / xp.where(first, dt_s, last))
+    return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt, stretch)
 
 
 def recall(xp: ModuleType, process: Array, covariance: Array, first: Array, unit: Unit
