@@ -18,7 +18,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from liquid_ros.arrays import Array, tangent_size
-from liquid_ros.fusing.source import KNOBS, recipe, state_layout, Variant, weight_layout
+from liquid_ros.fusing.source import EXACT, KNOBS, recipe, state_layout, Variant, weight_layouts
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Known, Link, Smoother, State
 from liquid_ros.smoothers.liquid import Liquid
@@ -47,28 +47,35 @@ def fuse(smoother: Smoother) -> Smoother:
             smoother.weights['bias_out'], np.ndarray):
         return smoother
     compiled.recipe.restype = ctypes.c_char_p
-    if compiled.recipe().decode() != recipe(smoother.config):
+    if compiled.recipe().decode() != recipe(smoother.config) or not _single(smoother.weights):
         return smoother
     return Fused(smoother, compiled)
+
+
+def _single(weights: Dict[str, np.ndarray]) -> bool:
+    """Return whether the weights are what float32 can hold, as save() writes them."""
+    return all(np.array_equal(array.astype(np.float32), array)
+               for name, array in weights.items() if name not in EXACT)
 
 
 class One:
     """The compiled step for a single stream: no more Python around it than a call takes."""
 
-    def __init__(self, function: Any, layout: Layout, said: Layout) -> None:
-        """Keep what is given and what comes out where the step finds it."""
+    def __init__(self, function: Any, said: Layout) -> None:
+        """Keep what is given and what is said where the step finds it."""
         axes = said.columns['variance'][1] - said.columns['variance'][0]
         width = said.columns['rows'][1]
         self._function, self._pack = function, struct.Struct(f'{width + 1}d').pack_into
         self._given = np.full(width + 1 + axes, np.nan)  # of variances none is stated
-        self._out = np.empty(layout.size + said.size + 1)
-        self._given_at, self._out_at = self._given.ctypes.data, self._out.ctypes.data
+        self._said = np.empty(said.size + 1)
+        self._given_at, self._said_at = self._given.ctypes.data, self._said.ctypes.data
 
-    def step(self, weights: int, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
-        """Return what comes out; the next call writes into the same array."""
+    def step(self, weights: Tuple[int, int], packed: int, row: Sequence[float], dt_s: float
+             ) -> np.ndarray:
+        """Return what is said; the next call writes into the same array."""
         self._pack(self._given.data, 0, *row, dt_s)
-        self._function(1, weights, packed, self._given_at, self._out_at)
-        return self._out
+        self._function(1, *weights, packed, self._given_at, self._said_at)
+        return self._said
 
 
 class Fused:
@@ -83,28 +90,36 @@ class Fused:
         tuning, compiled_for = plain.tuning, {}
         variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
         gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
-        layout = weight_layout({name: array.shape for name, array in plain.weights.items()})
         given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
-        self._packed = np.concatenate(
-            [np.ravel(np.transpose(given[name])) for name in layout.shapes])
-        self._address = self._packed.ctypes.data
+        self._packed = [
+            np.concatenate([np.ravel(np.transpose(given[name])) for name in layout.shapes]
+                           ).astype(kind) for layout, kind in zip(weight_layouts(
+                               {name: array.shape for name, array in plain.weights.items()}),
+                               (np.float32, np.float64))]
+        self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
         for width in (3, 7):
             function = getattr(compiled, variant.function(width))
-            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 4
+            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
             function.restype = None
             compiled_for[width] = (function, state_layout(plain, width), estimate_layout(width))
         self._for = compiled_for
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
-        self._one = {width: One(*compiled_for[width]) for width in compiled_for}
+        self._one = {width: One(function, said)
+                     for width, (function, _, said) in compiled_for.items()}
 
     def tuned(self, tuning: Tuning) -> 'Fused':
         """Return the smoother with another R and, where one is asked for, another gate."""
         return Fused(self.plain.tuned(tuning), self._compiled)
 
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
-        """Return (S + E + 1,) of the stream whose state lies at an address."""
-        return self._one[len(row)].step(self._address, packed, row, dt_s)
+        """
+        Return (E + 1,): the packed estimate of the stream whose state lies at an address, and 0.0.
+
+        Where that is not 0.0, something was not finite and the state is what it was. The next
+        call writes into the same array.
+        """
+        return self._one[len(row)].step(self._at, packed, row, dt_s)  # type: ignore[arg-type]
 
     def layout(self, width: int) -> Layout:
         """Return how step_packed() has a state."""
@@ -131,27 +146,28 @@ class Fused:
         """Return the state after one more message."""
         width = rows.shape[1]
         layout, said = self._for[width][1:]
-        out = self.step_packed(layout.pack(state), rows, dt_s, variances).copy()
-        return (layout.unpack(out[:, :layout.size]),
-                Estimate(**said.unpack(out[:, layout.size:-1])))
+        packed = np.array(layout.pack(state), order='C')
+        answer = self.step_packed(packed, rows, dt_s, variances)
+        return layout.unpack(packed), Estimate(**said.unpack(answer[:, :-1].copy()))
 
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
         """
-        Return (B, S + E + 1): packed states, packed estimates, 0.0 where all of it is finite.
+        Advance packed states (B, S) in place, C-contiguous, as layout() says.
 
-        packed: (B, S), C-contiguous, as layout() says. The next call writes into the same array.
+        Returns (B, E + 1): packed estimates, and 0.0 where all is finite; where not, the state is
+        what it was. The next call writes into the same array.
         """
         width, count = rows.shape[1], len(rows)
-        function, layout, said = self._for[width]
+        function, _, said = self._for[width]
         scratch = self._scratch.get(width)
         if scratch is None or len(scratch[0]) != count:
             given = np.empty((count, width + 1 + tangent_size(width)))
-            out = np.empty((count, layout.size + said.size + 1))
+            out = np.empty((count, said.size + 1))
             scratch = self._scratch[width] = given, out, given.ctypes.data, out.ctypes.data
         given, out, given_at, out_at = scratch
         given[:, :width] = rows
         given[:, width:width + 1] = dt_s
         given[:, width + 1:] = np.nan if variances is None else variances
-        function(count, self._address, packed.ctypes.data, given_at, out_at)
+        function(count, *self._at, packed.ctypes.data, given_at, out_at)
         return out

@@ -5,8 +5,6 @@
 
 from typing import Dict, Hashable, Iterable, List, Tuple, Union
 
-import numpy as np
-
 from liquid_ros.arrays import Array
 from liquid_ros.backend import Backend
 
@@ -41,16 +39,16 @@ class Store:
         """Return these rows; whoever changes them must not want the store unchanged."""
         return self._rows[span(at)]
 
-    def find(self, key: Hashable) -> Tuple[np.ndarray, int, int]:
-        """Return all rows, which of them is the key's and its address; NumPy, a known key."""
-        at, rows = self._row_of[key], self._rows
+    def find(self, key: Hashable) -> int:
+        """Return the address of a known key's row; NumPy alone."""
+        rows = self._rows
         if rows is not self._begin[0]:
             self._begin = rows, rows.ctypes.data, rows.strides[0]
-        return rows, at, self._begin[1] + at * self._begin[2]
+        return self._begin[1] + self._row_of[key] * self._begin[2]
 
     def put(self, at: List[int], rows: Array) -> None:
-        """Take over these rows."""
-        if not at:
+        """Take over these rows; what get() gave and was changed in place is here already."""
+        if not at or getattr(rows, 'base', None) is self._rows:
             return
         capacity = len(self._rows)
         if max(at) >= capacity:

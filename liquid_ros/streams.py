@@ -195,13 +195,11 @@ class StreamBank:
                 or self._frames.get(key) != frame or refuse_values(row) is not None
                 or not isinstance(self._smoother, Fused)):
             return None
-        rows, at, address = self._store.find(key)
-        out = self._smoother.step_one(address, unit_values(row), dt_s)
-        if out.item(-1) != 0.0:  # not finite
+        said = self._smoother.step_one(self._store.find(key), unit_values(row), dt_s)
+        if said.item(-1) != 0.0:  # not finite
             return None
-        rows[at] = out[:self._layout.size]
         self._last_ns[key] = stamp_ns
-        return out[self._layout.size:-1]
+        return said[:-1]
 
     def _get(self, at: List[int]) -> State:
         return self._layout.unpack(self._store.get(at))
@@ -273,10 +271,11 @@ class StreamBank:
     def _step(self, at: List[int], measured: np.ndarray, dt_s: Optional[np.ndarray],
               variances: Optional[np.ndarray]) -> Tuple[Array, np.ndarray, np.ndarray]:
         """Return the packed states, the packed estimates in NumPy, and which are finite."""
-        backend, smoother, size = self._backend, self._smoother, self._layout.size
+        backend, smoother = self._backend, self._smoother
         if dt_s is not None and isinstance(smoother, Fused):
-            out = smoother.step_packed(self._store.get(at), measured, dt_s, variances)
-            return out[:, :size], out[:, size:-1], out[:, -1] == 0.0
+            packed = self._store.get(at)
+            said = smoother.step_packed(packed, measured, dt_s, variances)
+            return packed, said[:, :-1], said[:, -1] == 0.0
         batch = backend.asarray(measured)
         stated = None if variances is None else backend.asarray(variances)
         with np.errstate(all='ignore'):  # what is not finite is caught below

@@ -18,6 +18,7 @@ from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import build, load, SHIPPED
 from liquid_ros.fusing.emit import emit, Given, PRELUDE
 from liquid_ros.fusing.graph import Graph
+from liquid_ros.fusing.schedule import Result, Room
 from liquid_ros.fusing.source import recipe
 from liquid_ros.packing import Layout
 from liquid_ros.smoothers.liquid import Liquid
@@ -106,8 +107,12 @@ def test_what_is_not_finite_is_marked(compiled):
     layout = compiled.layout(3)
     state, _ = compiled.init(np.zeros((3, 3)))
     rows = np.array([[0.0, 1.0, 2.0], [0.0, np.nan, 2.0], [np.inf, 0.0, 0.0]])
-    out = compiled.step_packed(layout.pack(state), rows, np.full((3, 1), 0.1))
-    assert (out[:, -1] == 0.0).tolist() == [True, False, False]
+    packed = layout.pack(state)
+    before = packed.copy()
+    said = compiled.step_packed(packed, rows, np.full((3, 1), 0.1))
+    assert (said[:, -1] == 0.0).tolist() == [True, False, False]
+    np.testing.assert_array_equal(packed[1:], before[1:])
+    assert (packed[0] != before[0]).any()
 
 
 @pytest.mark.parametrize('width', [3, 7])
@@ -118,11 +123,13 @@ def test_a_batch_is_its_streams_to_the_last_bit(compiled, width):
     state = layout.pack(compiled.init(rows)[0])
     for k in range(1, 12):
         rows, dt_s = some_rows(rng, k, 9, width), rng.uniform(0.01, 0.1, (9, 1))
+        before = state.copy()
         whole = compiled.step_packed(state, rows, dt_s).copy()
         for i in range(9):
-            one = compiled.step_packed(state[i:i + 1], rows[i:i + 1], dt_s[i:i + 1])
+            alone = before[i:i + 1].copy()
+            one = compiled.step_packed(alone, rows[i:i + 1], dt_s[i:i + 1])
             np.testing.assert_array_equal(one[0], whole[i])
-        state = np.ascontiguousarray(whole[:, :layout.size])
+            np.testing.assert_array_equal(alone[0], state[i])
 
 
 @pytest.mark.parametrize('width', [3, 7])
@@ -259,7 +266,7 @@ def test_each_operation_is_that_of_numpy(tmp_path):
         result = case(*arrays)
         layouts[at] = result.shape
         places = {name: Given('given', inputs.columns[name][0]) for name in shapes}
-        parts.append(emit(f'case_{at}', graph, places, [(0, result)],
+        parts.append(emit(f'case_{at}', graph, places, [Result('out', 0, result)],
                           {'given': inputs.size, 'out': result.index.size + 1}))
     (tmp_path / 'c.c').write_text('\n'.join(parts))
     subprocess.run([COMPILER, '-O2', '-fopenmp-simd', '-ffp-contract=off', '-shared', '-fPIC',
@@ -278,6 +285,25 @@ def test_each_operation_is_that_of_numpy(tmp_path):
             np.testing.assert_allclose(got[:-1], wanted.reshape(-1), rtol=1e-14, atol=1e-15,
                                        err_msg=name)
             assert np.isnan(got[-1]) == (not np.isfinite(wanted).all()), name
+
+
+def test_buffers_do_not_overlap_and_gaps_are_used():
+    rng, room, held = np.random.default_rng(8), Room(), []
+    for _ in range(400):
+        if held and rng.random() < 0.5:
+            room.give(*held.pop(rng.integers(len(held))))
+        else:
+            size = int(rng.integers(1, 30))
+            held.append((room.take(size), size))
+        places = [at for start, size in held for at in range(start, start + size)]
+        assert len(places) == len(set(places)) and max(places, default=0) <= room.size
+    for one in held:
+        room.give(*one)
+    most = room.size
+    assert [room.take(10), room.take(5)] == [0, 10]
+    room.give(0, 10)
+    assert [room.take(11), room.take(4), room.take(6)] == [15, 0, 4]
+    assert room.size == max(most, 26)
 
 
 def test_what_a_traced_step_cannot_do_says_so():

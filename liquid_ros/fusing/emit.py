@@ -14,7 +14,7 @@ import numpy as np
 
 from liquid_ros.fusing.graph import Graph, Node, View
 from liquid_ros.fusing.product import PRODUCT
-from liquid_ros.fusing.schedule import grouped, last_use, live, loops, Results
+from liquid_ros.fusing.schedule import grouped, last_use, live, loops, Results, Room
 
 PRELUDE = """\
 #include <math.h>
@@ -24,6 +24,8 @@ PRELUDE = """\
 #define TILE static inline __attribute__((always_inline)) void
 typedef double two __attribute__((vector_size(16), aligned(8), may_alias));
 typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef float two_single __attribute__((vector_size(8), aligned(4), may_alias));
+typedef float four_single __attribute__((vector_size(16), aligned(4), may_alias));
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define CLONED __attribute__((target_clones("avx2", "default")))
 #else
@@ -66,47 +68,43 @@ class Given(NamedTuple):
 
 
 def emit(name: str, graph: Graph, given: Mapping[str, Given],
-         results: Results, strides: Mapping[str, int]) -> str:
+         results: Results, strides: Mapping[str, int], single: Sequence[str] = ()) -> str:
     """
-    Return the source of void name(long n, double *argument, ...).
+    Return the source of void name(long n, argument, ...), pointers to double.
 
-    given: the inputs. results: (offset, what goes there) of the last argument; behind them
-    stands 0 where they are all finite, else NaN. strides: of each argument a stream's elements,
-    0 where all streams share it.
+    given: the inputs. results: what goes where; into an argument that is read, too, only where
+    all results are finite. strides: of each argument a stream's elements, 0 where all streams
+    share it. The last argument is written alone, its last element is 0 where all results are
+    finite, else NaN. single: arguments that are pointers to float.
     """
-    return _Writer(graph, given, results).function(name, strides)
+    return _Writer(graph, given, results, set(single)).function(name, strides)
 
 
 class _Writer:
     def __init__(self, graph: Graph, given: Mapping[str, Given],
-                 results: Results) -> None:
-        self.nodes, self.given, self.results = graph.nodes, given, results
+                 results: Results, single: Set[str]) -> None:
+        self.nodes, self.given, self.results, self.single = graph.nodes, given, results, single
         self.lines: List[str] = []
         self.place: Dict[int, int] = {}  # node -> offset of its buffer
-        self.size = 0
+        self.room = Room()
         self.tables: Dict[str, int] = {}  # values -> number
         self.scratches = 0
 
     def function(self, name: str, strides: Mapping[str, int]) -> str:
         groups = grouped(self.nodes, live(self.nodes, self.results))
         last = last_use(self.nodes, groups, self.results)
-        free: Dict[int, List[int]] = {}
         for at, group in enumerate(groups):
             stored = [n for n in group if self.nodes[n].size > 1 and last.get(n, -1) > at]
             for n in stored:
-                size = self.nodes[n].size
-                spare = free.get(size, [])
-                self.place[n] = spare.pop() if spare else self.size
-                if self.place[n] == self.size:
-                    self.size += size
+                self.place[n] = self.room.take(self.nodes[n].size)
             self._group(group, set(stored))
             for n in [n for n in self.place if last[n] == at]:
-                free.setdefault(self.nodes[n].size, []).append(self.place[n])
-        self.lines.append('double bad = 0.0;')
+                self.room.give(self.place[n], self.nodes[n].size)
         *read, written = strides
-        for offset, array in self.results:
-            self._copy(written, offset, View(array.node, array.index.reshape(-1)))
-        taken = ', '.join([f'const double *APART {argument}' for argument in read]
+        self._end(written)
+        taken = ', '.join([f'{"const " * (argument not in self._written())}'
+                           f'{"float" if argument in self.single else "double"} '
+                           f'*APART {argument}' for argument in read]
                           + [f'double *APART {written}'])
         body = '\n'.join('    ' + line for line in self.lines)
         ahead = '\n'.join(f'    {argument} += {stride};' for argument, stride in strides.items()
@@ -117,7 +115,7 @@ class _Writer:
 CLONED void {name}(long n, {taken})
 {{
 {tables}
-  double b[{max(self.size, 1)}];
+  double b[{max(self.room.size, 1)}];
   for (long row = 0; row < n; row++) {{
 {body}
     {written}[{strides[written] - 1}] = bad;
@@ -125,6 +123,30 @@ CLONED void {name}(long n, {taken})
   }}
 }}
 """
+
+    def _written(self) -> Set[str]:
+        return {result.argument for result in self.results}
+
+    def _end(self, written: str) -> None:
+        """Find out whether all results are finite, and write them."""
+        self.lines.append('double bad = 0.0;')
+        copies: Dict[bool, List[str]] = {True: [], False: []}
+        for argument, offset, array in self.results:
+            size = array.index.size
+            around = f'for (int i = 0; i < {size}; i++)'
+            source = self._at(array.node, self._index(array.index.reshape(-1), ['i']))
+            if argument in self._read_from(array.node):
+                raise ValueError(f'got a result that is a view of {argument}, where it goes')
+            self.lines.append(f'_Pragma("omp simd reduction(+:bad)") {around} '
+                              f'bad += {source} * 0.0;')
+            copies[argument == written].append(f'{around} {argument}[{offset} + i] = {source};')
+        self.lines += copies[True]
+        if copies[False]:
+            self.lines += ['if (bad == 0.0) {', *('  ' + line for line in copies[False]), '}']
+
+    def _read_from(self, n: int) -> Set[str]:
+        node = self.nodes[n]
+        return {self.given[node.what].argument} if node.kind == 'input' else set()
 
     def _group(self, group: List[int], stored: Set[int]) -> None:
         node = self.nodes[group[0]]
@@ -194,13 +216,6 @@ CLONED void {name}(long n, {taken})
             return f'table{at}[{_flat(index.shape, names)}]'
         return ' + '.join([str(first)] * (first > 0 or not terms) + terms)
 
-    def _copy(self, target: str, offset: int, view: View) -> None:
-        """Copy a flat view out and mark what is not finite."""
-        size = view.places.size
-        source = self._at(view.node, self._index(view.places, ['i']))
-        self.lines += [f'for (int i = 0; i < {size}; i++) {{ const double v = {source}; '
-                       f'{target}[{offset} + i] = v; bad += v * 0.0; }}']
-
     def _join(self, n: int) -> None:
         node = self.nodes[n]
         for view, packed in zip(node.args, node.what):
@@ -236,7 +251,8 @@ CLONED void {name}(long n, {taken})
             raise ValueError('got a product of one number, which no step has')
         if inner > 8:  # worth a call
             a, w = self._dense(left), self._dense(right)
-            self.lines.append(f'product({rows}, {columns}, {inner}, {a}, {w}, '
+            kind = 'single' if self._read_from(right.node) & self.single else 'double'
+            self.lines.append(f'product_{kind}({rows}, {columns}, {inner}, {a}, {w}, '
                               f'b + {self.place[n]});')
             return
         a = self._at(left.node, self._index(left.places, ['i', 'k']))

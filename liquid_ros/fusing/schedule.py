@@ -3,13 +3,22 @@
 
 """Which operations share a loop, in which order the loops come, and when a result is last read."""
 
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
 
 from liquid_ros.fusing.graph import Node, Traced, View
 
-Results = Sequence[Tuple[int, Traced]]
+
+class Result(NamedTuple):
+    """What goes into which argument of the function, from which element on."""
+
+    argument: str
+    offset: int
+    array: Traced
+
+
+Results = Sequence[Result]
 
 
 def loops(node: Node) -> Tuple[int, ...]:
@@ -19,7 +28,7 @@ def loops(node: Node) -> Tuple[int, ...]:
 
 def live(nodes: Sequence[Node], results: Results) -> Set[int]:
     """Return the nodes that the results need."""
-    wanted = {array.node for _, array in results}
+    wanted = {result.array.node for result in results}
     for n in range(len(nodes) - 1, -1, -1):
         if n in wanted:
             wanted.update(view.node for view in nodes[n].args)
@@ -76,6 +85,28 @@ def last_use(nodes: Sequence[Node], groups: Sequence[List[int]],
             for view in nodes[n].args:
                 if home.get(view.node, at) != at:
                     last[view.node] = max(last.get(view.node, -1), at)
-    for _, array in results:
-        last[array.node] = len(groups)
+    for result in results:
+        last[result.array.node] = len(groups)
     return last
+
+
+class Room:
+    """Where buffers lie in one array: in the first gap, so that little of it is ever touched."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.size = 0  # that was ever needed
+        self._taken: List[Tuple[int, int]] = []  # (start, stop), in order
+
+    def take(self, size: int) -> int:
+        """Return where so many elements may lie."""
+        start = at = 0
+        while at < len(self._taken) and self._taken[at][0] - start < size:
+            start, at = self._taken[at][1], at + 1
+        self._taken.insert(at, (start, start + size))
+        self.size = max(self.size, start + size)
+        return start
+
+    def give(self, start: int, size: int) -> None:
+        """Take a buffer back."""
+        self._taken.remove((start, start + size))

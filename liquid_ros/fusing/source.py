@@ -14,12 +14,14 @@ import numpy as np
 from liquid_ros.arrays import tangent_size
 from liquid_ros.fusing.emit import emit, Given, PRELUDE
 from liquid_ros.fusing.graph import Graph, Traced
+from liquid_ros.fusing.schedule import Result
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes
 from liquid_ros.smoothers.liquid import Liquid, LiquidConfig
 
 WIDTHS = (3, 7)
-KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind the weights
+EXACT = ('group',)  # what is not a number of a checkpoint
+KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind it
 # what the source is of
 TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'smoothers/cells/*.py', 'fusing/*.py')
 
@@ -61,32 +63,34 @@ def state_layout(smoother: Any, width: int) -> Layout:
     return Layout.of(smoother.init(unit_row(width))[0])
 
 
-def weight_layout(shapes: Shapes) -> Layout:
-    """Return how weights, matrices transposed, and the knobs behind them are packed."""
-    return Layout({**{name: shapes[name][::-1] for name in sorted(shapes)},
-                   **dict.fromkeys(KNOBS, ())})
+def weight_layouts(shapes: Shapes) -> Tuple[Layout, Layout]:
+    """Return how weights, matrices transposed, are packed: float32, then float64 and knobs."""
+    turned = {name: shapes[name][::-1] for name in sorted(shapes)}
+    return (Layout({name: shape for name, shape in turned.items() if name not in EXACT}),
+            Layout({**{name: turned[name] for name in EXACT}, **dict.fromkeys(KNOBS, ())}))
 
 
 def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
     """
     Return the source of the functions and of recipe(), which says what they are of.
 
-    void step_<width>...(long n, w, state, given, out): the weights as weight_layout has them;
-    of n streams the packed state, the row, dt and variances (NaN for none); the next state, the
-    estimate and 0.0, or NaN where something is not finite.
+    void step_<width>...(long n, w, exact, state, given, said): the weights as weight_layouts()
+    has them; of n streams the packed state, which becomes the next one; the row, dt and variances
+    (NaN for none); the estimate and 0.0, or NaN where something is not finite: then the state is
+    left alone. As little memory as can be: what a message finds in no cache is what it waits for.
     """
     parts: List[str] = [PRELUDE]
     plain = Liquid(config, dict(weights))
-    layout = weight_layout({name: array.shape for name, array in weights.items()})
+    layouts = weight_layouts({name: array.shape for name, array in weights.items()})
     for variant in VARIANTS:
         for width in WIDTHS:
-            parts.append(_function(variant, width, config, layout, state_layout(plain, width)))
+            parts.append(_function(variant, width, config, layouts, state_layout(plain, width)))
     parts.append(f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
     return '\n'.join(parts)
 
 
-def _function(variant: Variant, width: int, config: LiquidConfig, layout: Layout, state: Layout
-              ) -> str:
+def _function(variant: Variant, width: int, config: LiquidConfig,
+              layouts: Tuple[Layout, Layout], state: Layout) -> str:
     graph, axes = Graph(), tangent_size(width)
     places: Dict[str, Given] = {}
 
@@ -94,7 +98,8 @@ def _function(variant: Variant, width: int, config: LiquidConfig, layout: Layout
         places[f'{argument} {name}'] = Given(argument, offset)
         return graph.input(f'{argument} {name}', shape)
 
-    weights = {name: array('w', name, layout.columns[name][0], shape).T
+    weights = {name: array(argument, name, layout.columns[name][0], shape).T
+               for argument, layout in zip(('w', 'exact'), layouts)
                for name, shape in layout.shapes.items()}
     knobs = [weights.pop(name) for name in KNOBS]
     traced = Liquid(config, weights, _Knobs(  # type: ignore[arg-type]
@@ -105,9 +110,9 @@ def _function(variant: Variant, width: int, config: LiquidConfig, layout: Layout
         before, array('given', 'row', 0, (1, width)), array('given', 'dt_s', width, (1, 1)),
         array('given', 'variances', width + 1, (1, axes)))
     said = estimate_layout(width)
-    results = [(state.columns[name][0], following[name]) for name in state.shapes]
-    results += [(state.size + said.columns[name][0], value)
+    results = [Result('state', state.columns[name][0], following[name]) for name in state.shapes]
+    results += [Result('said', said.columns[name][0], value)
                 for name, value in estimate._asdict().items()]
-    strides = {'w': 0, 'state': state.size, 'given': width + 1 + axes,
-               'out': state.size + said.size + 1}
-    return emit(variant.function(width), graph, places, results, strides)
+    strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
+               'said': said.size + 1}
+    return emit(variant.function(width), graph, places, results, strides, single=['w'])

@@ -102,8 +102,7 @@ def follow(smoother: Smoother, track: Track, every: int = 0) -> Followed:
             at, own = slice(k, k + 1), None if said is None else said[k:k + 1]
             if fast:
                 answer = smoother.step_packed(packed, rows[at], dt_s[at], own)  # type: ignore
-                packed = answer[:, :layout.size].copy()
-                out[k] = answer[0, layout.size:layout.size + rows.shape[1]]
+                out[k] = answer[0, :rows.shape[1]]
             else:
                 state, estimate = smoother.step(state, rows[at], dt_s[at], own)
                 packed, out[k] = layout.pack(state), estimate.rows[0]
