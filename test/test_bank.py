@@ -29,7 +29,8 @@ def drive(measured, dt_s, dt0_s):
         nu = bank.surprise(state, measured[:, k] - measured[:, k - 1], dt)
         trust = bound(np, scale, nu[..., bank.AGILE] / bank.wider(np, state, clock))
         scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
-        state = bank.advance(np, state, nu, trust, left, scale.age, clock, TABLE)
+        state = bank.advance(np, state, nu, bank.Trust(trust, trust > -1.0, left, scale.age),
+                             clock, TABLE)
     return state, scale
 
 

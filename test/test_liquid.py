@@ -12,6 +12,7 @@ import pytest
 
 from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
+from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.liquid import LEVELS, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
 from liquid_ros.smoothers.motion import Process, propagate, transition
@@ -172,6 +173,27 @@ def test_rotation_outliers_do_not_move_the_position():
     assert weight[300, 1] < 1e-3
     assert 2 * np.degrees(np.arccos(np.clip(np.abs((hit[300:, 3:] * clean[300:, 3:]).sum(1)),
                                             0, 1))).max() < 3.0
+
+def test_an_outlier_of_half_a_turn_leaves_no_more_behind_than_a_small_one():
+    """The way back from it may be taken either way round; nothing is measured from there."""
+    def worst(angle):
+        rng = np.random.default_rng(0)
+        still = np.zeros((40, 7))
+        still[:, 6] = 1.0
+        rows = np.stack([plus(still, 0.02 * rng.standard_normal((40, 6))) for _ in range(60)])
+        wrong = np.zeros((40, 6))
+        wrong[:, 3:] = rng.standard_normal((40, 3))
+        rows[22] = plus(rows[22], angle * wrong / np.linalg.norm(wrong, axis=1, keepdims=True))
+        smoother = build('liquid')
+        state, _ = smoother.init(rows[0])
+        square = []
+        for k in range(1, 60):
+            state, said = smoother.step(state, rows[k], np.full((40, 1), 0.03))
+            square.append((minus(said.rows, still)[:, 3:]**2).mean(1))
+        return np.sqrt(np.mean(square[23:], axis=0)).max()
+
+    assert worst(3.1) < 1.2 * worst(0.5)
+
 
 def curve(dt, seed=0, noise=0.01):
     """Return a noisy sine an axis (T, 3) and its truth for message intervals dt (T,)."""

@@ -37,8 +37,9 @@ class Bank(NamedTuple):
     """
     State of the filters, K memories.
 
-    offset, velocity: (B, A, M) from the last measurement; m or rad, 1/s. power: (B, A, K, M)
-    means of nu^2 / S. spread: (B, 3, M) P11, P12, P22 over R. log_s: (B, K, M) means of log S.
+    offset, velocity: (B, A, M) from the anchor, the last measurement that was not wild; m or rad,
+    1/s. power: (B, A, K, M) means of nu^2 / S. spread: (B, 3, M) P11, P12, P22 over R. log_s:
+    (B, K, M) means of log S.
     """
 
     offset: Array
@@ -89,9 +90,23 @@ def tables() -> np.ndarray:
                      np.where(walks, index**2, 0.0)])
 
 
-def surprise(bank: Bank, moved: Array, dt_s: Array) -> Array:
-    """Return the innovations (B, A, M); moved (B, A): measurement minus the last one."""
-    return moved[..., None] - bank.offset - bank.velocity * dt_s[..., None]
+class Trust(NamedTuple):
+    """
+    What is thought of a message, each (B, A).
+
+    share: of the innovation to follow. anchor: whether the next one is measured from this one.
+    left: what is left of the old sizes. age: messages since the axis first moved.
+    """
+
+    share: Array
+    anchor: Array
+    left: Array
+    age: Array
+
+
+def surprise(bank: Bank, away: Array, dt_s: Array) -> Array:
+    """Return the innovations (B, A, M); away (B, A): measurement minus the anchor."""
+    return away[..., None] - bank.offset - bank.velocity * dt_s[..., None]
 
 
 def _settled(index: float) -> float:
@@ -126,14 +141,9 @@ def wider(xp: ModuleType, bank: Bank, clock: Clock) -> Array:
     return xp.where(clock.count < BEGINNING + 0.5, xp.sqrt(xp.maximum(s / SETTLED, one)), one)
 
 
-def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: Array, age: Array,
-            clock: Clock, table: Array) -> Bank:
-    """
-    Return the bank after one more measurement.
-
-    trust, left (B, A): share of the innovation (B, A, M) to follow, and of the old sizes that
-    counts. age (B, A): messages since an axis first moved. table: tables().
-    """
+def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Trust, clock: Clock,
+            table: Array) -> Bank:
+    """Return the bank after one more measurement; innovation (B, A, M), table: tables()."""
     pace = clip(clock.pace, 0.0, LONGEST)
     p11, p12, p22 = _spread(bank, clock)
     q = table[2] * pace
@@ -143,17 +153,19 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Array, left: A
     s = p11 + 1.0
     k1, k2 = p11 / s, p12 / s  # with R = 1 these are P11 and P12 afterwards, too
     spread = xp.stack([k1, k2, xp.maximum(p22 - k2 * p12, 0.0 * p22)], -2)
-    trusted = trust[..., None] * innovation
+    trusted = trust.share[..., None] * innovation
     square = clip(trusted * trusted / s[:, None], 0.0, MOST)
     # the first innovation tells the velocity, not the noise: the second takes its place
-    old = [1.0 / clip(age - 1.0, 1.0, memory) for memory in MEMORIES]
+    old = [1.0 / clip(trust.age - 1.0, 1.0, memory) for memory in MEMORIES]
     young = [1.0 / clip(clock.count - 1.0, 1.0, memory) for memory in MEMORIES]
     # a message that is hardly followed says as little of the filters
-    power = bank.power + (trust[..., None] * stack(*old))[..., None] * (
+    power = bank.power + (trust.share[..., None] * stack(*old))[..., None] * (
         square[..., None, :] - bank.power)
-    power = power * (left * left)[..., None, None]
+    power = power * (trust.left * trust.left)[..., None, None]
     log_s = bank.log_s + stack(*young)[:, 0][..., None] * (xp.log(s)[:, None] - bank.log_s)
-    return Bank(k1[:, None] * trusted - innovation,
+    expected = bank.offset + bank.velocity * clock.dt_s[..., None]
+    here = xp.where(trust.anchor[..., None], -innovation, expected)
+    return Bank(here + k1[:, None] * trusted,
                 bank.velocity + k2[:, None] * trusted / clock.mean_dt[..., None], power, spread,
                 log_s)
 

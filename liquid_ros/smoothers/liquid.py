@@ -44,6 +44,8 @@ NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested f
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURPRISE, RASH = 3.0, 2e-3  # of a mean nu^2 / S beyond, so much of nu^2 is in the variance
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
+WILD = 0.5  # of a message that the bank trusts less it does not measure from
+AXES = [0, 1, 2, 3, 3, 3, 3]  # of a row's columns
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
 
@@ -95,7 +97,7 @@ class Liquid:
         begun = rows, stack(zero, zero), stack(unknown, zero, zero, zero, zero, zero)
         state = {
             **dict(zip(MAIN, begun)), **dict(zip(OUTPUT, begun)),
-            'measured': rows, 'hidden': hidden,
+            'measured': rows, 'anchor': rows, 'hidden': hidden,
             'process': stack(*[zero] * LEVELS, zero + 1.0, zero),  # and variance over P, inflation
             'output_besides': zero,
             'past': stack(zero, zero),
@@ -116,19 +118,23 @@ class Liquid:
              ) -> Tuple[State, Estimate]:
         """Return the state after one more message; rows (B, 3) or (B, 7), dt_s (B, 1) > 0."""
         xp, w = namespace(rows), self.weights
-        moved = cast(minus(rows, state['measured']), w['bias_out'])  # float64 up to here
+        moved, away = (cast(minus(rows, state[name]), w['bias_out'])  # float64 up to here
+                       for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
-        strange = bank.surprise(filters, moved, clock.dt_s)
+        strange = bank.surprise(filters, away, clock.dt_s)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         sizes, left = measure(xp, seen_size, agile,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
-        trust = bound(xp, seen_size, agile / bank.wider(xp, filters, clock))
-        filters = bank.advance(xp, filters, strange, trust, left, sizes.age, clock, w['bank'])
         scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
+        trust = bound(xp, seen_size, agile / bank.wider(xp, filters, clock))
+        # from a wild rotation nothing can be measured: its neighbours may lie on either side
+        anchored = mean(average, trust) > WILD
+        filters = bank.advance(xp, filters, strange, bank.Trust(trust, anchored, left, sizes.age),
+                               clock, w['bank'])
         prior = ahead(xp, state, MAIN, clock, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
         told, stated = 1.0, state['stated']
@@ -197,6 +203,7 @@ class Liquid:
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'measured': rows, 'hidden': hidden,
+            'anchor': xp.where(anchored[:, AXES[:rows.shape[1]]], rows, state['anchor']),
             'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
             'output_besides': besides,
             'past': stack(seen, past[..., 0]),

@@ -150,7 +150,7 @@ class Recorded:
 def _like_a_state(name: str, array: np.ndarray) -> torch.Tensor:
     """Return an array as the step has it: rows in float64, all else in float32."""
     made = torch.from_numpy(array)
-    return made if name in ('rows', 'output_rows', 'measured') else made.float()
+    return made if name in ('rows', 'output_rows', 'measured', 'anchor') else made.float()
 
 
 def _cut(item: Prepared, first: int, last: int, every: int) -> Tuple[np.ndarray, ...]:
