@@ -3,6 +3,7 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
+from math import sqrt
 from typing import Hashable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -87,3 +88,23 @@ def refuse_values(values: Sequence[float]) -> Optional[str]:
         if not x * x + y * y + z * z + w * w >= MIN_QUAT_NORM**2:
             return 'zero_quaternion'
     return None
+
+
+def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
+    """
+    Return measured values, a quaternion at length one; None where refuse_values() has a reason.
+
+    In a third of the time; also None for a quaternion that is longer than a sender's can be.
+    """
+    x, y, z = values[:3]
+    if not (-MAX_ABS_VALUE < x < MAX_ABS_VALUE and -MAX_ABS_VALUE < y < MAX_ABS_VALUE
+            and -MAX_ABS_VALUE < z < MAX_ABS_VALUE):  # NaN compares false
+        return None
+    if len(values) == 3:
+        return values
+    a, b, c, d = values[3:]
+    square = a * a + b * b + c * c + d * d
+    if not MIN_QUAT_NORM**2 <= square < MAX_ABS_VALUE:
+        return None
+    norm = sqrt(square)  # the same sums in the same order as manifold.unit_values()
+    return x, y, z, a / norm, b / norm, c / norm, d / norm

@@ -13,13 +13,13 @@ from liquid_ros.arrays import Array, namespace
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import InputError
 from liquid_ros.fused import Fused
-from liquid_ros.intake import checked, Messages, refusals, refuse_values
-from liquid_ros.manifold import unit_row, unit_rows, unit_values
+from liquid_ros.intake import checked, Messages, refusals, usable_values
+from liquid_ros.manifold import unit_row, unit_rows
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.store import span, Store
-from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
 from liquid_ros.update import Update
 
 
@@ -189,13 +189,12 @@ class StreamBank:
         row: width floats. None, and nothing has changed, where update() has more to say or the
         step is not compiled. The next call overwrites it.
         """
-        last_ns = self._last_ns.get(key)
-        arrival, used_ns, dt_s, future = arrive(last_ns, stamp_ns, self.policy, received_ns)
-        if (arrival is not Arrival.STEP or future or used_ns != stamp_ns
-                or self._frames.get(key) != frame or refuse_values(row) is not None
+        dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
+        values = usable_values(row)
+        if (not dt_s or values is None or self._frames.get(key) != frame
                 or not isinstance(self._smoother, Fused)):
             return None
-        said = self._smoother.step_one(self._store.find(key), unit_values(row), dt_s)
+        said = self._smoother.step_one(self._store.find(key), values, dt_s)
         if said.item(-1) != 0.0:  # not finite
             return None
         self._last_ns[key] = stamp_ns

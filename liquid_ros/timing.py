@@ -106,6 +106,20 @@ def arrive(last_ns: Optional[int], stamp_ns: int, policy: TimePolicy,
     return Arrived(Arrival.STEP, stamp_ns, delta_ns / NS_PER_S, future)
 
 
+def plain_step_s(last_ns: Optional[int], stamp_ns: int, policy: TimePolicy,
+                 received_ns: Optional[int] = None) -> float:
+    """
+    Return dt where arrive() has nothing to say but STEP and dt, else 0.0.
+
+    In a quarter of its time; where it says 0.0, arrive() is to be asked.
+    """
+    if last_ns is None or not stamp_ns or (
+            received_ns is not None and stamp_ns - received_ns > policy.future_ns):
+        return 0.0
+    delta_ns = stamp_ns - last_ns
+    return delta_ns / NS_PER_S if 0 < delta_ns <= policy.gap_reset_ns else 0.0
+
+
 def seconds_to_ns(text: str) -> int:
     """
     Return integer nanoseconds for a decimal number of seconds.

@@ -3,6 +3,8 @@
 
 """Time and modes over real DDS: clocks, odd stamps, prediction, pass-through, reordering."""
 
+from time import time_ns
+
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
@@ -59,6 +61,19 @@ def test_a_zero_stamp_can_become_the_time_of_receipt(sim_graph):
     publisher.publish(stamped('pose', 0, STILL))
     tally, received = settle(graph, node, 6)
     assert stamps_of(received) == times and tally.dropped == {'duplicate': 1}
+
+
+def test_time_may_become_simulated_and_real_again_while_the_node_runs(sim_graph):
+    graph = sim_graph
+    node = graph.smoother()
+    channel, = node.channels
+    assert abs(channel.now_ns() - time_ns()) < NS
+    put(node, use_sim_time=True)
+    assert channel.now_ns() == node.get_clock().now().nanoseconds == 0
+    graph.set_clock(START_NS, node)
+    assert channel.now_ns() == START_NS
+    put(node, use_sim_time=False)
+    assert abs(channel.now_ns() - time_ns()) < NS
 
 
 def test_a_stamp_from_the_future_is_used_and_told(sim_graph, capfd):

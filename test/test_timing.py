@@ -3,6 +3,7 @@
 
 """Every arrival, at its exact border; stamps as text, to the nanosecond."""
 
+import dataclasses
 import decimal
 
 from hypothesis import given
@@ -17,6 +18,7 @@ from liquid_ros.timing import (
     Arrived,
     NS_PER_S,
     ns_to_seconds_text,
+    plain_step_s,
     RESTARTS,
     seconds_to_ns,
     TimePolicy,
@@ -42,6 +44,19 @@ def test_each_arrival_at_its_border(start, delta_ns, arrival):
     got = arrive(start, start + delta_ns, POLICY)
     assert (got.arrival, got.stamp_ns, got.future) == (arrival, start + delta_ns, False)
     assert got.dt_s == (delta_ns / NS_PER_S if arrival is Arrival.STEP else 0.0)
+
+
+@given(st.none() | stamps, st.integers(-2**36, 2**36) | stamps,
+       st.none() | st.integers(-2**36, 2**36) | stamps,
+       st.sampled_from(['accept', 'reject', 'use_receive_time']), st.booleans())
+def test_a_plain_step_is_what_arrive_says_or_nothing(last_ns, delta_ns, received_ns, zero, near):
+    base = last_ns or 0
+    stamp_ns = base + delta_ns if near else delta_ns
+    received_ns = stamp_ns + received_ns if near and received_ns is not None else received_ns
+    policy = dataclasses.replace(POLICY, zero_stamp=zero)
+    said = arrive(last_ns, stamp_ns, policy, received_ns)
+    plain = said.arrival is Arrival.STEP and not said.future and stamp_ns != 0
+    assert plain_step_s(last_ns, stamp_ns, policy, received_ns) == (said.dt_s if plain else 0.0)
 
 
 @pytest.mark.parametrize('stamp_ns', [0, -1, EPOCH_NS])

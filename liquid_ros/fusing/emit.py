@@ -55,6 +55,8 @@ CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'f
          'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
          'maximum': 'MAX', 'minimum': 'MIN'}
 
+CODE_BYTES, LINE_BYTES = 45_000, 64  # of a function at most, of a cache's line
+
 VECTORS = {'exp', 'expm1', 'log', 'tanh', 'arcsinh'}  # of those, what LIBMVEC has
 
 REDUCE = {'sum': ('0.0', 's += {}'), 'max': ('-INFINITY', 's = MAX({}, s)')}
@@ -68,16 +70,19 @@ class Given(NamedTuple):
 
 
 def emit(name: str, graph: Graph, given: Mapping[str, Given],
-         results: Results, strides: Mapping[str, int], single: Sequence[str] = ()) -> str:
+         results: Results, strides: Mapping[str, int], single: Sequence[str] = (),
+         fetched: Optional[Mapping[str, int]] = None) -> str:
     """
     Return the source of void name(long n, argument, ...), pointers to double.
 
     given: the inputs. results: what goes where; into an argument that is read, too, only where
     all results are finite. strides: of each argument a stream's elements, 0 where all streams
     share it. The last argument is written alone, its last element is 0 where all results are
-    finite, else NaN. single: arguments that are pointers to float.
+    finite, else NaN. single: arguments that are pointers to float. fetched: of which arguments
+    how many elements are asked for at once at the start, and the code with them: after a pause
+    nothing of it is in a cache, and one miss after the other takes longer than the step.
     """
-    return _Writer(graph, given, results, set(single)).function(name, strides)
+    return _Writer(graph, given, results, set(single)).function(name, strides, fetched or {})
 
 
 class _Writer:
@@ -90,7 +95,7 @@ class _Writer:
         self.tables: Dict[str, int] = {}  # values -> number
         self.scratches = 0
 
-    def function(self, name: str, strides: Mapping[str, int]) -> str:
+    def function(self, name: str, strides: Mapping[str, int], fetched: Mapping[str, int]) -> str:
         groups = grouped(self.nodes, live(self.nodes, self.results))
         last = last_use(self.nodes, groups, self.results)
         for at, group in enumerate(groups):
@@ -109,12 +114,18 @@ class _Writer:
         body = '\n'.join('    ' + line for line in self.lines)
         ahead = '\n'.join(f'    {argument} += {stride};' for argument, stride in strides.items()
                           if stride)
+        wanted = {f'(const char *)&{name}': CODE_BYTES, **{
+            f'(const char *){argument}': count * (4 if argument in self.single else 8)
+            for argument, count in fetched.items()}} if fetched else {}
+        fetch = '\n'.join(f'  for (int i = 0; i < {size}; i += {LINE_BYTES}) '
+                          f'__builtin_prefetch({start} + i);' for start, size in wanted.items())
         tables = '\n'.join(f'  static const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         return f"""
 CLONED void {name}(long n, {taken})
 {{
 {tables}
+{fetch}
   double b[{max(self.room.size, 1)}];
   for (long row = 0; row < n; row++) {{
 {body}

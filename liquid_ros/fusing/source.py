@@ -115,4 +115,5 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
                 for name, value in estimate._asdict().items()]
     strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
                'said': said.size + 1}
-    return emit(variant.function(width), graph, places, results, strides, single=['w'])
+    return emit(variant.function(width), graph, places, results, strides, single=['w'],
+                fetched={'w': layouts[0].size, 'state': state.size})

@@ -3,7 +3,7 @@
 
 """One input on the graph: subscription, timers, outputs and what is told of it."""
 
-from time import monotonic, time_ns
+from time import monotonic
 from typing import Any, List
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -14,6 +14,7 @@ from liquid_ros.backend import Backend
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
+from liquid_ros.ros.now import Now
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
 from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
@@ -64,7 +65,8 @@ class Channel:
         bank = StreamBank(smoother, self._codec.width, backend=backend)
         self.flow = Flow(params, self._codec, smoother, bank, self.outputs, self._warn)
         self.tally = self.flow.tally
-        self._clock = node.get_clock()
+        self._now = Now(node.get_clock())
+        self.now_ns = self._now.ns
 
     @property
     def params(self) -> Params:
@@ -111,6 +113,7 @@ class Channel:
         """Take the topics off the graph."""
         self._active = False
         self._stop_timers()
+        self._now.close()
         self._node.destroy_subscription(self._subscription)
         self.outputs.destroy()
 
@@ -129,12 +132,6 @@ class Channel:
         for due in self._due:
             self._timers.stop(due)
         self._due = []
-
-    def now_ns(self) -> int:
-        """Return the node's time; 0 before the first /clock of a simulation."""
-        if self._clock.ros_time_is_active:
-            return self._clock.now().nanoseconds  # type: ignore[no-any-return]
-        return time_ns()  # what the clock would say, without its objects
 
     def _flush_if_silent(self) -> None:
         self.flow.flush(max(self.params.reorder_s, SILENCE_S))

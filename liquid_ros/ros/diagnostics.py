@@ -24,7 +24,7 @@ class Ring:
 
     def __init__(self, length: int) -> None:
         """Start empty."""
-        self._values = np.zeros(length)
+        self._values = [0.0] * length
         self._count = 0
 
     def add(self, value: float) -> None:

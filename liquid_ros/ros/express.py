@@ -12,6 +12,8 @@ with nothing changed, and goes the long way (flow.py, wire.py), which gives the 
 import struct
 from time import perf_counter
 
+import numpy as np
+
 from liquid_ros.packing import estimate_layout
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Tally
@@ -32,13 +34,13 @@ class Express:
         """Know no frame yet."""
         self._nis = slice(*estimate_layout(bank.width).columns['nis'])
         self._bank, self._tally, self._outputs = bank, tally, outputs
-        self._whole = struct.Struct('')
+        self._learn_layout(struct.Struct(''))
         self._mark, self._frame = (b'', 0, b''), ''
 
     def take(self, raw: bytes, now_ns: int) -> bool:
         """Smooth and publish a message that came at now_ns, 0 where unknown; or return False."""
         try:
-            mark, sec, nanosec, length, frame, *row = self._whole.unpack_from(raw)
+            mark, sec, nanosec, length, frame, *row = self._unpack(raw)
         except (struct.error, ValueError):  # too short, or no frame is known yet
             return self._learn(raw)
         if (mark, length, frame) != self._mark or nanosec >= NS_PER_S:
@@ -52,17 +54,21 @@ class Express:
         if said is None:
             return False
         self._tally.steps_s.add(perf_counter() - began)
-        smooth = said[:self._bank.width]
-        stream.accept(stamp_ns, Arrival.STEP, said[self._nis].tolist())
+        numbers = said.tolist()
+        smooth = numbers[:self._bank.width]
+        stream.accept(stamp_ns, Arrival.STEP, numbers[self._nis])
         stream.heard = self._tally.received
         trail = self._outputs.trail(KEY)
         if trail is not None:
-            trail.add(stamp_ns, self._frame, smooth.copy())
-        self._outputs.send_bytes(KEY, stamp_ns, self._whole.pack(
-            mark, sec, nanosec, length, frame, *smooth.tolist()))
+            trail.add(stamp_ns, self._frame, np.array(smooth))
+        self._outputs.send_bytes(KEY, stamp_ns, self._pack(
+            mark, sec, nanosec, length, frame, *smooth))
         self._tally.accepted += 1
         self._tally.published += 1
         return True
+
+    def _learn_layout(self, whole: struct.Struct) -> None:
+        self._unpack, self._pack = whole.unpack_from, whole.pack
 
     def _learn(self, raw: bytes) -> bool:
         """Take this message's frame for that of the next ones; return False."""
@@ -72,7 +78,7 @@ class Express:
         frame = raw[FRAME:FRAME + length]
         if len(frame) == length and frame[-1:] == b'\0':
             padding = -(FRAME + length - ORIGIN) % 8
-            self._whole = struct.Struct(f'<4siII{length}s{padding}x{self._bank.width}d')
+            self._learn_layout(struct.Struct(f'<4siII{length}s{padding}x{self._bank.width}d'))
             self._mark, self._frame = (LITTLE_ENDIAN, length, frame), text(frame[:-1])
         return False
 

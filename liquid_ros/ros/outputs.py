@@ -10,6 +10,7 @@ from zlib import crc32
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from rclpy.exceptions import NameValidationException, ParameterException
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64, Header
 
@@ -149,9 +150,9 @@ class Outputs:
         return newest_ns is None or stamp_ns > newest_ns
 
     def send_bytes(self, run: Optional[Key], stamp_ns: int, body: bytes) -> None:
-        """Publish the bytes of an output whose stamp is expected."""
+        """Publish the bytes of an output whose stamp is expected, while the node is active."""
         self._newest_ns[run] = stamp_ns
-        self.main.publish(body)
+        Publisher.publish(self.main, body)  # whether it is active need not be asked once more
 
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
              run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
