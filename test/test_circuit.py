@@ -188,6 +188,7 @@ def test_the_command_draws_a_checkpoint_and_a_bag(tmp_path):
 
 @pytest.mark.parametrize('arguments, words', [
     (('shipped', '-o', 'x.jpeg'), 'expected one of .svg'),
+    (('package://nowhere/x.safetensors', '-o', '{tmp}/x.svg'), "no package 'nowhere'"),
     (('/nowhere.safetensors',), 'No such file'),
     (('shipped', '/nowhere.tum', '-o', '{tmp}/x.svg'), 'nowhere.tum')])
 def test_a_mistake_is_one_line(arguments, words, tmp_path):

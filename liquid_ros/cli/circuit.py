@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     p = Parser(prog='liquid_ros circuit', description=DESCRIPTION,
                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('checkpoint', metavar='CHECKPOINT',
-                   help="weights, .safetensors; 'shipped' for those of the package")
+                   help="weights: a .safetensors file, package://PACKAGE/PATH, or 'shipped' for "
+                        'those of this package')
     p.add_argument('recording', metavar='RECORDING', nargs='?')
     p.add_argument('--topic', metavar='T', help='a topic of the bag (default: the first stream)')
     p.add_argument('-o', '--output', default='circuit.svg', metavar='FILE',
@@ -42,10 +43,11 @@ def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], out
     if output.suffix not in FORMATS:
         raise InputError(f'got output {str(output)!r}, expected one of {", ".join(FORMATS)}')
     from liquid_ros.backend import NumpyBackend
-    from liquid_ros.checkpoint import load, SHIPPED
+    from liquid_ros.checkpoint import find, load
     from liquid_ros.evaluation.circuit import circuit_of
     from liquid_ros.smoothers.liquid import Liquid
-    smoother = load('liquid', SHIPPED if checkpoint == 'shipped' else checkpoint, NumpyBackend())
+    path = find('' if checkpoint == 'shipped' else checkpoint)
+    smoother = load('liquid', path, NumpyBackend())
     assert isinstance(smoother, Liquid)
     drawn = circuit_of(smoother)
     try:

@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument('--truth', default='', metavar='T',
                      help='a topic, a file or BAG:/TOPIC that is true; learned from, too')
     own.add_argument('--start', default='', metavar='FILE',
-                     help="weights to begin with, or 'scratch' (default: those of the package)")
+                     help="weights to begin with, package://PACKAGE/PATH, or 'scratch' "
+                          '(default: those of this package)')
     own.add_argument('--force', action='store_true', help='write weights that are not better, too')
     own.add_argument('--plot', default='', metavar='FILE', help='draw learning curves')
     own.add_argument('--workers', type=int, default=2, metavar='N',

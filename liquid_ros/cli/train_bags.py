@@ -25,11 +25,11 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
 
     Errors: LiquidError, and then nothing is written.
     """
-    from liquid_ros.checkpoint import SHIPPED
+    from liquid_ros.checkpoint import find
     from liquid_ros.training.held_out import compare
     from liquid_ros.training.loader import Loader
     from liquid_ros.training.tune import Tuner
-    path = args.start if args.start not in ('', SCRATCH) else SHIPPED
+    path = find('' if args.start == SCRATCH else args.start)
     config, weights = begin(args, given, path)
     output = Path(args.output)
     if not output.parent.is_dir():
