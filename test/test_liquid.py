@@ -195,6 +195,26 @@ def test_an_outlier_of_half_a_turn_leaves_no_more_behind_than_a_small_one():
     assert worst(3.1) < 1.2 * worst(0.5)
 
 
+def test_what_comes_far_from_the_usual_after_a_gap_is_not_certain():
+    """The gap explains it, whatever it is."""
+    rng = np.random.default_rng(5)
+    smoother, worst = build('liquid'), 0.0
+    dt_s = np.full((60, 1), 0.01)
+    p = v = np.zeros((60, 3))
+    state, _ = smoother.init(p)
+    for k in range(1, 121):
+        step_s = dt_s * (12.0 if k in (118, 120) else 1.0)
+        v = v + 3.0 * np.sqrt(step_s) * rng.standard_normal((60, 3))
+        p = p + v * step_s
+        seen = p + 1e-6 * rng.standard_normal((60, 3))
+        if k == 120:
+            seen = seen + 10.0**rng.uniform(0.0, 2.0, (60, 1)) * rng.standard_normal((60, 3))
+        state, said = smoother.step(state, seen, step_s)
+        if k == 120:
+            worst = ((said.rows - p)**2 / said.variance).max()
+    assert worst < 1.5 / 2e-3
+
+
 def curve(dt, seed=0, noise=0.01):
     """Return a noisy sine an axis (T, 3) and its truth for message intervals dt (T,)."""
     t = np.cumsum(dt)[:, None]

@@ -42,7 +42,8 @@ CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
-SURPRISE, RASH = 3.0, 2e-3  # of a mean nu^2 / S beyond, so much of nu^2 is in the variance
+SURPRISE, UNUSUAL = 3.0, 25.0  # of a mean nu^2 / S, or nu^2 over the unit's square, beyond
+RASH = 2e-3  # so much of nu^2 is in the variance
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
 WILD = 0.5  # of a message that the bank trusts less it does not measure from
 AXES = [0, 1, 2, 3, 3, 3, 3]  # of a row's columns
@@ -197,8 +198,10 @@ class Liquid:
         # what is left of the innovation may be error as well as noise
         residual = (1.0 - output.gain) * innovation
         besides = xp.exp(said[..., 9]) * residual * residual
-        # a surprise that is believed may yet be an outlier
-        besides = xp.where(surprise > SURPRISE, xp.maximum(besides, RASH * square), besides)
+        # a surprise that is believed may yet be an outlier, and what comes far from all that is
+        # usual after a gap, which explains everything
+        rash = (surprise > SURPRISE) | (miss > UNUSUAL * mean(average, unit.square))
+        besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
         grain = finest(xp, state['grain'], moved)
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
