@@ -32,7 +32,7 @@ ACTIVE = [cell for cell in CELLS if CELLS[cell].activations]
     lambda: properties.test_shapes_and_signs('liquid', 7),
     lambda: properties.test_the_first_answer_is_the_first_message('liquid', 7),
     lambda: properties.test_a_stream_does_not_see_its_neighbours('liquid', 7),
-    lambda: properties.test_an_offset_stays_an_offset('liquid', 7, 10.0 * properties.UTM_M),
+    lambda: properties.test_an_offset_stays_an_offset('liquid', 7, properties.UTM_M),
     lambda: properties.test_another_unit_of_length_gives_the_same_motion('liquid', 1e4),
     lambda: properties.test_a_constant_is_a_fixed_point('liquid', 7, 0.0),
     lambda: properties.test_q_and_minus_q_are_the_same_orientation('liquid'),
