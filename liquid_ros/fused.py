@@ -91,11 +91,11 @@ class Fused:
         variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
         gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
         given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
+        layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
         self._packed = [
             np.concatenate([np.ravel(np.transpose(given[name])) for name in layout.shapes]
-                           ).astype(kind) for layout, kind in zip(weight_layouts(
-                               {name: array.shape for name, array in plain.weights.items()}),
-                               (np.float32, np.float64))]
+                           ).astype(kind)
+            for layout, kind in zip(layouts, (np.float32, np.float64))]
         self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
         for width in (3, 7):

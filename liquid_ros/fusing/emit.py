@@ -55,7 +55,7 @@ CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'f
          'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
          'maximum': 'MAX', 'minimum': 'MIN'}
 
-CODE_BYTES, LINE_BYTES = 45_000, 64  # of a function at most, of a cache's line
+CODE_BYTES, LINE_BYTES = 45_000, 64  # of a function, or nearly all of it; of a cache's line
 
 VECTORS = {'exp', 'expm1', 'log', 'tanh', 'arcsinh'}  # of those, what LIBMVEC has
 

@@ -109,13 +109,21 @@ def surprise(bank: Bank, away: Array, dt_s: Array) -> Array:
     return away[..., None] - bank.offset - bank.velocity * dt_s[..., None]
 
 
+def _ahead(p: Tuple[Array, Array, Array], pace: Array, q: Array) -> Tuple[Array, Array, Array]:
+    """Return P11, P12, P22 a pace later; q: of the velocity a mean dt."""
+    p11, p12, p22 = p
+    more = q * pace
+    return (p11 + pace * (2.0 * p12 + pace * (p22 + more / 3.0)), p12 + pace * (p22 + 0.5 * more),
+            p22 + more)
+
+
 def _settled(index: float) -> float:
     """Return S over R that a filter comes to at an even pace."""
-    p11, p12, p22 = 1.0, 0.0, DIFFUSE
+    p, s = (1.0, 0.0, DIFFUSE), 1.0
     for _ in range(200):
-        s = p11 + 2.0 * p12 + p22 + index**2 / 3.0 + 1.0
-        k2 = (p12 + p22 + index**2 / 2.0) / s
-        p11, p12, p22 = 1.0 - 1.0 / s, k2, p22 + index**2 - k2 * k2 * s
+        p11, p12, p22 = _ahead(p, 1.0, index**2)
+        s = p11 + 1.0
+        p = p11 / s, p12 / s, p22 - p12 * p12 / s
     return s
 
 
@@ -136,7 +144,7 @@ def wider(xp: ModuleType, bank: Bank, clock: Clock) -> Array:
     """
     pace = clip(clock.pace, 0.0, 1.0)  # what a gap adds is no matter of the beginning
     p11, p12, p22 = (part[:, AGILE:AGILE + 1] for part in _spread(bank, clock))
-    s = p11 + pace * (2.0 * p12 + pace * (p22 + INDICES[AGILE]**2 * pace / 3.0)) + 1.0
+    s = _ahead((p11, p12, p22), pace, INDICES[AGILE]**2)[0] + 1.0
     one = xp.ones_like(s)
     return xp.where(clock.count < BEGINNING + 0.5, xp.sqrt(xp.maximum(s / SETTLED, one)), one)
 
@@ -145,11 +153,8 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Trust, clock: 
             table: Array) -> Bank:
     """Return the bank after one more measurement; innovation (B, A, M), table: tables()."""
     pace = clip(clock.pace, 0.0, LONGEST)
-    p11, p12, p22 = _spread(bank, clock)
-    q = table[2] * pace
-    p11 = p11 + pace * (2.0 * p12 + pace * (p22 + q / 3.0) + table[3])
-    p12 = p12 + pace * (p22 + 0.5 * q)
-    p22 = p22 + q
+    p11, p12, p22 = _ahead(_spread(bank, clock), pace, table[2])
+    p11 = p11 + pace * table[3]  # a filter has the one q or the other
     s = p11 + 1.0
     k1, k2 = p11 / s, p12 / s  # with R = 1 these are P11 and P12 afterwards, too
     spread = xp.stack([k1, k2, xp.maximum(p22 - k2 * p12, 0.0 * p22)], -2)

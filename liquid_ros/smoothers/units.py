@@ -47,7 +47,7 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     # a gap counts as five messages, once it is known what a message's dt is
     usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
     mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
-    stretch = xp.where(first, xp.ones_like(dt_s), mean_dt / xp.where(first, dt_s, last))
+    stretch = mean_dt / xp.where(first, mean_dt, last)
     return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt, stretch)
 
 
