@@ -172,6 +172,18 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
             str(tmp_path / 'x.pt'))
 
 
+def test_weights_that_were_looked_at_stay_what_they_were():
+    source = loader(SMALL, track())
+    tuner = Tuner(SMALL, weights(), source, source.some(1))
+    tuner.advance()
+    kept = tuner.weights()
+    before = {name: array.copy() for name, array in kept.items()}
+    tuner.advance()
+    for name, array in before.items():
+        np.testing.assert_array_equal(kept[name], array)
+    assert (tuner.weights()['bias_out'] != before['bias_out']).any()
+
+
 @pytest.mark.parametrize('trainable, changed', [
     ('bias', {'bias_out'}), ('slow', {'bias_out', 'weight_slow'}),
     ('all', {'bias_out', 'weight_slow', 'weight_out', 'weight_in', 'weight_rec', 'alpha'})])

@@ -98,7 +98,7 @@ class Tuner(Trainer):
 
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the weights of now as the smoother takes them; what is not fitted to the bit."""
-        now = {n: w.detach().cpu().numpy() for n, w in self.cell.weights().items()}
+        now = {n: w.detach().cpu().numpy().copy() for n, w in self.cell.weights().items()}
         changed = {name.removesuffix(RAW) for name in self._first}
         if 'alpha' in changed:  # the recurrent weights act on alpha h
             changed.add('weight_rec')
