@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 import struct
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -58,6 +58,19 @@ def _single(weights: Dict[str, np.ndarray]) -> bool:
                for name, array in weights.items() if name not in EXACT)
 
 
+def packed_weights(plain: Liquid) -> Tuple[Variant, List[np.ndarray]]:
+    """Return which functions a smoother takes, and the weights and knobs to give them."""
+    tuning = plain.tuning
+    variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
+    gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
+    given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
+    layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
+    return variant, [
+        np.concatenate([np.ravel(np.transpose(given[name])) for name in layout.shapes]
+                       ).astype(kind)
+        for layout, kind in zip(layouts, (np.float32, np.float64))]
+
+
 class One:
     """The compiled step for a single stream: no more Python around it than a call takes."""
 
@@ -87,17 +100,10 @@ class Fused:
         """Pack the weights; nothing here changes afterwards."""
         self.plain = plain
         self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
-        tuning, compiled_for = plain.tuning, {}
-        variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
-        gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
-        given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
-        layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
-        self._packed = [
-            np.concatenate([np.ravel(np.transpose(given[name])) for name in layout.shapes]
-                           ).astype(kind)
-            for layout, kind in zip(layouts, (np.float32, np.float64))]
+        variant, self._packed = packed_weights(plain)
         self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
+        compiled_for = {}
         for width in (3, 7):
             function = getattr(compiled, variant.function(width))
             function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
