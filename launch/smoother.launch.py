@@ -85,8 +85,20 @@ def actions(context):
     if given['rviz'] == 'true':
         layout = SHARE / 'rviz' / 'smoother.rviz'
         made.append(Node(package='rviz2', executable='rviz2', output='screen',
-                         arguments=['-d', str(layout)] if layout.exists() else []))
+                         arguments=['-d', str(layout)] if layout.exists() else [],
+                         remappings=shown(given),
+                         parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}]))
     return made
+
+
+def shown(given):
+    """Return which topics stand for those of the layout, as far as the arguments tell."""
+    topic = given['input_topic'] or 'pose'
+    stand_ins = {'/pose': topic, '/pose/smoothed': given['output_topic'] or f'{topic}/smoothed',
+                 '/pose/path': f'{topic}/path'}
+    below = '/'.join(['', *given['namespace'].strip('/').split('/')]).rstrip('/')
+    return [(name, other if other.startswith('/') else f'{below}/{other}')
+            for name, other in stand_ins.items()]
 
 
 def change(node, transition_id):

@@ -80,8 +80,15 @@ def find(checkpoint: str, name: str = 'liquid') -> str:
 
     checkpoint: a path, ~ being the home; package://PACKAGE/PATH below the share folder of a ROS
     package; the name of a file of the weights here; '' for those of the smoother with this name.
-    Errors: CheckpointError where there is no such package.
+    Errors: CheckpointError where there is no such package or there can be no such path.
     """
+    try:
+        return _find(checkpoint, name)
+    except (OSError, ValueError) as error:  # too long a name, say
+        raise CheckpointError(f'got checkpoint {checkpoint!r}: {error}') from error
+
+
+def _find(checkpoint: str, name: str) -> str:
     if not checkpoint:
         return str(WEIGHTS / f'{name}.safetensors')
     if checkpoint.startswith(RESOURCE):
@@ -96,7 +103,7 @@ def find(checkpoint: str, name: str = 'liquid') -> str:
     here = WEIGHTS / f'{checkpoint}.safetensors'
     if os.sep not in checkpoint and not Path(checkpoint).suffix and here.exists():
         return str(here)
-    return str(Path(checkpoint).expanduser())
+    return os.path.expanduser(checkpoint)
 
 
 def load(name: str, path: str, backend: Backend) -> Smoother:
@@ -111,6 +118,9 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
         wanted = json.loads(meta['config'])
         known = {field.name for field in fields(learned.config)}  # type: ignore[arg-type]
         config = learned.config(**{n: v for n, v in wanted.items() if n in known})
+        for n, v in asdict(learned.config()).items():
+            if type(getattr(config, n)) is not type(v):
+                raise TypeError(f'got {getattr(config, n)!r} for {n}, such as {v!r} expected')
         shapes = learned.shapes(config)
     except (KeyError, TypeError, ValueError, AttributeError, ParameterError) as error:
         raise CheckpointError(f'{path!r} carries no usable configuration: {error!r}') from error

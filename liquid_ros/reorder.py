@@ -32,7 +32,7 @@ class Reorder:
         self._wait_ns = wait_ns
         self._most = most
         self._held: List[Tuple[int, int, Any]] = []
-        self._newest_ns: Optional[int] = None  # of all that came, None before the first
+        self.newest_ns: Optional[int] = None  # of all that came, None before the first
         self._left_ns: Optional[int] = None  # of all that left
         self._count = 0
 
@@ -42,15 +42,15 @@ class Reorder:
 
     def add(self, stamp_ns: int, message: Any, received_ns: Optional[int] = None) -> List[Any]:
         """Return the messages whose turn it is, this one among them or held."""
-        arrival, stamp_ns, _, _ = arrive(self._newest_ns, stamp_ns, self.policy, received_ns)
+        arrival, stamp_ns, _, _ = arrive(self.newest_ns, stamp_ns, self.policy, received_ns)
         if arrival is Arrival.ZERO_STAMP:
             return [message]
         out = self.flush() if arrival is Arrival.JUMP else []
         if arrival is Arrival.JUMP:
             self._left_ns = None
-        newest_ns = self._newest_ns
+        newest_ns = self.newest_ns
         if newest_ns is None or arrival in ACCEPTED:
-            self._newest_ns = newest_ns = stamp_ns
+            self.newest_ns = newest_ns = stamp_ns
         if self._left_ns is not None and stamp_ns <= self._left_ns:
             return [message]
         self._count += 1  # the earlier of two with one stamp comes first; messages have no order
@@ -70,7 +70,7 @@ class Reorder:
     def clear(self) -> None:
         """Forget what is held and what there was."""
         self._held.clear()
-        self._newest_ns = self._left_ns = None
+        self.newest_ns = self._left_ns = None
 
     def _let_out(self, count: int) -> List[Any]:
         out, self._held = self._held[:count], self._held[count:]

@@ -60,6 +60,8 @@ def save(path: str, arrays: Dict[str, np.ndarray], meta: Dict[str, str]) -> None
     """
     Write arrays and metadata, all or nothing (a temporary file, then a rename).
 
+    A symbolic link stays one, to the new file.
+
     Errors: CheckpointError where the file cannot be written, and then there is none, or the
     one before.
     """
@@ -75,9 +77,11 @@ def save(path: str, arrays: Dict[str, np.ndarray], meta: Dict[str, str]) -> None
     if len(text) > MAX_HEADER:
         raise CheckpointError(f'cannot write {path!r}: got {len(text)} bytes of names, '
                               f'expected at most {MAX_HEADER}')
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     fresh = ''
     try:
+        if target.exists() and not target.is_file():
+            raise CheckpointError(f'cannot write {path!r}: it is no regular file')
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
             fresh = file.name
             file.write(len(text).to_bytes(8, 'little') + text)

@@ -4,6 +4,7 @@
 """Weights in a file: the format beside the library's, and files that cannot be used."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -64,6 +65,8 @@ def broken(tmp_path, change):
     (lambda a, m: m.pop('config'), 'no usable configuration'),
     (lambda a, m: m.update(config='{"hidden": "many"}'), 'configuration'),
     (lambda a, m: m.update(config='not json'), 'configuration'),
+    (lambda a, m: m.update(config=m['config'].replace('"give_up_after": 30',
+                                                      '"give_up_after": [30]')), 'give_up_after'),
 ])
 def test_unusable_weights_are_one_clear_line(tmp_path, change, words):
     with pytest.raises(CheckpointError, match=words) as caught:
@@ -116,3 +119,14 @@ def test_missing_file_unknown_name_and_unwritable_place(tmp_path):
     with pytest.raises(CheckpointError, match='bytes of names, expected at most'):
         safetensors.save(str(tmp_path / 'x'), ARRAYS, {'long': 'x' * safetensors.MAX_HEADER})
     assert [path.name for path in tmp_path.iterdir()] == ['folder']
+
+
+def test_what_is_written_over_is_a_file_and_a_link_stays_one(tmp_path):
+    target, link, pipe = (tmp_path / name for name in ('target', 'link', 'pipe'))
+    link.symlink_to(target)
+    safetensors.save(str(link), ARRAYS, {})
+    assert link.is_symlink() and safetensors.load(str(target))[0].keys() == ARRAYS.keys()
+    os.mkfifo(pipe)
+    with pytest.raises(CheckpointError, match='no regular file'):
+        safetensors.save(str(pipe), ARRAYS, {})
+    assert pipe.is_fifo()

@@ -6,10 +6,13 @@
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
 from nav_msgs.msg import Path
 import numpy as np
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import stamped, START_NS
 from std_srvs.srv import SetBool, Trigger
 
+from liquid_ros.ros.diagnostics import SHOWN_STREAMS
 from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.outputs import topic_word
 
@@ -205,16 +208,60 @@ def test_a_clock_that_goes_back_a_little_begins_no_new_run(graph):
     _, made, out = channel(graph, publish_rate_hz=0.01, hold_timeout_s=60.0)
     take(made.flow, pose(100), 100 * NS)
     for at_s in (100.30, 100.29, 100.31):
-        made.flow.on_clock_jump(round(at_s * NS))
+        made.flow.on_clock_jump(round(at_s * NS), 10_000_000)
         made.flow.tick(round(at_s * NS))
     assert np.allclose(stamps_of(out), [100.30, 100.31])
-    made.flow.on_clock_jump(50 * NS)
+    made.flow.on_clock_jump(50 * NS, 50 * NS)
     take(made.flow, pose(50), 50 * NS)
     made.flow.tick(50 * NS)
     assert stamps_of(out)[-1] == 50.0 and made.tally.resets == {'clock': 1}
 
 
+def test_a_clock_that_goes_back_a_little_resets_no_stream_ahead_of_it(graph):
+    """GNSS time is 18 s ahead of UTC."""
+    _, made, _ = channel(graph)
+    take(made.flow, pose(118), 100 * NS)
+    made.flow.on_clock_jump(round(99.999 * NS), 1_000_000)
+    assert not made.tally.resets
+    made.flow.on_clock_jump(98 * NS, 2 * NS)
+    assert made.tally.resets == {'clock': 1}
+
+
+@pytest.mark.parametrize('lookahead_s', [0.0, 0.1])
+def test_a_lost_place_is_predicted_as_long_as_its_stream_would_go_on(graph, lookahead_s):
+    """Then its quaternion is of zeros; found again it is smoothed again."""
+    _, made, out = channel(graph, input_type='pose_array', gap_reset_s=1.0,
+                           lookahead_s=lookahead_s)
+    for i in range(31):
+        message = PoseArray(header=header_at((1000 + i) * NS // 10, 'map'))
+        lost = 10 <= i < 30
+        message.poses = [pose(0, 1.0).pose, pose(0, np.nan if lost else 0.1 * i).pose]
+        give(made, message)
+    length = [m.poses[1].orientation.w for m in out]
+    assert length[:20] == [1.0] * 20 and length[20:30] == [0.0] * 10 and length[30] == 1.0
+    assert all(m.poses[0].orientation.w == 1.0 for m in out)
+    assert out[19].poses[1].position.x > out[9].poses[1].position.x
+
+
 # -- reordering and eviction
+
+
+@pytest.mark.parametrize('behind_s', [0.0, 0.15, -3.0])
+def test_streams_whose_clocks_differ_are_put_in_order_each(graph, behind_s):
+    _, made, _ = channel(graph, input_type='transform', reorder_s=0.05)
+    for i in range(60):
+        give(made, tag('a', 100 + 0.02 * (i ^ 1)), tag('b', 100 + 0.02 * (i ^ 1) - behind_s))
+    made.flow.flush()
+    assert not made.tally.dropped and made.tally.accepted == 120
+
+
+def test_messages_of_another_frame_do_not_disturb_the_order(graph):
+    _, made, out = channel(graph, frame_id='map', reorder_s=0.05)
+    for i in range(60):
+        give(made, pose(100 + 0.02 * (i ^ 1)), pose(103 + 0.02 * i, frame='odom'))
+    made.flow.flush()
+    assert made.tally.dropped == {'frame': 60} and made.tally.accepted == 60
+    assert stamps_of(out) == sorted(stamps_of(out))
 
 
 def test_a_stream_evicted_while_another_is_flushed_is_counted_once(graph):
@@ -308,3 +355,31 @@ def test_the_child_frame_is_named_after_the_topic_it_really_is(graph):
     made.outputs._odometry.publish = told.append
     give(made, pose(START_NS / NS))
     assert told[0].child_frame_id == 'left_hand_smoothed'
+
+
+def test_a_stream_that_enters_those_shown_has_its_own_rate(graph):
+    """Not all that it ever took, as if it had come since the last report."""
+    _, made, _ = channel(graph, input_type='transform', max_streams=SHOWN_STREAMS + 1,
+                         gap_reset_s=1.0)
+    for i in range(50):
+        give(made, *(tag(f't{c}', 100 + 0.1 * i) for c in range(SHOWN_STREAMS + 1)
+                     if c or i < 5))
+    made.status()
+    graph.pause(0.2)
+    give(made, tag('new', 105))  # t0 is outdated and goes
+    rates = {status.name: float(pair.value) for status in made.status()
+             for pair in status.values if pair.key == 'rate Hz'}
+    assert rates[f'/smoother: /pose [t{SHOWN_STREAMS}]'] == 0.0 and len(rates) == SHOWN_STREAMS
+
+
+def test_a_latched_listener_of_a_stream_s_path_is_advised_what_helps(graph, capfd):
+    """That publisher has no parameters."""
+    _, made, _ = channel(graph, input_type='transform')
+    graph.peer.create_subscription(Path, '/pose/path/stream_a', print, QoSProfile(
+        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    give(made, tag('a', 100))
+    made.outputs.send_paths()
+    said = []
+    graph.until(lambda: said.append(capfd.readouterr().err)
+                or 'let it ask for volatile durability' in ''.join(said), 'the advice')
+    assert 'qos_overrides' not in ''.join(said)

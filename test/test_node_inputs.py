@@ -7,7 +7,7 @@ import gc
 import os
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PointStamped
+from geometry_msgs.msg import PointStamped, PoseArray
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters, SetParameters
@@ -19,6 +19,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.checkpoint import build
 from liquid_ros.presets import PRESETS
+from liquid_ros.ros import outputs
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.outputs import DEBUG
 from liquid_ros.streams import StreamBank
@@ -130,6 +131,20 @@ def test_two_inputs_may_not_share_a_topic(graph, capfd, params):
     line, = [line for line in capfd.readouterr().err.splitlines() if line]
     assert 'cannot configure: got /' in line and ' twice ' in line
     assert not node.channels and not list(node.timers)
+
+
+@pytest.mark.parametrize('params, fits', [
+    ({}, False), ({'child_frame': 'body'}, False), ({'left.child_frame': 'left'}, True),
+    ({'left.input_type': 'pose_array'}, True), ({'input_type': 'odometry'}, True),
+    ({'input_type': 'transform', 'child_frame': 'body'}, False)])
+def test_two_inputs_may_not_share_a_frame_in_tf(graph, capfd, monkeypatch, params, fits):
+    """Nothing is sent here, so that another type may stand for one that is not installed."""
+    monkeypatch.setattr(outputs, 'tf_message', lambda: PoseArray)
+    node = graph.smoother(active=False, inputs=['left', 'right'], smoother='ema', publish_tf=True,
+                          **{'left.input_topic': '/left/pose', 'right.input_topic': '/right/pose'},
+                          **params)
+    assert node.bring_up() == fits
+    assert fits or 'cannot configure: got /tf (' in capfd.readouterr().err
 
 
 def test_a_set_up_that_fails_half_way_leaves_nothing(graph, capfd):

@@ -88,7 +88,8 @@ def test_what_does_not_fit_is_refused_with_a_reason(graph, tmp_path, other):
     for checkpoint, words in (
             (str(small), 'hidden=6'), (str(tmp_path / 'broken'), 'is no .safetensors file'),
             (str(tmp_path / 'none'), 'No such file'),
-            ('package://no_such_package/x', "there is no package 'no_such_package'")):
+            ('package://no_such_package/x', "there is no package 'no_such_package'"),
+            ('~nobody_of_this_name/x', 'No such file'), (300 * 'x', 'too long')):
         untouched(graph, node, ask(graph, checkpoint=checkpoint), words)
     untouched(graph, node, ask(graph, checkpoint=other, path_length=-1), 'path_length')
     graph.send(publisher, 'pose', stamps[20:], rows[20:])

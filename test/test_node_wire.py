@@ -4,13 +4,15 @@
 """Messages as bytes: the same as rclpy's objects, and nothing that bytes can be ends the node."""
 
 import struct
+import subprocess
+import sys
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
-from ros_graph import stamped, walk
+from ros_graph import ROOT, stamped, walk
 
 from liquid_ros.ros.messages import CODECS, Head, passable, Smooth
 from liquid_ros.ros.wire import MalformedError, WIRES
@@ -143,6 +145,22 @@ def test_bytes_that_are_no_message_are_malformed(kind, data):
         WIRES[kind].read(spoilt)
     except MalformedError:
         pass
+
+
+@pytest.mark.parametrize('kind', RAW)
+def test_no_bytes_at_all_are_malformed_also_before_any_message(kind):
+    code = ('from liquid_ros.ros.wire import MalformedError, WIRES\n'
+            f'try:\n    WIRES[{kind!r}].read(b"")\nexcept MalformedError:\n    print("refused")')
+    told = subprocess.check_output([sys.executable, '-c', code], cwd=ROOT, text=True)
+    assert told == 'refused\n'
+
+
+def test_a_string_without_its_closing_zero_keeps_its_letters():
+    row = walk('pose', 1)[1][0]
+    raw = serialize_message(stamped('pose', 10**9, row, 'mapp'))
+    bare = raw[:12] + struct.pack('<I', 4) + raw[16:20] + raw[24:]
+    assert deserialize_message(bare, CODECS['pose'].message).header.frame_id == 'mapp'
+    assert WIRES['pose'].read(bare).frames[0] == 'mapp'
 
 
 def test_a_name_that_is_no_utf8_goes_out_as_it_came():

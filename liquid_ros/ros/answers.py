@@ -3,7 +3,7 @@
 
 """What a message is answered with: the estimate, a prediction, or what came itself."""
 
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -46,24 +46,25 @@ class Answers:
             rows=unit(np.where(update.accepted[:, None], batch.rows, np.nan)),
             variance=np.where(np.isfinite(own), own, smooth.variance))
 
-    def predicted(self, keys: Sequence[Key], stamp_ns: int, frame_id: str,
-                  oldest_ns: Optional[int] = None) -> Smooth:
+    def predicted(self, keys: Sequence[Key], stamp_ns: int, frame_id: str, oldest_ns: int
+                  ) -> Smooth:
         """Return the estimates at a stamp; NaN for streams in another frame, or too old."""
         streams = self._tally.streams
         unknown = []
         for key in keys:
             last_ns = streams[key].last_ns if key in streams else None
             unknown.append(last_ns is None or streams[key].frame_id != frame_id
-                           or (oldest_ns is not None and last_ns < oldest_ns))
+                           or last_ns < oldest_ns)
         estimate = self._bank.predict(keys, [stamp_ns] * len(keys))
         for part in estimate:
             part[unknown] = np.nan
         return self.smooth(keys, estimate)
 
-    def filled(self, batch: Batch, update: Update, stamp_ns: int, frame_id: str) -> Smooth:
+    def filled(self, batch: Batch, update: Update, stamp_ns: int, frame_id: str,
+               oldest_ns: int) -> Smooth:
         """Return the estimate, with a prediction in the place of what could not be used."""
         smooth = self.smooth(batch.keys, update.estimate)
         if update.accepted.all():
             return smooth
         return Smooth(*(np.where(update.accepted[:, None], ours, other) for ours, other in zip(
-            smooth, self.predicted(batch.keys, stamp_ns, frame_id))))
+            smooth, self.predicted(batch.keys, stamp_ns, frame_id, oldest_ns))))

@@ -68,9 +68,13 @@ class StreamTally:
         self._nis_sum += sum(nis)
         self._nis_count += len(nis)
 
-    def values(self, elapsed_s: float, now_ns: int) -> Values:
-        """Return what is told of a stream; elapsed_s since the last time."""
+    def news(self) -> int:
+        """Return how many poses were accepted since the last call."""
         came, self._told = self.accepted - self._told, self.accepted
+        return came
+
+    def values(self, came: int, elapsed_s: float, now_ns: int) -> Values:
+        """Return what is told of a stream; came: since elapsed_s."""
         p50_ms, p99_ms = self._dts_s.milliseconds()
         age_s = float('nan') if self.last_ns is None else (now_ns - self.last_ns) / NS_PER_S
         return [
@@ -180,8 +184,10 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
         ('weights', about.weights),
         ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
     made = []
-    for key, stream in list(tally.streams.items())[:SHOWN_STREAMS if many else 1]:
-        own = stream.values(about.elapsed_s, about.now_ns)
+    news = [stream.news() for stream in tally.streams.values()]
+    shown = zip(list(tally.streams.items())[:SHOWN_STREAMS if many else 1], news)
+    for (key, stream), came in shown:
+        own = stream.values(came, about.elapsed_s, about.now_ns)
         if many:
             made.append(_status(level, f'{about.name} [{key}]', message, about.device, own))
         else:

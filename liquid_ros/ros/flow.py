@@ -99,7 +99,7 @@ class Flow:
         self.tally.resets['load'] += 1
 
     def _clear(self) -> None:
-        self._lose(self._held.clear())
+        self.tally.dropped.update(['reset'] * self._held.clear())
         self._track.clear()
         self._latest.clear()
         self._outputs.forget()
@@ -109,11 +109,10 @@ class Flow:
             stream = self.tally.stream(key)  # type: ignore[arg-type]
             stream.last_ns, stream.frame_id = self.bank.last_ns(key), frames.get(key, '')
 
-    def _lose(self, held: int) -> None:
-        self.tally.dropped.update(['reset'] * held)
-
-    def on_clock_jump(self, now_ns: int) -> None:
-        """Forget the streams that are ahead of a clock that went back."""
+    def on_clock_jump(self, now_ns: int, back_ns: int) -> None:
+        """Forget the streams that are ahead of a clock that went back by so much."""
+        if back_ns <= self.bank.policy.jump_reset_ns:
+            return
         limit_ns = now_ns + self.bank.policy.jump_reset_ns
         self._outputs.end_runs(limit_ns + self._leads[1])
         if any(s.last_ns is not None and s.last_ns > limit_ns
@@ -128,8 +127,9 @@ class Flow:
             arrived = Arrived(message, self._codec.read(message), now_ns)
         except MalformedError as error:
             return self._drop('malformed', str(error))
-        if (not self.params.reorder_s or self._path_input or not arrived.batch.keys
-                or all(refuse(row) is not None for row in arrived.batch.rows)):
+        batch = arrived.batch
+        if (not self.params.reorder_s or self._path_input or not batch.keys
+                or self._foreign(batch) or all(refuse(row) is not None for row in batch.rows)):
             return self._use(arrived)
         for due in self._held.add(arrived, self.params, self.bank.policy):
             self._use(due)
@@ -167,12 +167,14 @@ class Flow:
         else:
             self._drop('withheld')
 
+    def _foreign(self, batch: Batch) -> bool:
+        return any(frame not in ('', self.params.frame_id or frame) for frame in batch.frames)
+
     def _refuse(self, batch: Batch, now_ns: int) -> Optional[str]:
         """Return why a message cannot be used as a whole, None where it can."""
-        wanted = self.params.frame_id
         if not batch.keys:
             return 'empty'
-        if wanted and any(frame != wanted for frame in batch.frames):
+        if self._foreign(batch):
             return 'frame'
         streams = self.tally.streams
         if not self._codec.many or batch.keys[-1] in streams:
@@ -193,7 +195,7 @@ class Flow:
                 del self.tally.streams[key]
                 self.bank.reset((key,))
                 self._latest.pop(key, None)
-                self._lose(self._held.drop(key))
+                self.tally.dropped.update(['reset'] * self._held.drop(key))
                 self._outputs.drop(key)
 
     def _count(self, batch: Batch, update: Update) -> float:
@@ -243,12 +245,11 @@ class Flow:
         self._warn(reason, lambda: (f'{self._outputs.input_topic}: {reason}: '
                                     f'{HINTS.get(reason, "")}; {detail}'))
 
-    # Outputs.
-
     def _send(self, message: Any, batch: Batch, update: Update, now_ns: int) -> bool:
         """Publish what an accepted message leads to; return False where it is withheld."""
         i = len(batch.keys) - 1 - update.reasons[::-1].index(None)
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
+        oldest_ns = stamp_ns - self.bank.policy.gap_reset_ns  # what is older begins anew anyway
         run = None if self._array_input else batch.keys[i]
         if self._at_rate:
             self._latest[run] = Latest(message, batch.keys, frame_id)
@@ -260,9 +261,9 @@ class Flow:
             smooth = self._answers.passed(batch, update)
         elif self._ahead_ns:
             stamp_ns += self._ahead_ns
-            smooth = self._answers.predicted(batch.keys, stamp_ns, frame_id)
+            smooth = self._answers.predicted(batch.keys, stamp_ns, frame_id, oldest_ns)
         elif self._array_input:
-            smooth = self._answers.filled(batch, update, stamp_ns, frame_id)
+            smooth = self._answers.filled(batch, update, stamp_ns, frame_id, oldest_ns)
         else:
             smooth = self._answers.smooth(batch.keys, update.estimate)
         bodies = smooth

@@ -21,6 +21,8 @@ class Held:
         """Start empty."""
         self._buffers: Dict[Key, Reorder] = {}
         self._heard: Dict[Key, float] = {}
+        self._time_ns = 0  # that passes as the stamps of any stream advance
+        self._at_ns: Dict[Key, int] = {}  # it was when a stream's newest message came
 
     def __len__(self) -> int:
         """Return how many messages wait."""
@@ -35,7 +37,8 @@ class Held:
         """
         Take a message; return those whose turn it is, its own stream's first.
 
-        The others' follow by its stamp: a stream that fell silent is not held back for ever.
+        The others' follow as its stamps advance, whatever lies between them: a stream that fell
+        silent is not held back for ever.
         """
         key, stamp_ns = arrived.batch.keys[0], arrived.batch.stamps_ns[0]
         if key not in self._buffers and not self._make_room(params.max_streams):
@@ -43,10 +46,18 @@ class Held:
         if key not in self._buffers:
             self._buffers[key] = Reorder(round(params.reorder_s * NS_PER_S), MOST_HELD, policy)
         self._heard[key] = monotonic()
+        before_ns = self._buffers[key].newest_ns
         due = self._buffers[key].add(stamp_ns, arrived, arrived.now_ns or None)
+        newest_ns = self._buffers[key].newest_ns
+        if None not in (before_ns, newest_ns) and newest_ns > before_ns:  # type: ignore
+            self._time_ns = max(self._time_ns,
+                                self._at_ns[key] + newest_ns - before_ns)  # type: ignore
+        if newest_ns != before_ns:
+            self._at_ns[key] = self._time_ns
         for other, buffer in self._buffers.items():
             if other != key and len(buffer):
-                due += buffer.release(stamp_ns)
+                due += buffer.release(
+                    buffer.newest_ns + self._time_ns - self._at_ns[other])  # type: ignore
         return due
 
     def _make_room(self, most: int) -> bool:

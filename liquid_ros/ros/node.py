@@ -227,10 +227,10 @@ class SmootherNode(LifecycleNode):
 
     # Clock, timers and services.
 
-    def _on_clock_jump(self, _: TimeJump) -> None:
-        now_ns = self.get_clock().now().nanoseconds
+    def _on_clock_jump(self, jump: TimeJump) -> None:
+        now_ns, back_ns = self.get_clock().now().nanoseconds, -jump.delta.nanoseconds
         for channel in self.channels:
-            channel.flow.on_clock_jump(now_ns)
+            channel.flow.on_clock_jump(now_ns, back_ns)
 
     def _publish_if_overdue(self) -> None:
         if monotonic() - self._reported > 1.5 * DIAGNOSTICS_PERIOD_S:

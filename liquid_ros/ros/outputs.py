@@ -35,6 +35,7 @@ from liquid_ros.update import Update
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
 
+WITH_CHILD = ('transform', 'odometry')  # types that name the body's frame themselves
 WORD = 60  # letters of a stream's name in the topic of its path
 
 
@@ -89,16 +90,19 @@ class Outputs:
         made = self._node.create_lifecycle_publisher(
             message, topic, QoSProfile(depth=depth),
             qos_overriding_options=None if of_stream else overridable(),
-            event_callbacks=publisher_events(self._warn, lambda: name[0]))
+            event_callbacks=publisher_events(self._warn, lambda: name[0], not of_stream))
         name[0] = made.topic_name
         self._every.append(made)
         return made
 
     @property
     def topics(self) -> List[str]:
-        """Return the names of the topics that no other input may have."""
-        return [publisher.topic_name for publisher in self._every
-                if publisher is not self._tf]
+        """Return the names of the topics, and of frames in /tf, that no other input may have."""
+        names = [publisher.topic_name for publisher in self._every if publisher is not self._tf]
+        kind, child = self._params.input_type, self._params.child_frame
+        if self._tf is not None and (child or kind not in WITH_CHILD):
+            names.append(f'/tf ({child or self._own_child()}{"_*" * self._codec.many})')
+        return names
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""

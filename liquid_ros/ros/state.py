@@ -4,6 +4,7 @@
 """The streams of all inputs in one .safetensors file, for ~/save_state and ~/load_state."""
 
 import json
+import os
 from typing import Any, Dict, Mapping, Sequence
 
 from liquid_ros import safetensors
@@ -17,7 +18,7 @@ def save(path: str, channels: Sequence[Channel]) -> None:
 
     Errors: ParameterError without a path, CheckpointError where it cannot be written.
     """
-    _require(path)
+    path = _required(path)
     arrays: Dict[str, Any] = {}
     meta = {'inputs': _names(channels)}
     for channel in channels:
@@ -34,7 +35,7 @@ def load(path: str, channels: Sequence[Channel]) -> None:
     Errors: ParameterError without a path, CheckpointError where the file cannot be read or is
     of other inputs, another smoother or other weights.
     """
-    _require(path)
+    path = _required(path)
     arrays, meta = safetensors.load(path)
     if meta.get('inputs') != _names(channels):
         raise CheckpointError(f'{path!r} has the state of inputs {meta.get("inputs")}, '
@@ -51,9 +52,10 @@ def load(path: str, channels: Sequence[Channel]) -> None:
         channel.flow.on_load()
 
 
-def _require(path: str) -> None:
+def _required(path: str) -> str:
     if not path:
         raise ParameterError("state_file: got '', expected the path of a file")
+    return os.path.expanduser(path)
 
 
 def _names(channels: Sequence[Channel]) -> str:

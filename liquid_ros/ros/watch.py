@@ -82,15 +82,18 @@ def subscription_events(warn: Warner, topic: Callable[[], str]) -> SubscriptionE
         f'asks for: {_fix(event, topic(), "subscription")}'))
 
 
-def publisher_events(warn: Warner, topic: Callable[[], str]) -> PublisherEventCallbacks:
+def publisher_events(warn: Warner, topic: Callable[[], str], adjustable: bool
+                     ) -> PublisherEventCallbacks:
     """Return callbacks that warn of a subscription whose QoS does not fit."""
     return PublisherEventCallbacks(incompatible_qos=lambda event: warn(
         f'qos of {topic()}', lambda: f'{topic()}: a subscription asks for more than this '
-        f'publisher offers: {_fix(event, topic(), "publisher")}'))
+        f'publisher offers: {_fix(event, topic(), "publisher" if adjustable else "")}'))
 
 
 def _fix(event: Any, topic: str, end: str) -> str:
     policy = str(event.last_policy_kind).rsplit('_POLICY_', 1)[-1]
+    if not end and policy in FIXES:
+        return f'let it ask for {FIXES[policy][0]} {policy.lower()}'
     return _override(policy, topic, end)
 
 

@@ -47,7 +47,7 @@ class Wire:
     def __init__(self, kind: str, strings: int, numbers: int) -> None:
         """Prepare to read; numbers: doubles, -1 for an array of poses."""
         self.kind, self._strings, self._count = kind, strings, numbers
-        self._last: Tuple[bytes, Tuple[int, Tuple[bytes, ...], Any]] = b'', (0, (), ())
+        self._last: Tuple[Any, Tuple[int, Tuple[bytes, ...], Any]] = None, (0, (), ())
         self._numbers = {order: struct.Struct(f'{order}{max(numbers, 0)}d') for order in '<>'}
 
     def split(self, raw: bytes) -> Tuple[int, Tuple[bytes, ...], Any]:
@@ -84,7 +84,8 @@ class Wire:
         except (struct.error, ValueError, IndexError, RuntimeError) as error:
             raise MalformedError(f'got {len(raw)} bytes that are no {self.kind}: {error}'
                                  ) from error
-        self._last = given, (sec * NS_PER_S + nanosec, tuple([s[:-1] for s in strings]), numbers)
+        self._last = given, (sec * NS_PER_S + nanosec, tuple(
+            [s[:-1] if s[-1:] == b'\0' else s for s in strings]), numbers)
         return self._last[1]
 
     def join(self, head: Head, frame: bytes, strings: Sequence[bytes], numbers: Any) -> bytes:
