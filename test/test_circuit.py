@@ -24,7 +24,7 @@ from liquid_ros.evaluation.circuit_activity import (
     watch,
     Watched,
 )
-from liquid_ros.evaluation.sample import single
+from liquid_ros.evaluation.sample import Sample, single
 from liquid_ros.smoothers.cells import CELLS, wiring
 from liquid_ros.smoothers.liquid import OUTPUTS
 from liquid_ros.smoothers.sight import FEATURES
@@ -145,8 +145,25 @@ def test_watching_changes_nothing_and_tells_what_the_cell_became(cell):
     assert seen.neurons.shape == (58, HIDDEN) and np.ptp(seen.neurons, axis=0).max() > 0.0
     assert seen.tau_s.shape == (58, HIDDEN) and (seen.tau_s > 0.0).all()
     if cell == 'liquid':
-        mean_dt = (stamps[-1] - stamps[1]) / 1e9 / 57
-        np.testing.assert_allclose(seen.tau_s[5], mean_dt / plain.weights['alpha'])
+        np.testing.assert_allclose(seen.tau_s[5], 0.02 / plain.weights['alpha'])
+
+
+def test_a_recording_that_loops_and_another_stream_beside_it_change_no_time_constant():
+    plain = load('liquid', SHIPPED, NumpyBackend())
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(60, 3)), np.tile([0.0, 0, 0, 1], (60, 1))])
+
+    def messages(start_ns, count=1):
+        return [Sample('', start_ns + k * 20 * MS, range(count), (start_ns + k * 20 * MS,) * count,
+                       np.stack([row, *[rows[-1] + k] * (count - 1)]), ('map',) * count,
+                       whole=count > 1) for k, row in enumerate(rows)]
+    once = watch(messages(10**12), plain)
+    twice = watch([*messages(10**12), *messages(10**12)], plain)
+    beside = watch(messages(10**12, 2), plain)
+    assert (np.diff(twice.t_s) > 0.0).all() and len(twice.t_s) == 2 * len(once.t_s)
+    np.testing.assert_allclose(twice.tau_s[:59], once.tau_s, rtol=1e-9)
+    np.testing.assert_allclose(twice.neurons[59:], once.neurons, rtol=1e-9)
+    np.testing.assert_allclose(beside.neurons, once.neurons, atol=1e-12)
 
 
 def test_a_stream_that_is_too_short_is_told():

@@ -219,6 +219,19 @@ def test_a_damaged_chunk_costs_what_comes_after_it(tmp_path):
         assert 5_000 < count < 30_000 and source.problems
 
 
+def test_a_damaged_length_behind_all_messages_costs_nothing(tmp_path):
+    """That of DATA_END says half a terabyte."""
+    path = tmp_path / 'bag'
+    write_bag(path, {'/pose': (POSE, flawed('pose', 40))})
+    file, = path.glob('*.mcap')
+    data, at = bytearray(file.read_bytes()), 8
+    while data[at] != 15:
+        at += 9 + int.from_bytes(data[at + 1:at + 9], 'little')
+    data[at + 5] = 0x80
+    file.write_bytes(data[:at + 40])
+    assert len(samples_of(file, forgiving=True)) == 40
+
+
 @pytest.mark.parametrize('content', [b'', b'nothing', b'\x89MCAP0\r\n', b'SQLite format 3\0'])
 @pytest.mark.parametrize('name', ['a.mcap', 'a.db3'])
 def test_where_nothing_can_be_read(tmp_path, name, content):

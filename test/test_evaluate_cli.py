@@ -103,6 +103,39 @@ def test_a_mistake_is_one_line_and_1(bag, capsys, options, text):
     assert err.startswith('liquid_ros: error: ') and text in err
 
 
+@pytest.mark.parametrize('options', [
+    ['-r', '{bag}'], ['--json', '{bag}'], ['-r', '{other}'], ['-r', '{text}'],
+    ['--json', '{text}'], ['--truth', '{truth}', '-o', '{truth}'],
+    ['--truth', '{truth}', '-r', '{truth}']])
+def test_nothing_that_was_recorded_is_written_over(tmp_path, capsys, options):
+    places = {name: tmp_path / name for name in ('bag', 'other', 'text', 'truth')}
+    for name in ('bag', 'other'):
+        scenario.write(places[name], scenario.made_up(2.0))
+    for name in ('text', 'truth'):
+        places[name].write_text(''.join(f'{0.02 * k} {k} 0 0 0 0 0 1\n' for k in range(90)))
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    options = [option.format(**places) for option in options]
+    assert evaluate(places['bag' if '{bag}' in options else 'text'], *options) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+
+
+def test_messages_ahead_of_the_truth_have_a_report_and_json(tmp_path):
+    """All lags are below zero there."""
+    t = 0.02 * np.arange(400)
+
+    def write(name, t, ahead_s):
+        path = tmp_path / name
+        place = np.stack([5.0 * np.sin(t + ahead_s), np.cos(1.3 * (t + ahead_s)), 0.0 * t], 1)
+        place += 0.01 * np.random.default_rng(0).standard_normal(place.shape) * (ahead_s > 0.0)
+        np.savetxt(path, np.column_stack([t, place, np.tile([0, 0, 0, 1], (len(t), 1))]))
+        return path
+    assert evaluate(write('messages', t, 0.06), '--truth', write('truth', t, 0.0), '-r',
+                    tmp_path / 'r.html', '--json', tmp_path / 'r.json') == 0
+    row = figures(tmp_path / 'r.json')['recordings'][0]['streams'][0]['rows'][0]
+    assert row['lag_s'] < -0.03 and 'Jitter against lag' in (tmp_path / 'r.html').read_text()
+
+
 def test_many_outputs_at_once(bag, tmp_path, capsys):
     outputs = [tmp_path / name for name in ('a', 'b.mcap', 'c.db3', 'd.tum', 'e.csv')]
     args = [part for output in outputs for part in ('-o', output)]

@@ -12,6 +12,7 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError, ParameterError
 from liquid_ros.manifold import minus, plus, quat_exp, quat_multiply
 from liquid_ros.smoothers import motion, SMOOTHERS
+from liquid_ros.smoothers.base import Known
 from liquid_ros.smoothers.kalman import Kalman
 from liquid_ros.smoothers.rts import has_hindsight, inverse, Window
 from liquid_ros.smoothers.tuning import Tuning
@@ -207,6 +208,11 @@ def test_a_window_is_bounded_and_its_end_is_that_of_a_longer_one(name):
     assert got.stamps_ns == stamps[-40:]
     np.testing.assert_array_equal(got.rows, whole.rows[-40:])
     np.testing.assert_array_equal(got.variance, whole.variance[-40:])
+
+
+def test_a_variance_in_hindsight_that_is_below_zero_by_rounding_is_none():
+    known = Known(*[np.zeros((2, 3))] * 3, lasting=np.ones((2, 3)), besides=np.ones((2, 3)))
+    assert known.stated(np.full((2, 3), -1e-20), -1).tolist() == [[0.0] * 3, [1.0] * 3]
 
 
 @able

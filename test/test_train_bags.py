@@ -226,6 +226,44 @@ def test_wrong_usage_is_told(bag, tmp_path):
     assert done.returncode == 1 and 'cannot read' in done.stderr
 
 
+@pytest.mark.parametrize('more, status, words', [
+    (['-o', '{here}/x', '--plot', '{here}/none/c.png'], 1, 'its folder does not exist'),
+    (['-o', '{here}/x', '--plot', '{here}/c.xyz'], 1, "got the suffix '.xyz', expected one of"),
+    (['-o', '{here}'], 1, 'is a folder, expected a file'), (['-o', '{here}/x.pt'], 2, '--resume'),
+    (['-o', '{here}/x', '--workers', '-1'], 2, 'got --workers -1'),
+    (['-o', '{bag}/weights'], 1, 'would overwrite the input'),
+    (['-o', '{here}/x', '--truth', '{truth}', '--plot', '{truth}'], 1, 'would overwrite')])
+def test_what_cannot_be_written_is_told_before_anything_is_learned(
+        bag, tmp_path, more, status, words):
+    truth = tmp_path.parent / 'truth.svg'
+    truth.write_text('0 0 0 0 0 0 0 1\n')
+    done = command('--bag', bag, *(one.format(here=tmp_path, bag=bag, truth=truth)
+                                   for one in more), settings=QUICK)
+    assert done.returncode == status and words in done.stderr and 'left' not in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_settings_that_are_no_yaml_are_one_line(bag, tmp_path):
+    done = command('--bag', bag, '-o', tmp_path / 'x', settings=['iterations=['])
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "got --set 'iterations=['" in done.stderr
+
+
+def test_only_the_same_run_is_gone_on_with(bag, tmp_path):
+    out = tmp_path / 'own.safetensors'
+    assert command('--bag', bag, '-o', out, '--force', settings=NONE).returncode == 0
+    written = out.read_bytes()
+    other = write(tmp_path / 'other', count=300, seed=5)
+    done = command('--bag', other, '-o', out, '--force', '--resume', settings=NONE)
+    assert done.returncode == 1 and 'other recordings' in done.stderr
+    done = command('-o', out, '--resume', settings=['iterations=1', 'batch=4', 'shares=2'])
+    assert done.returncode == 1 and 'other settings' in done.stderr
+    torch.save([1, 2], out.with_suffix('.pt'))
+    done = command('--bag', bag, '-o', out, '--resume', settings=NONE)
+    assert done.returncode == 1 and 'other settings' in done.stderr
+    assert out.read_bytes() == written
+
+
 def test_from_scratch_all_weights_are_new(bag, tmp_path):
     out = tmp_path / 'own.safetensors'
     done = command('--bag', bag, '--topic', '/pose', '-o', out, '--start', 'scratch', '--force',

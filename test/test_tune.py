@@ -20,7 +20,7 @@ from liquid_ros.training.tracks import cost, divide, follow, missed, Parts, prep
 torch = pytest.importorskip('torch', reason='training needs torch')
 
 from liquid_ros.training.foresight import advance, foreseen  # noqa: E402
-from liquid_ros.training.held_out import compare, judge, suite  # noqa: E402
+from liquid_ros.training.held_out import compare, judge, Judged, suite  # noqa: E402
 from liquid_ros.training.recorded import Recorded  # noqa: E402
 from liquid_ros.training.tune import Tuner  # noqa: E402
 from liquid_ros.training.tune_config import TuneConfig  # noqa: E402
@@ -221,6 +221,11 @@ def test_what_is_judged_by_comes_after_what_is_learned_from():
     for part, same in (('stop', True), ('judge', False)):
         a, b = (judge(build(), [it], (1, 2), part) for it in (item, moved))
         assert (a.cost == b.cost) == same and len(a.costs) == 100
+
+
+def test_where_nothing_is_held_out_nothing_is_gained():
+    nothing = Judged(np.zeros(0), np.zeros((0, 2)))
+    assert nothing.gain_over(nothing) == (0.0, np.inf)
 
 
 def test_the_suite_tells_better_from_worse():

@@ -220,23 +220,36 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     from liquid_ros.evaluation.judge import summary
     results: List[Result] = []
     failed: List[str] = []
-    for result in results_of(jobs_of(args), args.jobs):
+    jobs = jobs_of(args)
+    keep_apart([args.report, args.json if args.json != '-' else '',
+                *(path for job in jobs for path in job.outputs)], args.recordings, args.truth)
+    for result in results_of(jobs, args.jobs):
         results.append(result)
         tell(result, args.json != '-')
         for judged in result.judged:
             failed += failures(conditions, summary(judged))
-    if args.report and any(result.judged for result in results):
-        _report(Path(args.report), results)
     if args.json:
         text = json.dumps(written(results, failed), indent=1, allow_nan=False) + '\n'
         if args.json == '-':
             sys.stdout.write(text)
         else:
             Path(args.json).write_text(text, encoding='utf-8')
+    if args.report and any(result.judged for result in results):
+        _report(Path(args.report), results)
     for text in failed:
         print(f'liquid_ros: failed: {text}', file=sys.stderr)
     status = max((result.status for result in results), default=OK)
     return status or (HELD if failed else OK)
+
+
+def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
+    """Raise InputError where a file that is written, '' for none, is one of those read."""
+    from liquid_ros.evaluation.recording import refuse_overlap
+    from liquid_ros.evaluation.truth import split
+    read = [*map(Path, recordings), *filter(None, [split(truth)[0] if truth else None])]
+    for path in filter(None, written):
+        for one in read:
+            refuse_overlap(one, Path(path))
 
 
 def _report(path: Path, results: Sequence[Result]) -> None:
@@ -268,6 +281,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         for path in (args.report, args.json):  # not after minutes of work
             if not Path(path).resolve().parent.is_dir():
                 raise InputError(f'{path}: its folder does not exist')
+            if path and Path(path).is_dir():
+                raise InputError(f'{path}: is a folder, expected a file')
         return run(args, conditions)
 
     return guarded(use_case)

@@ -84,7 +84,10 @@ def read_settings(path: Optional[str], overrides: Sequence[str]) -> Dict[str, An
         name, equals, value = text.partition('=')
         if not equals:
             raise InputError(f'got --set {text!r}, expected NAME=VALUE')
-        number = yaml.safe_load(value)
+        try:
+            number = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f'got --set {text!r}: {" ".join(str(error).split())}') from error
         try:  # YAML 1.1 reads 4e-3 as text
             number = float(number) if isinstance(number, str) else number
         except ValueError:
@@ -147,6 +150,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         p.error('got --topic, --truth, --start, --force or --plot, expected --bag, too')
     args.output = args.output or ('my_sensor.safetensors' if args.bag else
                                   'runs/liquid.safetensors')
+    if Path(args.output).suffix == '.pt':
+        p.error(f'got -o {args.output}, which is where what --resume goes on from is written')
+    if args.workers < 0:
+        p.error(f'got --workers {args.workers}, expected 0 or more')
     return guarded(lambda: start(args))
 
 

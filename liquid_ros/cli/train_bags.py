@@ -4,12 +4,15 @@
 """liquid_ros train --bag: fit the weights to a sensor's own recordings."""
 
 from argparse import Namespace
+import math
 from pathlib import Path
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from liquid_ros.cli import bags
+from liquid_ros.cli.evaluate import keep_apart
 from liquid_ros.cli.loop import run
+from liquid_ros.cli.train_plot import check, plot
 from liquid_ros.errors import CheckpointError, InputError, ParameterError
 from liquid_ros.params import from_mapping
 from liquid_ros.timing import TimePolicy
@@ -32,11 +35,17 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
     path = find('' if args.start == SCRATCH else args.start)
     config, weights = begin(args, given, path)
     output = Path(args.output)
-    if not output.parent.is_dir():
-        raise InputError(f'{output}: its folder does not exist')
+    for path_out in filter(None, (args.output, args.plot)):  # not after minutes of work
+        if not Path(path_out).resolve().parent.is_dir():
+            raise InputError(f'{path_out}: its folder does not exist')
+        if Path(path_out).is_dir():
+            raise InputError(f'{path_out}: is a folder, expected a file')
+    if args.plot:
+        check(Path(args.plot))
     checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
     jobs = bags.jobs(args.bag, args.topic, args.truth, TimePolicy.from_seconds(
         checked.gap_reset_s, checked.jump_reset_s), path, config)
+    keep_apart((args.output, args.plot), [job.path for job in jobs], args.truth)
     loader = Loader(jobs, bags.load, args.workers if len(jobs) > 1 else 0, config.keep)
     try:
         held = loader.some(config.judges)
@@ -53,16 +62,16 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
         verdict = compare(bags.smoother(path), tuner.smoother(tuner.best), held, config.horizons,
                           config.forgotten)
         print('\n'.join(verdict.words()), flush=True)
-        if args.plot:
-            from liquid_ros.cli.train_plot import plot
-            plot(Path(args.plot), tuner, verdict)
-        if verdict.reasons and not args.force:
+        refused = bool(verdict.reasons) and not args.force
+        if refused:
             print(f'liquid_ros: not written: {"; ".join(verdict.reasons)} (--force writes it '
                   'nevertheless)', file=sys.stderr)
-            return REFUSED
-        write(tuner, output, verdict, provenance(jobs, loader, path, args))
-        print(f'{output}: written; the node takes it as the parameter checkpoint')
-        return 0
+        else:
+            write(tuner, output, verdict, provenance(jobs, loader, path, args))
+            print(f'{output}: written; the node takes it as the parameter checkpoint')
+        if args.plot:
+            plot(Path(args.plot), tuner, verdict)
+        return REFUSED if refused else 0
     finally:
         loader.close()
 
@@ -119,13 +128,17 @@ def write(tuner: Any, output: Path, verdict: Any, origin: Dict[str, Any]) -> Non
         save('liquid', str(output), tuner.shape, tuner.best, {
             'training': tuner.config.to_dict(), 'iterations': tuner.iteration,
             'figures': {name: round(value, 4) for name, value in tuner.figures.items()},
-            'looks': [[look.iteration, round(look.cost, 5), round(look.gain, 5)]
+            'looks': [[look.iteration, told(look.cost), told(look.gain)]
                       for look in tuner.looks],
-            'held_out': {'gain_nats': round(verdict.gain, 5), 'error': round(verdict.error, 5),
-                         'rmse_ratio': [None if ratio != ratio else round(ratio, 5)
-                                        for ratio in verdict.rmse],
+            'held_out': {'gain_nats': round(verdict.gain, 5), 'error': told(verdict.error),
+                         'rmse_ratio': [told(ratio) for ratio in verdict.rmse],
                          'simulated_ratio': round(verdict.simulated, 5),
                          'messages': verdict.messages, 'forced': bool(verdict.reasons)},
             **origin})
     except OSError as error:
         raise CheckpointError(f'cannot write {str(output)!r}: {error.strerror}') from error
+
+
+def told(number: float) -> Optional[float]:
+    """Return a number as JSON has it: rounded, None where it is not finite."""
+    return round(number, 5) if math.isfinite(number) else None

@@ -6,23 +6,28 @@
 from pathlib import Path
 from typing import Any
 
+from liquid_ros.errors import InputError
+
 MEAN = 10  # iterations
 
 
-def plot(path: Path, tuner: Any, verdict: Any) -> None:
-    """
-    Write a figure: what was learned from, what was held out, and where the weights are from.
-
-    The format goes by the path's suffix. Errors: InputError without matplotlib.
-    """
-    import numpy as np
-
-    from liquid_ros.errors import InputError
-    from liquid_ros.evaluation.plots import RAW, sheet, SMOOTH, TRUTH
+def check(path: Path) -> None:
+    """Raise InputError where plot() could not write; the format goes by the path's suffix."""
     try:
-        import matplotlib  # noqa: F401
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError as error:
         raise InputError('--plot needs matplotlib: pip install matplotlib') from error
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds:
+        raise InputError(f'{path}: got the suffix {path.suffix!r}, expected one of '
+                         f'{", ".join(sorted(kinds))}')
+
+
+def plot(path: Path, tuner: Any, verdict: Any) -> None:
+    """Write a figure: what was learned from, what was held out, where the weights are from."""
+    import numpy as np
+
+    from liquid_ros.evaluation.plots import RAW, sheet, SMOOTH, TRUTH
     looks = tuner.looks
     best = max(looks, key=lambda look: look.gain, default=None)
     with sheet(path, figsize=(7.0, 2.6), layout='constrained') as figure:

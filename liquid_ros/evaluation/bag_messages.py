@@ -133,9 +133,13 @@ def _read_transforms(topic: str, log_ns: int, raw: bytes) -> Sample:
 def _write_rows(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:
     """Put the rows in the place of the input's; what is not known is all zeros."""
     rows = update.estimate.rows
-    if len(rows) > 1:
-        rows = np.where(np.isnan(rows[:, :1]), 0.0, rows)
-    return sample.raw[:sample.at] + rows.tobytes() + sample.raw[sample.at + rows.nbytes:]
+    if not sample.whole:
+        return sample.raw[:sample.at] + rows.tobytes() + sample.raw[sample.at + rows.nbytes:]
+    out = bytearray(sample.raw)  # a key is a place; --topic may have chosen some
+    for place, row in zip(sample.keys, np.where(np.isnan(rows[:, :1]), 0.0, rows)):
+        at = sample.at + cdr.POSE_BYTES * int(place)
+        out[at:at + cdr.POSE_BYTES] = row.tobytes()
+    return bytes(out)
 
 
 def _write_with_covariance(sample: Sample, update: Update, covariance: np.ndarray, _: Known

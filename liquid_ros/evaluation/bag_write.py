@@ -134,8 +134,11 @@ class _Output:
         text = key_text(self._msgtype, key)
         if text not in self._poses:
             below = '' if text is None else '/' + topic_word(text)
-            self._poses[text] = declare(self._writer, self._topic + STATED + below, STATED_TYPE,
-                                        self._qos)
+            like = sum(topic_word(other) == topic_word(text) for other in self._poses
+                       if other is not None and text is not None)
+            self._poses[text] = declare(
+                self._writer, self._topic + STATED + below + (f'_{like + 1}' if like else ''),
+                STATED_TYPE, self._qos)
         return self._poses[text]
 
 

@@ -12,7 +12,7 @@ from liquid_ros.evaluation.replay import replay
 from liquid_ros.evaluation.sample import Sample
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import Liquid
-from liquid_ros.timing import NS_PER_S, TimePolicy
+from liquid_ros.timing import Arrival, NS_PER_S, TimePolicy
 
 OUTLIER_WEIGHT = 0.5  # a message believed less is an outlier
 OVER_S = 0.5  # speed and direction are those of so long a piece of the estimated path
@@ -69,19 +69,23 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
     """
     model, kind = Watched(plain), CELLS[plain.config.cell]
     stream: Optional[Tuple[Any, Any]] = None
-    rows, stamps, variances, weights, neurons, taus = [], [], [], [], [], []
+    last_ns, dts_s = 0, []
+    rows, variances, weights, neurons, taus = [], [], [], [], []
     for answer in replay(samples, model, policy, most=1):
         key = answer.sample.topic, answer.sample.keys[0]
         stream = stream or key
-        if key != stream or not answer.update.accepted[0] or not model.seen:
-            model.seen.clear()
-            continue
-        x, after, read = model.seen.pop()
+        seen = model.seen[:]
         model.seen.clear()
+        if key != stream or not answer.update.accepted[0]:
+            continue
+        before_ns, last_ns = last_ns, answer.sample.stamps_ns[0]
+        if answer.update.arrivals[0] is not Arrival.STEP:
+            continue  # it starts anew, and the cell was not asked
+        dts_s.append((last_ns - before_ns) / NS_PER_S)
+        x, after, read = seen[0]  # of a message with many rows that of the first
         state = read if read.shape[-1] == plain.config.hidden else after
         neurons.append(state[0, :3].mean(0))
         estimate = answer.update.estimate
-        stamps.append(answer.sample.stamps_ns[0])
         rows.append(estimate.rows[0])
         weights.append(estimate.weight[0, 0])
         variances.append(estimate.variance[0, :3].sum())
@@ -90,8 +94,8 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
     if len(rows) < 2 * FEWEST:
         raise InputError(f'got {len(rows)} messages of one stream after another, expected at '
                          f'least {2 * FEWEST}')
-    t_s = (np.array(stamps) - stamps[0]) / NS_PER_S
-    mean_dt = t_s[-1] / (len(t_s) - 1)
+    t_s = np.cumsum(dts_s) - dts_s[0]  # a restart takes no time
+    mean_dt = float(np.mean(dts_s[1:]))
     path = np.array(rows)
     return Activity(t_s, path, np.array(neurons), mean_dt * np.array(taus) if taus else None,
                     events(t_s, path[:, :3], np.sqrt(variances), np.array(weights)))

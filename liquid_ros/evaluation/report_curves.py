@@ -48,6 +48,7 @@ def tradeoff_panel(judged: Judged, shown: Scene) -> Optional[Panel]:
         return None
     # a filter far later than everything that is a choice would squeeze the rest
     late = min(float(lag.max()), max(4.0 * max([x for _, x, _ in points], default=0.0), 0.1))
+    late = max(late, 0.0)
     early = max(float(lag.min()), min([x for _, x, _ in points], default=0.0) - 0.2 * late)
     early = min(early, 0.0)
     margin = 0.04 * max(late - early, 1e-3)

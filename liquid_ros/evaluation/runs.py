@@ -10,6 +10,8 @@ import numpy as np
 
 from liquid_ros.evaluation.replay import Tally
 
+FARTHEST_NS = 10**14  # about a day
+
 
 @dataclass(frozen=True)
 class Run:
@@ -48,8 +50,14 @@ class Run:
 
     @property
     def times_s(self) -> np.ndarray:
-        """Return (N,) seconds since the first message."""
-        return (self.stamps_ns - self.stamps_ns[0]) / 1e9
+        """
+        Return (N,) seconds since the first message, in which no run is FARTHEST_NS from the next.
+
+        A clock that begins in 1970 and is set later would leave no digits for dt.
+        """
+        steps_ns = np.diff(self.stamps_ns, prepend=self.stamps_ns[:1])
+        return np.cumsum(np.where(self.starts, np.clip(steps_ns, -FARTHEST_NS, FARTHEST_NS),
+                                  steps_ns)) / 1e9
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ or compressed and not whole is left out. A sqlite3 file is read page by page.
 Source: mcap.dev/spec.
 """
 
+import os
 from pathlib import Path
 import sqlite3
 from struct import error as StructError
@@ -119,7 +120,7 @@ def _record(file: BinaryIO) -> Optional[Tuple[int, bytes]]:
     if len(head) < 9:
         return None
     size, = _LENGTH.unpack_from(head, 1)
-    body = file.read(size) if size < 2**40 else b''
+    body = file.read(min(size, os.fstat(file.fileno()).st_size))  # the length may be damaged
     return (head[0], body) if len(body) == size or head[0] == CHUNK else None
 
 

@@ -118,6 +118,8 @@ def replacing(path: Path) -> Iterator[Path]:
     fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
     try:
         yield fresh
+        if path.is_dir() and not fresh.is_dir():
+            raise InputError(f'{path}: is a folder, it is not replaced by a file')
         if path.is_dir():
             old = fresh.with_suffix('.old')
             path.rename(old)

@@ -255,7 +255,7 @@ class Trainer:
             saved = torch.load(path, map_location=self.world.device, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if type(self.config).from_dict(saved.get('config', {})) != self.config:
+        if not isinstance(saved, dict) or saved.get('config') != self.config.to_dict():
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
         try:

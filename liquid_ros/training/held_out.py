@@ -53,6 +53,8 @@ class Judged(NamedTuple):
         if np.isfinite(self.square).any():
             return _gain_by_truth(before.square, self.square)
         gain = before.costs - self.costs
+        if not len(gain):
+            return 0.0, np.inf
         blocks = [part.mean() for part in np.array_split(gain, min(BLOCKS, len(gain)))]
         error = np.std(blocks, ddof=1) / np.sqrt(len(blocks)) if len(blocks) > 1 else np.inf
         return float(gain.mean()), float(error)

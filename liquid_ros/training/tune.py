@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from liquid_ros.checkpoint import LEARNED
+from liquid_ros.errors import CheckpointError
 from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
 from liquid_ros.training.coordinates import RAW
@@ -133,6 +134,13 @@ class Tuner(Trainer):
 
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
+        same = all(np.array_equal(array, saved['begun'].get(name))
+                   for name, array in self._begun.items())
+        if not same or len(saved['digests']) > len(self._source) or any(
+                self._source.digests.get(i, digest) != digest
+                for i, digest in saved['digests'].items()):
+            raise CheckpointError('what is to go on is a run of other recordings or from other '
+                                  'weights; begin anew without --resume')
         super().restore(saved)
         self._recorded.restore(saved['recorded'])
         self._path, self.best = saved['path'], saved['best']
