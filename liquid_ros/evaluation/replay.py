@@ -82,7 +82,7 @@ class Answered(NamedTuple):
 
     sample: the input; of a path only the poses that are newer than the last.
     update: as StreamBank has it; but a place of a PoseArray that was not accepted holds the
-    prediction of its stream, where that is known.
+    prediction of its stream, where that is known and no older than a gap.
     covariance: (N, 36) as messages have it, where it was asked for.
     withheld: True where nothing goes out: a PoseArray whose stamp is not newer than the last,
     though it is of use to some places.
@@ -281,10 +281,11 @@ def _put(whole: Update, at: List[int], update: Update) -> None:
 
 def _fill(bank: StreamBank, part: _Part, chosen: List[int], whole: Update) -> None:
     """Put predictions in the place of what a PoseArray has and could not be used."""
-    frames = bank.frames()
+    frames, gap_ns = bank.frames(), bank.policy.gap_reset_ns
     here = set(chosen)
     lost = [i for i in part.whole if i in here and not whole.accepted[i]
-            and frames.get(part.keys[i]) == part.frames[i]]
+            and frames.get(part.keys[i]) == part.frames[i]
+            and part.stamps_ns[i] - (bank.last_ns(part.keys[i]) or 0) <= gap_ns]
     if lost:
         found = bank.predict([part.keys[i] for i in lost], [part.stamps_ns[i] for i in lost])
         for target, values in zip(whole.estimate, found):

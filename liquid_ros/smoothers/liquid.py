@@ -22,7 +22,7 @@ from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.scale import bound, measure, Scale, unit_size
-from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
+from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
@@ -41,11 +41,13 @@ SLACK = 0.3  # of the way since the last message
 CLEAN = 0.02  # of it: noise below this is as good as none
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
+FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
 ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURPRISE, UNUSUAL = 3.0, 25.0  # of a mean nu^2 / S, or nu^2 over the unit's square, beyond
 RASH = 2e-3  # so much of nu^2 is in the variance
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
-WILD = 0.5  # of a message that the bank trusts less it does not measure from
+GAP = 1.5  # mean dt: beyond it a message may be nearer to the last one than to where two led
+TRUSTED = 0.3  # of a message that the bank trusts less it does not measure from
 AXES = [0, 1, 2, 3, 3, 3, 3]  # of a row's columns
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
@@ -126,16 +128,13 @@ class Liquid:
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
         strange = bank.surprise(filters, away, clock.dt_s)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
+        # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
+        agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
         sizes, left = measure(xp, seen_size, agile,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
-        trust = bound(xp, seen_size, agile / bank.wider(xp, filters, clock))
-        # from a wild rotation nothing can be measured: its neighbours may lie on either side
-        anchored = mean(average, trust) > WILD
-        filters = bank.advance(xp, filters, strange, bank.Trust(trust, anchored, left, sizes.age),
-                               clock, w['bank'])
         prior = ahead(xp, state, MAIN, clock, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
         told, stated = 1.0, state['stated']
@@ -144,9 +143,14 @@ class Liquid:
         expected = prior.noise * told
         spread = prior.covariance[0] + expected
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
-        seen = xp.arcsinh(normal)
-        past = state['past']
-        habit = habits(xp, state['habits'], seen, past[..., 0], clock.count)
+        seen, past = xp.arcsinh(normal), state['past']
+        listens = heard(xp, average, normal, past[..., 0], clock.count)
+        trust = listens * bound(xp, seen_size, agile / bank.wider(xp, filters, clock))**2
+        # from a wild rotation nothing can be measured: its neighbours may lie on either side
+        anchored = mean(average, trust) > TRUSTED
+        filters = bank.advance(xp, filters, strange, bank.Trust(trust, anchored, left, sizes.age),
+                               clock, w['bank'])
+        habit = habits(xp, state['habits'], seen, past[..., 0], clock.count, listens)
         hidden, said = self._ask(xp, state, clock.pace, sight(
             xp, bank.judge(xp, filters, sizes.age, average, w['bank']), habit,
             Glance(seen, past[..., 0], past[..., 1], prior.covariance[0] / spread,
@@ -154,8 +158,8 @@ class Liquid:
                    xp.log(sizes.fast / sizes.slow), state['rejects'][..., 0]),
             average, clock))
         # the second message of a burst says next to nothing of the levels
-        heard = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
-        rate = heard * xp.maximum(xp.exp(said[..., 8:9]), (1.0 / clock.count)[..., None])
+        apart = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
+        rate = apart * xp.maximum(xp.exp(said[..., 8:9]), (1.0 / clock.count)[..., None])
         held = state['said'] + rate * (said[..., :LEVELS] - state['said'])
         process, usual = _measures(xp, held, unit)
         noise = usual * told
@@ -176,9 +180,13 @@ class Liquid:
         # a stream of next to no noise knows where it is, even where the filter did not expect it
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate) & (miss < made)
                 & (mean(average, noise) < CLEAN**2 * made))
-        rejects, again = self._count_rejects(
-            xp, state['rejects'], (surprise > gate) | stale, near, sizes.age)
+        # what goes on from rejected messages is one of them, however far the gate has opened
+        far_off = (surprise > gate) | stale | (near & (surprise > WILD)
+                                               & (state['rejects'][..., 0] > 0.5))
+        rejects, again = self._count_rejects(xp, state['rejects'], far_off, near, sizes.age)
         again = again | bent
+        # a stream that rested has no noise to hold against where it is found again
+        noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)

@@ -23,6 +23,8 @@ INDEX_AT, NOISE_AT = 0, 2 * (len(MEMORIES) - 1)  # of the middle memory: log ind
 HABITS = (30.0, 400.0)  # messages that habits go back
 INDEX_MIDDLE, INDEX_SHARE, LEVEL_SHARE = -4.0, 0.3, 0.3  # of what the features show
 WALK_MIDDLE = -2.0
+WILD, AGAIN = 25.0, 4.0  # a mean nu^2 / S beyond which, and beyond so much of the last one's
+FAMILIAR = 10.5  # messages after which a stream is known well enough to say so
 
 
 class Glance(NamedTuple):
@@ -49,12 +51,31 @@ def mean(average: Array, values: Array) -> Array:
     return (average @ values[..., None])[..., 0]
 
 
-def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array) -> Array:
-    """Return running means (B, A, 4) of seen^2 and seen past, over 30 and over 400 messages."""
+def heard(xp: ModuleType, average: Array, normal: Array, past: Array, count: Array) -> Array:
+    """
+    Return (B, A) whether to learn of the stream from a message: 0 where it alone is wild, else 1.
+
+    A second one may be what the stream has become. normal: nu over the root of S, past: asinh of
+    that of the message before.
+    """
+    before = 0.5 * (xp.exp(past) - xp.exp(-past))  # sinh
+    wild = mean(average, normal * normal) > xp.maximum(
+        AGAIN * mean(average, before * before), WILD + 0.0 * normal)
+    return xp.where(wild & (count > FAMILIAR), xp.zeros_like(normal), xp.ones_like(normal))
+
+
+def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array,
+           heard: Array) -> Array:
+    """
+    Return running means (B, A, 4) of seen^2 and seen past, over 30 and over 400 messages.
+
+    heard: share (B, A) of this message in the longer ones.
+    """
     square, product = clip(seen * seen, 0.0, 9.0), clip(seen * past, -9.0, 9.0)
     shares = [1.0 / clip(count + 20.0, 1.0, memory) + 0.0 * seen for memory in HABITS]
     once = stack(square, product, square, product)
-    return before + stack(shares[0], shares[0], shares[1], shares[1]) * (once - before)
+    long = heard * shares[1]
+    return before + stack(shares[0], shares[0], long, long) * (once - before)
 
 
 def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average: Array,

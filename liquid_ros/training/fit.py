@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from liquid_ros.checkpoint import save
-from liquid_ros.errors import CheckpointError
+from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.smoothers.liquid import OUTPUTS, STATED
 from liquid_ros.training.config import TrainConfig
@@ -255,7 +255,12 @@ class Trainer:
             saved = torch.load(path, map_location=self.world.device, weights_only=False)
         except Exception as error:  # torch.load raises whatever the pickle does
             raise CheckpointError(f'cannot resume from {path!r}: {error!r}') from error
-        if not isinstance(saved, dict) or saved.get('config') != self.config.to_dict():
+        try:
+            same = isinstance(saved, dict) and type(self.config).from_dict(
+                saved.get('config', {})) == self.config
+        except ParameterError:  # a setting that this kind of run does not have
+            same = False
+        if not same:
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
         try:
