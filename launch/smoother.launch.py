@@ -87,7 +87,8 @@ def actions(context):
         made.append(Node(package='rviz2', executable='rviz2', output='screen',
                          arguments=['-d', str(layout)] if layout.exists() else [],
                          remappings=shown(given),
-                         parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}]))
+                         parameters=[{'use_sim_time': given['use_sim_time'] == 'true'}
+                                     ] if given['use_sim_time'] else []))
     return made
 
 
@@ -97,8 +98,11 @@ def shown(given):
     stand_ins = {'/pose': topic, '/pose/smoothed': given['output_topic'] or f'{topic}/smoothed',
                  '/pose/path': f'{topic}/path'}
     below = '/'.join(['', *given['namespace'].strip('/').split('/')]).rstrip('/')
-    return [(name, other if other.startswith('/') else f'{below}/{other}')
-            for name, other in stand_ins.items()]
+
+    def whole(name):
+        name = name.replace('~', f'{below}/{given["node_name"]}', 1)
+        return name if name.startswith('/') else f'{below}/{name}'
+    return [(name, whole(other)) for name, other in stand_ins.items()]
 
 
 def change(node, transition_id):

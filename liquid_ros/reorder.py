@@ -59,7 +59,7 @@ class Reorder:
         return out + self._let_out(max(due, len(self._held) - self._most))
 
     def release(self, newest_ns: int) -> List[Any]:
-        """Return what need not wait any more where this stamp came, in another stream."""
+        """Return what need not wait any more where this would be the newest stamp."""
         return self._let_out(sum(held_ns <= newest_ns - self._wait_ns
                                  for held_ns, _, _ in self._held))
 

@@ -120,6 +120,21 @@ def test_nothing_that_was_recorded_is_written_over(tmp_path, capsys, options):
     assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
 
 
+def test_what_is_new_may_lie_beside_the_messages_and_a_pipe_is_not_replaced(tmp_path, capsys):
+    scenario.write(tmp_path / 'bag', scenario.made_up(2.0))
+    report = tmp_path / 'bag' / 'r.html'
+    assert evaluate(tmp_path / 'bag', '-r', report, '--json', tmp_path / 'j') == 0
+    assert '<html' in report.read_text()
+    os.mkfifo(tmp_path / 'pipe')
+    assert evaluate(tmp_path / 'bag', '-r', tmp_path / 'pipe') == 1
+    assert (tmp_path / 'pipe').is_fifo() and 'is no regular file' in capsys.readouterr().err
+
+
+def test_a_truth_that_is_not_there_is_told_in_json_too(bag, tmp_path):
+    assert evaluate(bag, '--truth', 'none.tum', '--json', tmp_path / 'j') == 1
+    assert 'none.tum' in figures(tmp_path / 'j')['recordings'][0]['error']
+
+
 def test_messages_ahead_of_the_truth_have_a_report_and_json(tmp_path):
     """All lags are below zero there."""
     t = 0.02 * np.arange(400)

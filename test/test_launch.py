@@ -75,13 +75,16 @@ def test_nothing_newer_than_humble_is_used():
     ({'namespace': '/robot/', 'input_topic': 'tag'},
      ['/robot/tag', '/robot/tag/smoothed', '/robot/tag/path']),
     ({'namespace': 'robot', 'output_topic': '/smooth'},
-     ['/robot/pose', '/smooth', '/robot/pose/path'])])
+     ['/robot/pose', '/smooth', '/robot/pose/path']),
+    ({'namespace': 'robot', 'input_topic': '~/tag'},
+     ['/robot/smoother/tag', '/robot/smoother/tag/smoothed', '/robot/smoother/tag/path'])])
 def test_rviz_shows_the_topics_of_the_arguments(given, topics):
     tree = ast.parse(LAUNCH_FILE.read_text())
     tree.body = [node for node in tree.body if getattr(node, 'name', '') == 'shown']
     exec(compile(tree, str(LAUNCH_FILE), 'exec'), names := {})
     layout = (ROOT / 'rviz' / 'smoother.rviz').read_text()
-    found = names['shown']({'namespace': '', 'input_topic': '', 'output_topic': '', **given})
+    found = names['shown']({'namespace': '', 'node_name': 'smoother', 'input_topic': '',
+                            'output_topic': '', **given})
     assert [other for _, other in found] == topics
     assert all(f'Value: {name}\n' in layout for name, _ in found)
 

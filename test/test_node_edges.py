@@ -255,6 +255,31 @@ def test_streams_whose_clocks_differ_are_put_in_order_each(graph, behind_s):
     assert not made.tally.dropped and made.tally.accepted == 120
 
 
+@pytest.mark.parametrize('burst', [5, 25])
+def test_a_stream_that_comes_in_bursts_does_not_hurry_another(graph, burst):
+    """As over a radio link; the other's messages are late by less than is waited."""
+    _, made, _ = channel(graph, input_type='transform', reorder_s=0.05)
+    rng = np.random.default_rng(0)
+    stamps = 100.0 + 0.01 * np.arange(400)
+    comes = [(at + rng.uniform(0.0, 0.04), 'a', at) for at in stamps]
+    comes += [(stamps[i - i % burst] + 0.01 * burst, 'b', at) for i, at in enumerate(stamps)]
+    for _, child, at in sorted(comes):
+        give(made, tag(child, at))
+    made.flow.flush()
+    assert not made.tally.dropped and made.tally.accepted == 800
+
+
+def test_streams_that_come_and_go_leave_nothing_in_the_buffers(graph):
+    _, made, _ = channel(graph, input_type='transform', reorder_s=0.05, max_streams=3)
+    for i in range(60):
+        give(made, tag(f'tag_{i}', 100 + 10 * i))
+        made.flow.flush()
+    held = made.flow._held
+    assert len(held._at_ns) <= len(held._buffers) <= 3
+    held.clear()
+    assert not held._at_ns
+
+
 def test_messages_of_another_frame_do_not_disturb_the_order(graph):
     _, made, out = channel(graph, frame_id='map', reorder_s=0.05)
     for i in range(60):

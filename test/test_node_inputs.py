@@ -134,7 +134,8 @@ def test_two_inputs_may_not_share_a_topic(graph, capfd, params):
 
 
 @pytest.mark.parametrize('params, fits', [
-    ({}, False), ({'child_frame': 'body'}, False), ({'left.child_frame': 'left'}, True),
+    ({}, False), ({'child_frame': 'body'}, False), ({'left.child_frame': 'pose'}, True),
+    ({'left.child_frame': 'pose_smoothed'}, False),
     ({'left.input_type': 'pose_array'}, True), ({'input_type': 'odometry'}, True),
     ({'input_type': 'transform', 'child_frame': 'body'}, False)])
 def test_two_inputs_may_not_share_a_frame_in_tf(graph, capfd, monkeypatch, params, fits):
@@ -197,7 +198,7 @@ def test_save_and_load_go_on_as_if_nothing_had_been_between(graph, tmp_path):
         assert np.array_equal(got[40:80], got[120:160])
 
 
-def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(graph, tmp_path):
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(graph, tmp_path, monkeypatch):
     """No path, no file, other inputs, another smoother, no file at all: one sentence each."""
     path = tmp_path / 'state.safetensors'
     node = graph.smoother(smoother='ema', **lossless('/pose'))
@@ -211,7 +212,8 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(graph, tmp_pat
         assert not answer.success and answer.message.startswith("state_file: got ''")
     put(tmp_path / 'nowhere' / 'state')
     assert not call(graph, 'save_state').success and not call(graph, 'load_state').success
-    put(path)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    put('~/state.safetensors')
     stamps, rows = walk('pose', 60)
     graph.send(publisher, 'pose', stamps[:20], rows[:20])
     settle(graph, node, 20)

@@ -229,9 +229,10 @@ def test_wrong_usage_is_told(bag, tmp_path):
 @pytest.mark.parametrize('more, status, words', [
     (['-o', '{here}/x', '--plot', '{here}/none/c.png'], 1, 'its folder does not exist'),
     (['-o', '{here}/x', '--plot', '{here}/c.xyz'], 1, "got the suffix '.xyz', expected one of"),
-    (['-o', '{here}'], 1, 'is a folder, expected a file'), (['-o', '{here}/x.pt'], 2, '--resume'),
+    (['-o', '{here}'], 1, 'is no regular file'), (['-o', '{here}/x.pt'], 2, '--resume'),
+    (['-o', '{here}/x.svg', '--plot', '{here}/x.svg'], 1, 'got one file for the weights'),
     (['-o', '{here}/x', '--workers', '-1'], 2, 'got --workers -1'),
-    (['-o', '{bag}/weights'], 1, 'would overwrite the input'),
+    (['-o', '{bag}/metadata.yaml'], 1, 'would overwrite what is read'),
     (['-o', '{here}/x', '--truth', '{truth}', '--plot', '{truth}'], 1, 'would overwrite')])
 def test_what_cannot_be_written_is_told_before_anything_is_learned(
         bag, tmp_path, more, status, words):
@@ -255,6 +256,8 @@ def test_only_the_same_run_is_gone_on_with(bag, tmp_path):
     written = out.read_bytes()
     other = write(tmp_path / 'other', count=300, seed=5)
     done = command('--bag', other, '-o', out, '--force', '--resume', settings=NONE)
+    assert done.returncode == 1 and 'other recordings' in done.stderr
+    done = command('--bag', bag, '--bag', other, '-o', out, '--force', '--resume', settings=NONE)
     assert done.returncode == 1 and 'other recordings' in done.stderr
     done = command('-o', out, '--resume', settings=['iterations=1', 'batch=4', 'shares=2'])
     assert done.returncode == 1 and 'other settings' in done.stderr

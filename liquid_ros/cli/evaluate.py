@@ -243,13 +243,16 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
 
 
 def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
-    """Raise InputError where a file that is written, '' for none, is one of those read."""
-    from liquid_ros.evaluation.recording import refuse_overlap
+    """Raise InputError where a file that is written, '' for none, is of one that is read."""
     from liquid_ros.evaluation.truth import split
-    read = [*map(Path, recordings), *filter(None, [split(truth)[0] if truth else None])]
-    for path in filter(None, written):
-        for one in read:
-            refuse_overlap(one, Path(path))
+    read = {Path(path).resolve() for path in recordings}
+    try:
+        read.add((split(truth)[0] or Path(recordings[0])).resolve() if truth else min(read))
+    except InputError:
+        pass  # each recording tells of it
+    for path in (Path(text).resolve() for text in written if text):
+        if path in read or path.exists() and not read.isdisjoint(path.parents):
+            raise InputError(f'{path}: would overwrite what is read')
 
 
 def _report(path: Path, results: Sequence[Result]) -> None:

@@ -38,8 +38,10 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
     for path_out in filter(None, (args.output, args.plot)):  # not after minutes of work
         if not Path(path_out).resolve().parent.is_dir():
             raise InputError(f'{path_out}: its folder does not exist')
-        if Path(path_out).is_dir():
-            raise InputError(f'{path_out}: is a folder, expected a file')
+        if Path(path_out).exists() and not Path(path_out).is_file():
+            raise InputError(f'{path_out}: is no regular file, expected one to write')
+    if args.plot and Path(args.plot).resolve() == output.resolve():
+        raise InputError(f'{output}: got one file for the weights and their curves')
     if args.plot:
         check(Path(args.plot))
     checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})

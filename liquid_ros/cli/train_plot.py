@@ -18,7 +18,7 @@ def check(path: Path) -> None:
     except ImportError as error:
         raise InputError('--plot needs matplotlib: pip install matplotlib') from error
     kinds = FigureCanvasBase.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
+    if path.suffix and path.suffix[1:].lower() not in kinds:
         raise InputError(f'{path}: got the suffix {path.suffix!r}, expected one of '
                          f'{", ".join(sorted(kinds))}')
 

@@ -115,6 +115,8 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.is_dir() and not _is_disposable(path):
         raise InputError(f'{path}: is a folder with something else than a rosbag2 in it, '
                          'it is not replaced')
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        raise InputError(f'{path}: is no regular file, it is not replaced')
     fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
     try:
         yield fresh

@@ -55,9 +55,11 @@ class Held:
         if newest_ns != before_ns:
             self._at_ns[key] = self._time_ns
         for other, buffer in self._buffers.items():
-            if other != key and len(buffer):
-                due += buffer.release(
-                    buffer.newest_ns + self._time_ns - self._at_ns[other])  # type: ignore
+            if other != key and len(buffer) and newest_ns is not None:
+                # not by the stamp alone, for clocks differ; nor by time alone, for messages come
+                # in bursts
+                due += buffer.release(min(newest_ns, buffer.newest_ns  # type: ignore
+                                          + self._time_ns - self._at_ns[other]))
         return due
 
     def _make_room(self, most: int) -> bool:
@@ -76,6 +78,7 @@ class Held:
     def drop(self, key: Key) -> int:
         """Forget a stream; return how many messages are lost with it."""
         self._heard.pop(key, None)
+        self._at_ns.pop(key, None)
         return len(self._buffers.pop(key, ()))
 
     def clear(self) -> int:
@@ -83,4 +86,5 @@ class Held:
         lost = len(self)
         self._buffers.clear()
         self._heard.clear()
+        self._at_ns.clear()
         return lost

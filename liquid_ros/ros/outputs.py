@@ -101,7 +101,7 @@ class Outputs:
         names = [publisher.topic_name for publisher in self._every if publisher is not self._tf]
         kind, child = self._params.input_type, self._params.child_frame
         if self._tf is not None and (child or kind not in WITH_CHILD):
-            names.append(f'/tf ({child or self._own_child()}{"_*" * self._codec.many})')
+            names.append(f'/tf ({self._child(self._own_child(), 0)})')
         return names
 
     def apply(self, params: Params) -> None:

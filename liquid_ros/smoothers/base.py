@@ -5,7 +5,9 @@
 
 from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
 
-from liquid_ros.arrays import Array, namespace
+import numpy as np
+
+from liquid_ros.arrays import Array, clip
 from liquid_ros.smoothers.tuning import Tuning
 
 State = Dict[str, Array]  # every array's first axis is the stream
@@ -53,7 +55,7 @@ class Known(NamedTuple):
         newest: index of the messages with none after them; of the others it is known by now
         whether they were outliers.
         """
-        variance = self.lasting * namespace(p11).maximum(p11, 0.0 * p11)  # of rounding
+        variance = self.lasting * clip(p11, 0.0, np.inf)  # of rounding
         variance[newest] += self.besides[newest]
         return variance
 

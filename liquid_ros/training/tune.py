@@ -130,13 +130,14 @@ class Tuner(Trainer):
         """Return all that an uninterrupted run would have in memory."""
         return {**super().state(), 'recorded': self._recorded.state(), 'path': self._path,
                 'looks': [tuple(look) for look in self.looks], 'curve': self.curve,
-                'best': self.best, 'begun': self._begun, 'digests': dict(self._source.digests)}
+                'best': self.best, 'begun': self._begun, 'recordings': len(self._source),
+                'digests': dict(self._source.digests)}
 
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
         same = all(np.array_equal(array, saved['begun'].get(name))
                    for name, array in self._begun.items())
-        if not same or len(saved['digests']) > len(self._source) or any(
+        if not same or saved['recordings'] != len(self._source) or any(
                 self._source.digests.get(i, digest) != digest
                 for i, digest in saved['digests'].items()):
             raise CheckpointError('what is to go on is a run of other recordings or from other '
