@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from bags import CHILDREN, flawed, header, make, transform, TYPES, write_bag
+from bags import CHILDREN, flawed, header, make, pose, transform, TYPES, write_bag
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -79,6 +79,48 @@ def test_streams_are_chosen_by_name(everything):
         '/tf#map:tag', '/tf#odom:tag', '/pose_array#1'}
     with pytest.raises(InputError, match='no transform'):
         runs_of(everything, topics=['/tf#nobody'])
+
+
+@pytest.mark.parametrize('topic', ['/tags#2', '/tags#[02]', '/tags'])
+def test_a_place_of_an_array_is_written_where_it_stands(tmp_path, topic):
+    rows = np.zeros((4, 7))
+    rows[:, 0], rows[:, 6] = 100.0 * np.arange(4), 1.0
+    messages = [(10**9 + k * 10**7, bytes(store().serialize_cdr(make(
+        TYPES['pose_array'], header(10**9 + k * 10**7, 'map'),
+        [pose(row + [0.01 * (k % 2), 0, 0, 0, 0, 0, 0]) for row in rows]), TYPES['pose_array'])))
+        for k in range(20)]
+    path, out = tmp_path / 'bag', str(tmp_path / 'out.mcap')
+    write_bag(path, {'/tags': (TYPES['pose_array'], messages)})
+    runs_of(path, topics=[topic], output=Output([out]))
+    got = samples_of(Path(out), ['/tags/smoothed'])[-1].rows
+    assert np.abs(got[:, 0] - rows[:, 0]).max() < 0.02
+    chosen = np.isin(np.arange(4), [2] if topic.endswith('#2') else [0, 2]) | (topic == '/tags')
+    assert ((got[:, 0] != rows[:, 0] + 0.01) == chosen).all()
+
+
+def test_two_streams_whose_names_are_one_word_have_a_topic_each(tmp_path):
+    messages = [(10**9 + k * 10**7, bytes(store().serialize_cdr(make(TYPES['tf'], [
+        transform(10**9 + k * 10**7, 'odom', child, [x + 0.01 * (k % 2), 0, 0, 0, 0, 0, 1])
+        for x, child in enumerate(('r1/base', 'r1_base', 'r1-base'))]), TYPES['tf'])))
+        for k in range(20)]
+    path, out = tmp_path / 'bag', str(tmp_path / 'out.mcap')
+    write_bag(path, {'/tf': (TYPES['tf'], messages)})
+    runs_of(path, output=Output([out]))
+    names = ['/tf/smoothed_with_covariance/odom_r1_base' + more for more in ('', '_2', '_3')]
+    for x, name in enumerate(names):
+        assert abs(samples_of(Path(out), [name])[-1].rows[0, 0] - x) < 0.02
+
+
+def test_a_clock_that_is_set_after_the_start_leaves_dt_its_digits(tmp_path):
+    stamps = [10**10 + k * 10**6 for k in range(30)]
+    stamps += [1_700_000_000 * 10**9 + k * 10**6 for k in range(200)]
+    path = tmp_path / 'clock.csv'
+    path.write_text('stamp_ns,x,y,z\n' + ''.join(
+        f'{stamp},{k % 7},{k % 5},0\n' for k, stamp in enumerate(stamps)))
+    run, = runs_of(path).values()
+    dt_s = np.diff(run.times_s)[~run.starts[1:]]
+    np.testing.assert_allclose(dt_s, 1e-3, rtol=1e-7)
+    assert run.starts.sum() == 2 and 1e4 < run.times_s[-1] < 1e6
 
 
 def test_a_transform_that_never_changes_is_no_run(tmp_path):

@@ -136,6 +136,16 @@ def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
     assert (tmp_path / 'folder' / 'thesis.tex').read_text() == 'years'
 
 
+def test_a_bag_is_not_replaced_by_a_file(tmp_path):
+    (tmp_path / 'bag').mkdir()
+    (tmp_path / 'bag' / 'metadata.yaml').write_text('kept')
+    with pytest.raises(InputError, match='not replaced by a file'):
+        with replacing(tmp_path / 'bag') as fresh:
+            fresh.write_text('a report')
+    assert [path.name for path in tmp_path.iterdir()] == ['bag']
+    assert (tmp_path / 'bag' / 'metadata.yaml').read_text() == 'kept'
+
+
 def test_a_bag_folder_names_its_storage_after_itself(tmp_path):
     write_all(tmp_path / 'folder', some_samples(), 7)
     assert {p.name for p in (tmp_path / 'folder').iterdir()} == {'folder.mcap', 'metadata.yaml'}
