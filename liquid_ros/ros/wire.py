@@ -35,6 +35,8 @@ class MalformedError(ValueError):
 
 def _opened(raw: bytes, kind: str) -> Tuple[bytes, str]:
     """Return a plain CDR message and its byte order; other encodings go through rclpy."""
+    if len(raw) < ORIGIN:  # of which rclpy may die
+        raise ValueError('there is no encapsulation')
     if raw[:1] != b'\0' or raw[1] > 1:
         message = CODECS[kind].message
         raw = serialize_message(deserialize_message(raw, message))
