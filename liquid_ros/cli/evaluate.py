@@ -245,11 +245,11 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
 def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
     """Raise InputError where a file that is written, '' for none, is of one that is read."""
     from liquid_ros.evaluation.truth import split
-    read = {Path(path).resolve() for path in recordings}
     try:
-        read.add((split(truth)[0] or Path(recordings[0])).resolve() if truth else min(read))
-    except InputError:
-        pass  # each recording tells of it
+        true = split(truth)[0] if truth else None
+    except InputError:  # each recording tells of it
+        true = None
+    read = {Path(path).resolve() for path in [*recordings, *filter(None, [true])]}
     for path in (Path(text).resolve() for text in written if text):
         if path in read or path.exists() and not read.isdisjoint(path.parents):
             raise InputError(f'{path}: would overwrite what is read')
