@@ -249,7 +249,7 @@ def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) ->
         true = split(truth)[0] if truth else None
     except InputError:  # each recording tells of it
         true = None
-    read = {Path(path).resolve() for path in [*recordings, *filter(None, [true])]}
+    read = {Path(path).resolve() for path in [*recordings, true] if path is not None}
     for path in (Path(text).resolve() for text in written if text):
         if path in read or path.exists() and not read.isdisjoint(path.parents):
             raise InputError(f'{path}: would overwrite what is read')
