@@ -5,10 +5,11 @@
 
 import argparse
 import os
+from pathlib import Path
 import sys
 from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
-from liquid_ros.errors import LiquidError
+from liquid_ros.errors import InputError, LiquidError
 
 OK, FAILED, USAGE, PIPE_CLOSED, INTERRUPTED = 0, 1, 2, 141, 130
 
@@ -20,6 +21,19 @@ class Parser(argparse.ArgumentParser):
         """Print the message and exit with 2."""
         print(f'liquid_ros: error: {message} (see {self.prog} --help)', file=sys.stderr)
         sys.exit(USAGE)
+
+
+def expect_place(path: str, pipes: bool = False) -> None:
+    """
+    Raise InputError where no file can be written, before minutes of work; '' is none.
+
+    pipes: whether it may be one, or a device.
+    """
+    place = Path(path)
+    if not place.resolve().parent.is_dir():
+        raise InputError(f'{path}: its folder does not exist')
+    if path and (place.is_dir() or not pipes and place.exists() and not place.is_file()):
+        raise InputError(f'{path}: is no regular file, expected one to write')
 
 
 def guarded(use_case: Callable[[], Optional[int]]) -> int:

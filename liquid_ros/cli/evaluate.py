@@ -20,7 +20,7 @@ from typing import (
     TYPE_CHECKING,
 )
 
-from liquid_ros.cli import FAILED, guarded, OK, Parser, progress
+from liquid_ros.cli import expect_place, FAILED, guarded, OK, Parser, progress
 from liquid_ros.errors import InputError, LiquidError, ParameterError, UnreadableError
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
@@ -218,6 +218,7 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     """Evaluate, tell and write; return the exit status."""
     from liquid_ros.evaluation.gate import failures
     from liquid_ros.evaluation.judge import summary
+    from liquid_ros.evaluation.truth import keep_apart
     results: List[Result] = []
     failed: List[str] = []
     jobs = jobs_of(args)
@@ -240,19 +241,6 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
         print(f'liquid_ros: failed: {text}', file=sys.stderr)
     status = max((result.status for result in results), default=OK)
     return status or (HELD if failed else OK)
-
-
-def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
-    """Raise InputError where a file that is written, '' for none, is of one that is read."""
-    from liquid_ros.evaluation.truth import split
-    try:
-        true = split(truth)[0] if truth else None
-    except InputError:  # each recording tells of it
-        true = None
-    read = {Path(path).resolve() for path in [*recordings, true] if path is not None}
-    for path in (Path(text).resolve() for text in written if text):
-        if path in read or path.exists() and not read.isdisjoint(path.parents):
-            raise InputError(f'{path}: would overwrite what is read')
 
 
 def _report(path: Path, results: Sequence[Result]) -> None:
@@ -281,11 +269,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             p.error(str(error))
         if args.report and args.report == args.json:
             raise InputError(f'{args.report}: got one file for the report and JSON')
-        for path in (args.report, args.json):  # not after minutes of work
-            if not Path(path).resolve().parent.is_dir():
-                raise InputError(f'{path}: its folder does not exist')
-            if path and Path(path).is_dir():
-                raise InputError(f'{path}: is a folder, expected a file')
+        expect_place(args.report)
+        expect_place(args.json, pipes=True)
         return run(args, conditions)
 
     return guarded(use_case)

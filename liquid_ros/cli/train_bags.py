@@ -4,13 +4,11 @@
 """liquid_ros train --bag: fit the weights to a sensor's own recordings."""
 
 from argparse import Namespace
-import math
 from pathlib import Path
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-from liquid_ros.cli import bags
-from liquid_ros.cli.evaluate import keep_apart
+from liquid_ros.cli import bags, expect_place
 from liquid_ros.cli.loop import run
 from liquid_ros.cli.train_plot import check, plot
 from liquid_ros.errors import CheckpointError, InputError, ParameterError
@@ -29,21 +27,19 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
     Errors: LiquidError, and then nothing is written.
     """
     from liquid_ros.checkpoint import find
+    from liquid_ros.evaluation.truth import keep_apart
     from liquid_ros.training.held_out import compare
     from liquid_ros.training.loader import Loader
     from liquid_ros.training.tune import Tuner
     path = find('' if args.start == SCRATCH else args.start)
     config, weights = begin(args, given, path)
     output = Path(args.output)
-    for path_out in filter(None, (args.output, args.plot)):  # not after minutes of work
-        if not Path(path_out).resolve().parent.is_dir():
-            raise InputError(f'{path_out}: its folder does not exist')
-        if Path(path_out).exists() and not Path(path_out).is_file():
-            raise InputError(f'{path_out}: is no regular file, expected one to write')
-    if args.plot and Path(args.plot).resolve() == output.resolve():
-        raise InputError(f'{output}: got one file for the weights and their curves')
+    for place in (args.output, args.plot):
+        expect_place(place)
     if args.plot:
         check(Path(args.plot))
+        if Path(args.plot).resolve() == output.resolve():
+            raise InputError(f'{output}: got one file for the weights and their curves')
     checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
     jobs = bags.jobs(args.bag, args.topic, args.truth, TimePolicy.from_seconds(
         checked.gap_reset_s, checked.jump_reset_s), path, config)
@@ -126,21 +122,18 @@ def write(tuner: Any, output: Path, verdict: Any, origin: Dict[str, Any]) -> Non
     Errors: CheckpointError, and then what was there before is there still.
     """
     from liquid_ros.checkpoint import save
+    from liquid_ros.evaluation.figures import told
     try:
         save('liquid', str(output), tuner.shape, tuner.best, {
             'training': tuner.config.to_dict(), 'iterations': tuner.iteration,
             'figures': {name: round(value, 4) for name, value in tuner.figures.items()},
-            'looks': [[look.iteration, told(look.cost), told(look.gain)]
+            'looks': [[look.iteration, told(round(look.cost, 5)), told(round(look.gain, 5))]
                       for look in tuner.looks],
-            'held_out': {'gain_nats': round(verdict.gain, 5), 'error': told(verdict.error),
-                         'rmse_ratio': [told(ratio) for ratio in verdict.rmse],
+            'held_out': {'gain_nats': round(verdict.gain, 5),
+                         'error': told(round(verdict.error, 5)),
+                         'rmse_ratio': [told(round(ratio, 5)) for ratio in verdict.rmse],
                          'simulated_ratio': round(verdict.simulated, 5),
                          'messages': verdict.messages, 'forced': bool(verdict.reasons)},
             **origin})
     except OSError as error:
         raise CheckpointError(f'cannot write {str(output)!r}: {error.strerror}') from error
-
-
-def told(number: float) -> Optional[float]:
-    """Return a number as JSON has it: rounded, None where it is not finite."""
-    return round(number, 5) if math.isfinite(number) else None

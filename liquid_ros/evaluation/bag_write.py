@@ -4,9 +4,10 @@
 """Bags written without ROS through rosbags: the input's topics and those that were smoothed."""
 
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 import re
-from typing import Any, Dict, Iterator, Literal, Optional, Sequence
+from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Set
 
 import numpy as np
 
@@ -109,6 +110,7 @@ class _Output:
         self._main = declare(writer, topic + SUFFIX, msgtype, qos)
         self._stated = stated and not self._kind.states
         self._poses: Dict[Optional[str], Any] = {}
+        self._taken: Set[str] = set()  # names of their topics: two streams may be one word
         self._known: Known = {}
 
     def write(self, sample: Sample, update: Update, full: Optional[np.ndarray]) -> None:
@@ -133,12 +135,11 @@ class _Output:
     def _pose_topic(self, key: Key) -> Any:
         text = key_text(self._msgtype, key)
         if text not in self._poses:
-            below = '' if text is None else '/' + topic_word(text)
-            like = sum(topic_word(other) == topic_word(text) for other in self._poses
-                       if other is not None and text is not None)
-            self._poses[text] = declare(
-                self._writer, self._topic + STATED + below + (f'_{like + 1}' if like else ''),
-                STATED_TYPE, self._qos)
+            topic = self._topic + STATED + ('' if text is None else '/' + topic_word(text))
+            names = chain([topic], (f'{topic}_{number}' for number in count(2)))
+            name = next(name for name in names if name not in self._taken)
+            self._taken.add(name)
+            self._poses[text] = declare(self._writer, name, STATED_TYPE, self._qos)
         return self._poses[text]
 
 

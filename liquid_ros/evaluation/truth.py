@@ -4,7 +4,7 @@
 """What is true at the stamps of messages: another trajectory, interpolated."""
 
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -70,6 +70,18 @@ def split(text: str) -> Tuple[Optional[Path], str]:
     if text.startswith('/') and not Path(text).suffix:
         return None, text
     raise InputError(f'{text}: got no file and no topic (/...) for the truth')
+
+
+def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
+    """Raise InputError where a file that is written, '' for none, is of one that is read."""
+    try:
+        true = split(truth)[0] if truth else None
+    except InputError:  # each recording tells of it
+        true = None
+    read = {Path(path).resolve() for path in [*recordings, true] if path is not None}
+    for path in (Path(text).resolve() for text in written if text):
+        if path in read or path.exists() and not read.isdisjoint(path.parents):
+            raise InputError(f'{path}: would overwrite what is read')
 
 
 def _read(path: Path, topic: str, name: str) -> Truth:

@@ -49,13 +49,14 @@ class Held:
         before_ns = self._buffers[key].newest_ns
         due = self._buffers[key].add(stamp_ns, arrived, arrived.now_ns or None)
         newest_ns = self._buffers[key].newest_ns
-        if None not in (before_ns, newest_ns) and newest_ns > before_ns:  # type: ignore
-            self._time_ns = max(self._time_ns,
-                                self._at_ns[key] + newest_ns - before_ns)  # type: ignore
+        if newest_ns is None:  # there were but stamps that cannot be used
+            return due
+        if before_ns is not None:
+            self._time_ns = max(self._time_ns, self._at_ns[key] + newest_ns - before_ns)
         if newest_ns != before_ns:
             self._at_ns[key] = self._time_ns
         for other, buffer in self._buffers.items():
-            if other != key and len(buffer) and newest_ns is not None:
+            if other != key and len(buffer):
                 # not by the stamp alone, for clocks differ; nor by time alone, for messages come
                 # in bursts
                 due += buffer.release(min(newest_ns, buffer.newest_ns  # type: ignore

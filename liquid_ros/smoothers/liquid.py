@@ -180,10 +180,8 @@ class Liquid:
         # a stream of next to no noise knows where it is, even where the filter did not expect it
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate) & (miss < made)
                 & (mean(average, noise) < CLEAN**2 * made))
-        # what goes on from rejected messages is one of them, however far the gate has opened
-        far_off = (surprise > gate) | stale | (near & (surprise > WILD)
-                                               & (state['rejects'][..., 0] > 0.5))
-        rejects, again = self._count_rejects(xp, state['rejects'], far_off, near, sizes.age)
+        rejects, again = self._count_rejects(
+            xp, state['rejects'], (surprise > gate) | stale, surprise > WILD, near, sizes.age)
         again = again | bent
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
@@ -259,19 +257,20 @@ class Liquid:
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
 
-    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, near: Array,
-                       age: Array) -> Tuple[Array, Array]:
+    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, wild: Array,
+                       near: Array, age: Array) -> Tuple[Array, Array]:
         """
         Return the counters (B, A, 2) and where (B, A) the stream is to be re-acquired.
 
         before: rejected messages in a row, and those that agree with one another.
-        rejected, near to the message before: (B, A) bool, the same on a group's axes.
+        rejected, wild, near to the message before: (B, A) bool, the same on a group's axes.
         age: messages since the axis first moved; a young stream has little to hold against two.
         """
         row, agreeing = before[..., 0], before[..., 1]
-        zero = xp.zeros_like(row)
-        agreeing = xp.where(rejected, xp.where(near & (row > 0.5), agreeing + 1.0, zero + 1.0),
-                            zero)
+        zero, goes_on = xp.zeros_like(row), near & (row > 0.5)
+        # a wild one that goes on from them is one of them, however far the gate has opened
+        rejected = rejected | (goes_on & wild)
+        agreeing = xp.where(rejected, xp.where(goes_on, agreeing + 1.0, zero + 1.0), zero)
         row = xp.where(rejected, row + 1.0, zero)
         enough = xp.minimum(zero + self.config.reacquire_after, xp.maximum(age, zero + 2.0))
         again = (agreeing > enough - 0.5) | (row > self.config.give_up_after - 0.5)

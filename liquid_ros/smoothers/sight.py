@@ -65,16 +65,16 @@ def heard(xp: ModuleType, average: Array, normal: Array, past: Array, count: Arr
 
 
 def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array,
-           heard: Array) -> Array:
+           listens: Array) -> Array:
     """
     Return running means (B, A, 4) of seen^2 and seen past, over 30 and over 400 messages.
 
-    heard: share (B, A) of this message in the longer ones.
+    listens: as heard() has it; a message that is not heard is not in the longer ones.
     """
     square, product = clip(seen * seen, 0.0, 9.0), clip(seen * past, -9.0, 9.0)
     shares = [1.0 / clip(count + 20.0, 1.0, memory) + 0.0 * seen for memory in HABITS]
     once = stack(square, product, square, product)
-    long = heard * shares[1]
+    long = listens * shares[1]
     return before + stack(shares[0], shares[0], long, long) * (once - before)
 
 
