@@ -98,7 +98,8 @@ def test_the_gate_is_where_it_says():
     weights = [run(make('liquid').tuned(Tuning(gate_probability=p)), rows,
                    np.full((300, 40, 1), 0.05)).weight[250].mean()
                for p in (0.3, 0.01, 1e-6, 1e-60)]
-    assert (np.diff(weights) > 0.0).all() and weights[0] < 0.5 < 0.9 < weights[3]
+    assert (np.diff(weights) > 0.0).all()
+    assert weights[0] < 0.1 < weights[1] < 0.5 < 0.9 < weights[3]
 
 
 @pytest.mark.parametrize('probability', [0.3, 0.001])

@@ -167,7 +167,9 @@ class Liquid:
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
-        surprise = mean(average, square / (prior.covariance[0] + noise + SLACK**2 * made))
+        # a stated gate is of the S that was predicted, before this message had its say in R
+        judged = prior.covariance[0] + (expected if self._gates else noise)
+        surprise = mean(average, square / (judged + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
         miss = mean(average, square)
