@@ -1,7 +1,7 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Needs: Debian or Ubuntu with make and Python 3.10-3.13 (python3-venv). All else comes by pip
+# Needs: Debian or Ubuntu with make and Python 3.10-3.14 (python3-venv). All else comes by pip
 # into .venv. Where a ROS 2 environment is sourced, that one is used instead of the wheels.
 
 SHELL := bash

@@ -180,7 +180,8 @@ class Params:
         False, 'Publish the smooth poses to /tf; needs tf2_msgs.', UNCONFIGURED)
     child_frame: str = _input(
         '', "The body's frame in odometry and TF. Empty: the input's child_frame_id or the last "
-        'word of its topic, with _smoothed behind it (_0_smoothed, ... in a PoseArray).',
+        'word of its topic, with _smoothed behind it (_0_smoothed, ... in a PoseArray). Of '
+        'an input with many streams: what their names go behind, <child_frame>_<stream>.',
         UNCONFIGURED)
     path_topic: str = _input(
         '', 'Topic of the nav_msgs/Path, or of one for each stream below it; empty: '

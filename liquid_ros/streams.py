@@ -83,7 +83,7 @@ class StreamBank:
         names = getattr(self._untuned, 'linked', ())
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
-                             'that has begun, of liquid or kalman')
+                             'that has begun, of liquid, kalman or kalman_gated')
         state = self._get(self._store.take((key,)))
         return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 

@@ -81,8 +81,11 @@ def test_streams_are_chosen_by_name(everything):
         '/point', '/transform#tag', '/transform#tag_22'}
     assert set(runs_of(everything, topics=['/tf#tag', '/pose_array#1'])) <= {
         '/tf#map:tag', '/tf#odom:tag', '/pose_array#1'}
-    with pytest.raises(InputError, match='no transform'):
+    with pytest.raises(InputError, match='has no stream of the names behind the #'):
         runs_of(everything, topics=['/tf#nobody'])
+    for topic in ('/point#0', '/pose#*'):
+        with pytest.raises(InputError, match=f'got .{topic[:6]}.*, expected no # behind it'):
+            runs_of(everything, topics=[topic])
 
 
 @pytest.mark.parametrize('topic', ['/tags#2', '/tags#[02]', '/tags'])

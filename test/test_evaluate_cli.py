@@ -95,6 +95,7 @@ def test_a_condition_that_is_none_is_wrong_usage(bag, capsys, condition):
     (['BAG', '--keep', '1'], 'keep 1'),
     (['BAG', '--offline'], 'expected -o OUT'),
     (['BAG', '-o', 'BAG'], 'overwrite'),
+    (['BAG', 'nowhere.mcap', '-o', __file__], 'expected a folder'),
     (['BAG', '--gap-reset', '0'], 'gap_reset_s')])
 def test_a_mistake_is_one_line_and_1(bag, capsys, options, text):
     assert evaluate(*[str(bag) if option == 'BAG' else option for option in options]) == 1

@@ -218,6 +218,12 @@ def test_a_full_disk_is_one_line_and_nothing_half_written(bag, tmp_path):
 def test_wrong_usage_is_told(bag, tmp_path):
     done = command('--topic', '/pose', '-o', tmp_path / 'x')
     assert done.returncode == 2 and 'expected --bag' in done.stderr
+    done = command('--gap-reset', '3')
+    assert done.returncode == 2 and 'got --gap-reset, expected --bag' in done.stderr
+    done = command('--bag', bag, '-o', tmp_path / 'x', '--device', 'fastest')
+    assert done.returncode == 1 and 'got device' in done.stderr
+    done = command('--bag', bag, '-o', tmp_path / 'x', '--set', 'hidden=3', settings=['rows=4'])
+    assert done.returncode == 1 and 'got hidden: 3' in done.stderr
     done = command('--bag', bag, '-o', tmp_path / 'no' / 'x')
     assert done.returncode == 1 and 'its folder does not exist' in done.stderr
     done = command('--bag', bag, '-o', tmp_path / 'x', settings=['hidden=3'])

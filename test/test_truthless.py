@@ -64,7 +64,7 @@ def test_dt_statistics_of_a_known_stream():
     assert told['dt_jitter_s'] == pytest.approx(0.0, abs=1e-9)
     starts = np.isin(np.arange(150), [0, 100])
     assert intervals(times, starts)['gaps'] == 0
-    assert intervals(times[:1], starts[:1]) == {}
+    assert set(intervals(times[:1], starts[:1]).values()) == {None, 0}
 
 
 @pytest.mark.parametrize('live', [1, 2, 3])

@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
                    help=f'how much to replay (default: {DEFAULT_SECONDS:g}, or all of FILE.npz)')
     p.add_argument('--seed', type=int, default=1, metavar='N',
                    help='of the made-up recording (default: %(default)s)')
-    p.add_argument('--device', default=Params().device, metavar='auto|cuda|cpu',
+    p.add_argument('--device', default=Params().device, metavar='auto|fastest|cuda|cpu',
                    help='where the node computes (default: %(default)s)')
     p.add_argument('--smoother', default=Params().smoother, metavar='NAME',
                    help='a smoother of the registry (default: %(default)s)')

@@ -46,8 +46,8 @@ Topics of a bag are named by globs. Behind a # stands a stream of theirs, a glob
 PoseArray ('/tags#3'), a child frame of transforms ('/tf#base_link'), a pair of frames
 ('/tf#odom:base_link'). /tf is evaluated as it is: no transforms are chained.
 
-Exit status: 0; 1 for what cannot be used; 2 for wrong usage, or a recording of which nothing can
-be read; 3 where a --fail-if holds or cannot be told."""
+Exit status: 0; 1 for what cannot be used; 2 for options that do not exist, or a recording of which
+nothing can be read; 3 where a --fail-if holds or cannot be told."""
 
 
 class Job(NamedTuple):
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
                    help='without the classic filters, which take most of the time')
     p.add_argument('--jobs', type=int, default=1, metavar='N',
                    help='evaluate N recordings at once (default: %(default)s)')
-    p.add_argument('--device', default=defaults.device, metavar='auto|cuda|cpu',
+    p.add_argument('--device', default=defaults.device, metavar='auto|fastest|cuda|cpu',
                    help='where to compute (default: %(default)s)')
     p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
                    help='a smoother of the registry (default: %(default)s)')
@@ -178,6 +178,8 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
                         not args.no_baselines, args.jobs == 1))
     if many:
         for folder in args.output:
+            if Path(folder).exists() and not Path(folder).is_dir():
+                raise ParameterError(f'got more than one REC and -o {folder}, expected a folder')
             Path(folder).mkdir(parents=True, exist_ok=True)
     return jobs
 

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument('-o', '--output', metavar='OUTPUT', required=True)
     p.add_argument('--topic', action='append', default=[], metavar='T',
                    help='a topic of the bag, or a glob; may be repeated (default: all supported)')
-    p.add_argument('--device', default=defaults.device, metavar='auto|cuda|cpu',
+    p.add_argument('--device', default=defaults.device, metavar='auto|fastest|cuda|cpu',
                    help='where to compute (default: %(default)s)')
     p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
                    help='a smoother of the registry (default: %(default)s)')

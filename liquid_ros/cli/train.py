@@ -14,6 +14,8 @@ from liquid_ros.cli.loop import run
 from liquid_ros.errors import InputError
 from liquid_ros.params import Params
 
+OF_BAGS = ('topic', 'truth', 'start', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
+
 DESCRIPTION = """\
 Fit the smoother's weights (needs torch).
 
@@ -39,10 +41,11 @@ def parser() -> argparse.ArgumentParser:
                    'weights of the package; config/tune.yaml: those with --bag)')
     p.add_argument('-o', '--output', help='weights to write (default: runs/liquid.safetensors, '
                    'with --bag my_sensor.safetensors)')
-    p.add_argument('--set', nargs='*', default=[], metavar='NAME=VALUE',
-                   help="settings that override the file's")
+    p.add_argument('--set', nargs='*', action='extend', default=[], metavar='NAME=VALUE',
+                   help="settings that override the file's; may be repeated")
     p.add_argument('--resume', action='store_true',
-                   help='go on from OUTPUT.pt; the result is that of an uninterrupted run')
+                   help='go on from OUTPUT with the suffix .pt; the result is that of an '
+                   'uninterrupted run')
     p.add_argument('--every', type=int, default=500,
                    help='without --bag: iterations between checkpoints (default: %(default)s)')
     p.add_argument('--device', default='cpu', metavar='auto|cuda|cpu',
@@ -146,8 +149,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run the command and return its exit status."""
     p = parser()
     args = p.parse_args(argv)
-    if not args.bag and (args.topic or args.truth or args.start or args.force or args.plot):
-        p.error('got --topic, --truth, --start, --force or --plot, expected --bag, too')
+    alone = [name for name in OF_BAGS if getattr(args, name) != p.get_default(name)]
+    if alone and not args.bag:
+        p.error(f'got --{alone[0].replace("_", "-")}, expected --bag, too')
     args.output = args.output or ('my_sensor.safetensors' if args.bag else
                                   'runs/liquid.safetensors')
     if Path(args.output).suffix == '.pt':

@@ -88,7 +88,7 @@ class BagSource:
                 return None
             raise UnreadableError(f'{self.path}: has a damaged message on {connection.topic} at '
                                   f'{log_ns} ns: {error}') from error
-        return sample if KINDS[connection.msgtype].width == 3 else self._of_streams(sample)
+        return self._of_streams(sample)
 
     def _of_streams(self, sample: Sample) -> Sample:
         """Return the message with the streams only that were asked for."""
@@ -117,18 +117,27 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
     """
     there = ', '.join(f'{c.topic} ({c.msgtype})' for c in connections) or 'no topics'
     supported = [c for c in connections if c.msgtype in KINDS]
-    topics = [pattern.partition('#')[0] for pattern in patterns]
-    for pattern, topic in zip(patterns, topics):
-        if not any(fnmatchcase(c.topic, topic) for c in supported):
+    for pattern in patterns:
+        named = [c for c in supported if fnmatchcase(c.topic, pattern.partition('#')[0])]
+        if not named:
             raise InputError(f'{path}: got topic {pattern!r}, expected one of the types '
                              f'{", ".join(KINDS)}; the bag has {there}')
+        if not any(_names(pattern, c) for c in named):
+            raise InputError(f'{path}: got {pattern!r}, expected no # behind it: '
+                             f'{named[0].msgtype} has one stream')
     chosen = [c for c in supported if (
-        any(fnmatchcase(c.topic, topic) for topic in topics) if patterns
+        any(_names(pattern, c) for pattern in patterns) if patterns
         else c.topic not in left_out and not c.topic.endswith(STATIC))]
     if not chosen:
         raise InputError(f'{path}: no topic of the types {", ".join(KINDS)}; '
                          f'the bag has {there}')
     return chosen
+
+
+def _names(pattern: str, connection: Any) -> bool:
+    topic, _, stream = pattern.partition('#')
+    return fnmatchcase(connection.topic, topic) and (
+        not stream or KINDS[connection.msgtype].many)
 
 
 @contextmanager

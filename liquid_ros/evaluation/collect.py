@@ -96,7 +96,7 @@ def _writing(output: Output, source: Source, smoother: Smoother, name: str) -> I
     knows_later = bool(output.paths and (output.offline or output.lag_s))
     if knows_later and not has_hindsight(smoother):
         raise InputError(f'got smoother {name}, which has no motion model and knows '
-                         'nothing of later messages: expected liquid or kalman')
+                         'nothing of later messages: expected liquid, kalman or kalman_gated')
     with ExitStack() as stack:
         sinks = []
         for text in output.paths:
@@ -206,8 +206,9 @@ class _Keeper:
             if msgtype != TRANSFORMS or (run.raw != run.raw[0]).any():
                 runs.append(run)
         if not runs:
-            raise InputError(f'{source.path}: ' + ('; '.join(problems)
-                                                   or 'no transform ever changes'))
+            raise InputError(f'{source.path}: ' + (
+                '; '.join(problems) or ('no transform ever changes' if self._streams else
+                                        'has no stream of the names behind the #')))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:

@@ -18,7 +18,7 @@ from liquid_ros.manifold import minus, plus
 
 LABELS = {'raw': 'raw', 'ema': 'EMA', 'one_euro': 'One-Euro', 'kalman': 'Kalman',
           'kalman_gated': 'gated Kalman', 'kalman_rts': 'Kalman RTS'}
-SHOWN = ('tau_s', 'min_cutoff_hz', 'beta', 'tracking_index', 'gate')
+SHOWN = ('tau_s', 'min_cutoff_hz', 'beta', 'tracking_index', 'noise', 'gate')
 
 
 @dataclass(frozen=True)

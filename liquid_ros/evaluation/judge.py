@@ -156,16 +156,21 @@ def _baselines(rule: Ruler, reference: Reference, tell: Callable[[float], None]
     return rows, sweeps
 
 
+def _shown(tuned: Tuned) -> Dict[str, float]:
+    # without a gate a noise of any size gives the same estimate
+    gated = np.isfinite(tuned.settings.get('gate', np.nan))
+    return {key: value for key, value in tuned.settings.items()
+            if key in SHOWN and np.isfinite(value) and (gated or key != 'noise')}
+
+
 def _tuned_row(rule: Ruler, name: str, parts: List[Optional[Tuned]], reference: Reference,
                known: bool) -> Row:
     first = parts[0]
     assert first is not None
     turned = parts[1] if len(parts) > 1 else None
-    settings = {key: value for key, value in first.settings.items()
-                if key in SHOWN and np.isfinite(value)}
+    settings = _shown(first)
     if turned is not None:
-        settings.update({f'{key}_rotation': value for key, value in turned.settings.items()
-                         if key in SHOWN and np.isfinite(value)})
+        settings.update({f'{key}_rotation': value for key, value in _shown(turned).items()})
     best = [np.nanmax(part.figures['log_likelihood']) for part in parts
             if part is not None and np.isfinite(part.figures['log_likelihood']).any()]
     how = 'in hindsight' if known else 'by likelihood'

@@ -14,6 +14,8 @@ from liquid_ros.smoothers.tuning import chi2_quantile
 LAGS = 20  # of the autocorrelation
 GAP_DTS = 5.0  # usual intervals without a message are a gap
 SEGMENT = 256  # messages of a spectrum's stretch
+INTERVALS = ('dt_median_s', 'dt_mean_s', 'dt_min_s', 'dt_max_s', 'dt_p99_s', 'dt_jitter_s',
+             'rate_hz', 'gaps', 'gap_longest_s', 'gap_total_s')
 
 
 class Parabola(NamedTuple):
@@ -83,7 +85,7 @@ def intervals(times_s: np.ndarray, starts: np.ndarray) -> Dict[str, Any]:
     """Return the statistics of dt within runs: s, its jitter about the median, gaps."""
     dt_s = np.diff(times_s)[~starts[1:]]
     if not len(dt_s):
-        return {}
+        return {**dict.fromkeys(INTERVALS), 'gaps': 0}
     middle = float(np.median(dt_s))
     gaps = dt_s[dt_s > gap_s(dt_s)]
     ordinary = dt_s[dt_s <= gap_s(dt_s)]
@@ -105,7 +107,7 @@ def consistency(nis: np.ndarray, used: np.ndarray, live: int, mean_of_three: boo
     """
     values = nis[used & np.isfinite(nis)]
     if not len(values) or not live or not np.ptp(values) > 0.0:  # all alike: not judged
-        return {'nis_mean': None, 'nis_expected': None, 'nis_above_95': None}
+        return dict.fromkeys(('nis_mean', 'nis_median', 'nis_expected', 'nis_above_95'))
     factor = 3.0 / live if mean_of_three else 1.0
     return {'nis_mean': float(np.mean(values)), 'nis_median': float(np.median(values)),
             'nis_expected': float(factor * live),

@@ -54,7 +54,7 @@ class Outputs:
         """
         if params.path_smoothed and not has_hindsight(smoother):
             raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
-                                 'motion model; expected liquid or kalman')
+                                 'motion model; expected liquid, kalman or kalman_gated')
         if params.path_smoothed and params.input_type == 'path':
             raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
                                  'once; expected another type')

@@ -68,7 +68,7 @@ class Liquid:
     The default smoother.
 
     weights: the cell's, weight_out (10, R + F) of the R numbers read out of it and the features,
-    weight_slow (5, SLOW), bias_out (10,), and the constants lower, upper (10,), bank (3, M),
+    weight_slow (5, SLOW), bias_out (10,), and the constants lower, upper (10,), bank (4, M),
     group (6, 6); all on the namespace and device of the rows.
     """
 

@@ -57,7 +57,7 @@ class Window:
         """
         if not has_hindsight(smoother):
             raise ParameterError(f'got {type(smoother).__name__}, which has no motion model: '
-                                 'expected liquid or kalman')
+                                 'expected liquid, kalman or kalman_gated')
         if length < 1:
             raise ParameterError(f'got length {length}, expected 1 or more')
         self._smoother: Any = smoother

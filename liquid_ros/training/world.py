@@ -58,6 +58,8 @@ def join(device: str) -> World:
     device: cpu, cuda, or auto. gloo on the CPU, nccl on GPUs, one process each.
     Errors: ParameterError where there is no such device.
     """
+    if device not in ('auto', 'cuda', 'cpu'):
+        raise ParameterError(f'got device {device!r}, expected auto, cuda or cpu')
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     if device == 'cuda' and not torch.cuda.is_available():
