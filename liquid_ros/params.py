@@ -159,15 +159,16 @@ class Params:
         ANY_TIME, unit='s', above=0.0, maximum=86400.0)
     reorder_s: float = _input(
         0.0, 'How long, by the stamps, a message is held back for older ones that come late; '
-        '0 holds none, and no more than 1000 messages a stream are held. Does nothing for '
-        'input_type path.',
+        '0 holds none, and no more than 1000 messages a stream are held; ~/save_state does not '
+        'save them. Does nothing for input_type path.',
         ANY_TIME, unit='s', minimum=0.0, least=0.001, maximum=10.0)
     publish_rate_hz: float = _input(
         0.0, 'Publish predictions to the present at this rate; 0: one output a message. Does '
         'nothing for input_type path.',
         ANY_TIME, unit='Hz', minimum=0.0, least=0.01, maximum=1000.0)
     hold_timeout_s: float = _input(
-        0.5, 'At publish_rate_hz, how long after a message predictions go on.',
+        0.5, 'At publish_rate_hz, how long after a message predictions go on (and reorder_s '
+        'longer).',
         ANY_TIME, unit='s', above=0.0, maximum=60.0)
     lookahead_s: float = _input(
         0.0, 'Predict each output so far ahead of its stamp, and stamp it so. Does nothing for '

@@ -4,6 +4,7 @@
 """A small buffer that lets late messages in where they belong, by the stamps alone."""
 
 from bisect import insort
+from dataclasses import replace
 from typing import Any, List, Optional, Tuple
 
 from liquid_ros.errors import ParameterError
@@ -16,7 +17,8 @@ class Reorder:
 
     No clock is asked, so a replay gives the same order. A message that comes even later than
     that, or repeats a stamp, leaves at once, for arrive() to judge; so does one whose stamp is
-    rejected. One that starts the stream anew by a jump back lets all the others out first.
+    rejected. One that starts the stream anew by a jump back, further than wait_ns, lets all the
+    others out first.
     """
 
     def __init__(self, wait_ns: int, most: int, policy: TimePolicy = TimePolicy()) -> None:
@@ -28,8 +30,8 @@ class Reorder:
         if wait_ns < 0 or most < 1:
             raise ParameterError(f'got wait_ns {wait_ns} and most {most}, expected 0 or more and '
                                  '1 or more')
-        self.policy = policy
         self._wait_ns = wait_ns
+        self.judge_by(policy)
         self._most = most
         self._held: List[Tuple[int, int, Any]] = []
         self.newest_ns: Optional[int] = None  # of all that came, None before the first
@@ -40,9 +42,14 @@ class Reorder:
         """Return how many messages are held."""
         return len(self._held)
 
+    def judge_by(self, policy: TimePolicy) -> None:
+        """Take over what is made of stamps."""
+        # what is waited for is no jump
+        self._patient = replace(policy, jump_reset_ns=max(policy.jump_reset_ns, self._wait_ns))
+
     def add(self, stamp_ns: int, message: Any, received_ns: Optional[int] = None) -> List[Any]:
         """Return the messages whose turn it is, this one among them or held."""
-        arrival, stamp_ns, _, _ = arrive(self.newest_ns, stamp_ns, self.policy, received_ns)
+        arrival, stamp_ns, _, _ = arrive(self.newest_ns, stamp_ns, self._patient, received_ns)
         if arrival is Arrival.ZERO_STAMP:
             return [message]
         out = self.flush() if arrival is Arrival.JUMP else []

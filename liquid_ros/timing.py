@@ -120,6 +120,11 @@ def plain_step_s(last_ns: Optional[int], stamp_ns: int, policy: TimePolicy,
     return delta_ns / NS_PER_S if 0 < delta_ns <= policy.gap_reset_ns else 0.0
 
 
+def held_ns(stamp_ns: int) -> int:
+    """Return the stamp, or the furthest that a message holds, +-2^31 s."""
+    return max(-2**31 * NS_PER_S, min(stamp_ns, 2**31 * NS_PER_S - 1))
+
+
 def seconds_to_ns(text: str) -> int:
     """
     Return integer nanoseconds for a decimal number of seconds.

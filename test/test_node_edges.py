@@ -352,6 +352,64 @@ def test_a_loaded_stream_is_told_of_and_its_next_message_is_no_reset(graph, tmp_
     assert not made.tally.streams['a'].resets and made.tally.resets == {'load': 1}
 
 
+def test_a_fixed_rate_goes_on_over_what_is_held_back(graph):
+    node, made, out = channel(graph, publish_rate_hz=0.01, smoother='ema', reorder_s=0.6)
+    for i in range(40):
+        now_ns = NS * 100 + i * NS // 10
+        take(made.flow, pose(100 + 0.1 * i), now_ns)
+        made.flow.tick(now_ns + NS // 20)
+    assert len(out) > 30 and made.flow.trouble(NS * 104) == ''
+    assert made.flow.trouble(NS * 105) != ''
+
+
+def test_one_stream_of_a_wrong_clock_does_not_make_the_others_stale(graph):
+    node, made, out = channel(graph, input_type='transform', publish_rate_hz=0.01,
+                              smoother='ema')
+    take(made.flow, tag('ghost', 1100.0), 100 * NS)
+    assert 'ahead of the clock' in made.flow.trouble(100 * NS)
+    take(made.flow, tag('sound', 101.0), 101 * NS)
+    assert made.flow.trouble(101 * NS) == '' and 'ahead' in made.flow.trouble(104 * NS)
+
+
+def test_a_fixed_rate_that_a_clock_ahead_cuts_is_told(graph, capfd):
+    node, made, out = channel(graph, publish_rate_hz=100.0, smoother='ema')
+    for ahead_s in (0.005, 0.3):
+        take(made.flow, pose(200.0 + ahead_s), 200 * NS)
+        made.flow.tick(200 * NS)
+        told = [line for line in capfd.readouterr().err.splitlines() if 'ahead' in line]
+        assert len(told) == (ahead_s > 0.01)
+    assert 'by 0.300 s' in told[0] and 'in step' in told[0]
+
+
+def test_a_path_is_smooth_again_after_a_pass_through(graph):
+    node, made, out = channel(graph, input_type='path', smoother='ema')
+    xs = np.random.default_rng(0).normal(size=30)
+    through, plain = channel(graph, input_type='path', smoother='ema', namespace='plain')[1:]
+    node._on_enable(SetBool.Request(data=False), SetBool.Response())
+    give(made, path('map', 1.0, *xs[:28]))
+    give(made, path('map', 1.0, *xs[:28], np.nan, xs[28]))  # cannot go out as it came
+    raw = [p.pose.position.x for p in out[-1].poses]
+    assert raw[:28] == xs[:28].tolist() and len(raw) == 29 and raw[28] == xs[28]
+    node._on_enable(SetBool.Request(data=True), SetBool.Response())
+    give(made, path('map', 1.0, *xs[:28]), path('map', 1.0, *xs[:28], np.nan, *xs[28:]))
+    give(through, path('map', 1.0, *xs[:28], np.nan, *xs[28:]))
+    assert ([p.pose.position.x for p in out[-1].poses]
+            == [p.pose.position.x for p in plain[-1].poses])
+
+
+def test_who_listens_later_gets_the_path_of_a_stream_that_rests(graph):
+    node, made, _ = channel(graph, smoother='ema', path_rate_hz=50.0)
+    first, second = [], []
+    graph.peer.create_subscription(Path, '/pose/path', first.append, 10)
+    give(made, pose(1.0), pose(1.1))
+    graph.until(lambda: first and len(first[-1].poses) == 2, 'the path')
+    graph.peer.create_subscription(Path, '/pose/path', second.append, 10)
+    graph.until(lambda: second, 'the path once more')
+    assert len(second[-1].poses) == 2
+    graph.pause(0.2)
+    assert len(second) == 1
+
+
 def test_stamps_ahead_of_the_clock_are_told_at_a_fixed_rate(graph):
     """One output, then none until the clock is there: the report says so."""
     _, made, _ = channel(graph, publish_rate_hz=0.01)

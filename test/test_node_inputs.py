@@ -123,7 +123,7 @@ def test_every_preset_runs_by_name_and_as_a_file(graph, name):
 
 @pytest.mark.parametrize('params', [
     {'tag.input_topic': 'uwb'}, {'tag.output_topic': 'uwb'}, {'path_topic': '/all/paths'},
-    {'input_topic': 'both'}])
+    {'input_topic': 'both'}, {'path_topic': '/all/paths', 'input_type': 'pose_array'}])
 def test_two_inputs_may_not_share_a_topic(graph, capfd, params):
     """One line, and nothing is left over."""
     node = graph.smoother(active=False, inputs=['tag', 'uwb'], smoother='ema', **params)

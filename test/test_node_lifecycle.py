@@ -91,6 +91,8 @@ def test_shutdown_from_every_state_releases_everything(graph, steps, transition)
     ('checkpoint', '/nowhere/weights.safetensors', ''),
     ('smoother', 'emma', 'ema'),
     ('input_topic', 'no spaces allowed', 'pose'),
+    ('input_topic', '{foo}', 'pose'),
+    ('output_topic', '/diagnostics', ''),
     ('output_topic', 'pose', ''),
     ('path_topic', 'pose/smoothed', '')])
 def test_what_cannot_be_configured_fails_in_one_line_and_can_be_mended(

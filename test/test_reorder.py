@@ -36,6 +36,15 @@ def test_whatever_is_late_by_less_than_the_wait_leaves_in_order(shifts, wait):
     assert flat(through(Reorder(wait * MS, 1000), stamps)) == sorted(stamps)
 
 
+def test_what_is_waited_for_is_no_jump():
+    policy = TimePolicy(jump_reset_ns=NS_PER_S)
+    stamps = [MS * s for s in (1000, 5000, 2500, 6000, 3200, 9000)]
+    assert flat(through(Reorder(4 * NS_PER_S, 100, policy), stamps)) == sorted(stamps)
+    buffer = Reorder(4 * NS_PER_S, 100, policy)
+    through(buffer, [])
+    assert buffer.add(9000 * MS, 'old') == [] and buffer.add(4900 * MS, 'new run') == ['old']
+
+
 steps = st.lists(st.sampled_from([10 * MS] * 5 + [0, 1, -1, -15 * MS, -40 * MS, -2 * NS_PER_S,
                                                   6 * NS_PER_S, -5 * MS, 25 * MS]), max_size=60)
 

@@ -16,6 +16,7 @@ from liquid_ros.timing import (
     Arrival,
     arrive,
     Arrived,
+    held_ns,
     NS_PER_S,
     ns_to_seconds_text,
     plain_step_s,
@@ -28,6 +29,11 @@ POLICY = TimePolicy(gap_reset_ns=5 * NS_PER_S, jump_reset_ns=NS_PER_S)
 EPOCH_NS = 1_700_000_000_123_456_789
 
 stamps = st.integers(-2**63, 2**63 - 1)
+
+
+def test_a_stamp_beyond_what_a_message_holds_is_the_furthest():
+    most = 2**31 * NS_PER_S
+    assert [held_ns(ns) for ns in (0, -5, most, -2**40 * NS_PER_S)] == [0, -5, most - 1, -most]
 
 
 @pytest.mark.parametrize('start', [0, -3, EPOCH_NS])

@@ -137,12 +137,13 @@ class Tally:
         """Return why no outputs at a fixed rate can be expected; empty where they can."""
         ages_ns = [now_ns - stream.last_ns for stream in self.streams.values()
                    if stream.last_ns is not None]
-        if not any(age_ns <= hold_ns for age_ns in ages_ns):
-            return 'no message within hold_timeout_s: nothing is predicted'
-        if now_ns and min(ages_ns) < -future_ns:
-            return (f'a stamp is {-min(ages_ns) / NS_PER_S:.1f} s ahead of the clock: outputs '
-                    'wait for it; are the clocks in step?')
-        return ''
+        if any(age_ns <= hold_ns and (not now_ns or age_ns >= -future_ns) for age_ns in ages_ns):
+            return ''
+        ahead_ns = -min(ages_ns, default=0)
+        if now_ns and ahead_ns > future_ns:
+            return (f'a stamp is {ahead_ns / NS_PER_S:.1f} s ahead of the clock: outputs wait for '
+                    'it; are the clocks in step?')
+        return 'no message within hold_timeout_s: nothing is predicted'
 
     def news(self) -> Tuple[int, int]:
         """Return how many were received and dropped since the last call."""

@@ -58,10 +58,9 @@ class Flow:
         self._held.judge_by(self.bank.policy)
         self.bank.tune(Tuning(params.smoothing, params.gate_probability))
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
-        self._hold_ns = round(params.hold_timeout_s * NS_PER_S)
+        self._hold_ns = round((params.hold_timeout_s + params.reorder_s) * NS_PER_S)
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
-        if not self._at_rate:
-            self._latest.clear()
+        self._latest = self._latest if self._at_rate else {}
         self._follow_modes()
 
     @property
@@ -80,8 +79,8 @@ class Flow:
         self.express = Express(self.bank, self.tally, self._outputs) if short else None
         before = self._leads
         self._leads = (self._at_rate, self._ahead_ns) if self._enabled else (False, 0)
-        if any(now < then for now, then in zip(self._leads, before)):  # else none would go out
-            self._outputs.new_run()
+        if any(now < then for now, then in zip(self._leads, before)):
+            self._outputs.new_run()  # else none would go out
 
     def reset(self, reason: str) -> None:
         """Forget the past, and count why."""
@@ -190,13 +189,13 @@ class Flow:
         return 'max_streams' if len(streams) > room else None
 
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
-        for key in self.tally.outdated(stamp_ns, self.bank.policy, self.params.max_streams):
-            if key not in kept:
-                del self.tally.streams[key]
-                self.bank.reset((key,))
-                self._latest.pop(key, None)
-                self.tally.dropped.update(['reset'] * self._held.drop(key))
-                self._outputs.drop(key)
+        old = self.tally.outdated(stamp_ns, self.bank.policy, self.params.max_streams)
+        for key in set(old) - kept:
+            del self.tally.streams[key]
+            self.bank.reset((key,))
+            self._latest.pop(key, None)
+            self.tally.dropped.update(['reset'] * self._held.drop(key))
+            self._outputs.drop(key)
 
     def _count(self, batch: Batch, update: Update) -> float:
         """Count each pose, follow resets, extend paths; return dt in s, NaN where none is."""
@@ -268,9 +267,10 @@ class Flow:
             smooth = self._answers.smooth(batch.keys, update.estimate)
         bodies = smooth
         if self._path_input:
-            self._track.take(batch.stamps_ns, smooth.rows)
+            self._track.take(batch.stamps_ns, update.estimate.rows)
             bodies = Smooth(*(part[i:i + 1] for part in smooth))
-            smooth = smooth._replace(rows=self._track.rows(message))
+            smooth = smooth._replace(rows=self._track.rows(
+                message, None if self.enabled else self._codec.read(message).rows))
         whole = not self.enabled and passable(self._codec, message)
         sent = self._outputs.send(message, stamp_ns, frame_id, None if whole else smooth, run,
                                   batch.keys, bodies)
@@ -288,11 +288,12 @@ class Flow:
         if not self.enabled or not now_ns:
             return
         for run, (message, keys, frame_id) in self._latest.items():
-            lasts = [self.bank.last_ns(key) for key in keys]
-            alive = [last for last in lasts if last is not None and now_ns - last <= self._hold_ns]
-            if not alive:
+            lasts = [last for last in map(self.bank.last_ns, keys) if last is not None]
+            if not lasts or now_ns - max(lasts) > self._hold_ns:
                 continue
-            stamp_ns = max(now_ns, *alive) + self._ahead_ns
+            if max(lasts) - now_ns > NS_PER_S / self.params.publish_rate_hz:
+                self._tell('ahead', f'by {(max(lasts) - now_ns) / NS_PER_S:.3f} s')
+            stamp_ns = max(now_ns, *lasts) + self._ahead_ns
             smooth = self._answers.predicted(keys, stamp_ns, frame_id, now_ns - self._hold_ns)
             self.tally.published += self._outputs.send(
                 message, stamp_ns, frame_id, smooth, run, keys, smooth)

@@ -31,7 +31,7 @@ class Held:
     def judge_by(self, policy: TimePolicy) -> None:
         """Take over what is made of stamps."""
         for buffer in self._buffers.values():
-            buffer.policy = policy
+            buffer.judge_by(policy)
 
     def add(self, arrived: Arrived, params: Params, policy: TimePolicy) -> List[Arrived]:
         """

@@ -25,7 +25,7 @@ from std_msgs.msg import Header
 
 from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.intake import refuse
-from liquid_ros.timing import NS_PER_S
+from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
 ONE: Tuple[Key, ...] = (0,)
@@ -111,10 +111,9 @@ def stamp_ns(header: Header) -> int:
 
 
 def header_at(at_ns: int, frame_id: str) -> Header:
-    """Return a header; a stamp beyond what a message holds, +-2^31 s, becomes the furthest."""
+    """Return a header; a stamp beyond what a message holds becomes the furthest."""
     header = Header(frame_id=frame_id)
-    sec, nanosec = divmod(at_ns, NS_PER_S)
-    header.stamp.sec, header.stamp.nanosec = max(-2**31, min(sec, 2**31 - 1)), nanosec
+    header.stamp.sec, header.stamp.nanosec = divmod(held_ns(at_ns), NS_PER_S)
     return header
 
 

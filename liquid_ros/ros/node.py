@@ -127,15 +127,15 @@ class SmootherNode(LifecycleNode):
         try:
             backend = self._backend = self._pick_backend()
             smoother = self._build(backend)
+            self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
             self._open(smoother, backend)
-        except USER_ERRORS as error:
+        except (*USER_ERRORS, ValueError) as error:  # rclpy's of a substitution it does not know
             self.get_logger().error(f'cannot configure: {one_line(error)}')
             self._release()
             return TransitionCallbackReturn.FAILURE
         except Exception:  # rclpy would swallow it without a word
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # /clock may stand still, and then most of all one wants to know why nothing comes
         self._report_timers = [
             self._shared_timers.every(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),

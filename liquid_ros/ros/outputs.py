@@ -65,6 +65,7 @@ class Outputs:
         self._trails: Dict[Key, Trail] = {}
         self._paths: Dict[Key, Any] = {}
         self._changed: Set[Key] = set()
+        self._listeners: Dict[Key, int] = {}  # of each path, when it was published last
         self.input_topic = topic = params.input_topic
         self._path_topic = params.path_topic or f'{topic}/path'
         try:
@@ -100,6 +101,8 @@ class Outputs:
         """Return the names of the topics, and of frames in /tf, that no other input may have."""
         names = [publisher.topic_name for publisher in self._every if publisher is not self._tf]
         kind, child = self._params.input_type, self._params.child_frame
+        if self._codec.many:
+            names.append(f'{self._node.resolve_topic_name(self._path_topic)}/stream_...')
         if self._tf is not None and (child or kind not in WITH_CHILD):
             names.append(f'/tf ({self._child(self._own_child(), 0)})')
         return names
@@ -139,6 +142,7 @@ class Outputs:
         """Drop a stream with all it has."""
         self.forget([key])
         self.new_run(key)
+        self._listeners.pop(key, None)
         if self._codec.many and key in self._paths:
             publisher = self._paths.pop(key)
             if publisher is not None:
@@ -227,15 +231,13 @@ class Outputs:
 
     def send_paths(self) -> None:
         """Publish the paths that changed and that somebody listens to."""
-        for key in list(self._changed):
-            trail = self._trails.get(key)
-            if trail is None:
-                self._changed.discard(key)
-                continue
+        self._changed &= set(self._trails)
+        for key, trail in self._trails.items():
             publisher = self._path_publisher(key)
-            if publisher is None:
-                self._changed.discard(key)
-            elif publisher.get_subscription_count():
+            before = self._listeners.get(key, 0)
+            now = self._listeners[key] = publisher.get_subscription_count() if publisher else 0
+            # one that came later has none yet
+            if now > before or now and key in self._changed:
                 publisher.publish(trail.message())
                 self._changed.discard(key)
 

@@ -9,7 +9,15 @@ from typing import Any, Deque, Dict, Optional, Sequence, Tuple
 from nav_msgs.msg import Path
 import numpy as np
 
-from liquid_ros.ros.messages import Batch, header_at, Key, ONE, pose_stamped, stamp_ns
+from liquid_ros.ros.messages import (
+    Batch,
+    header_at,
+    Key,
+    ONE,
+    pose_stamped,
+    stamp_ns,
+    unit,
+)
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
@@ -98,18 +106,20 @@ class Track:
         """Take in smooth poses (N, 7); NaN where there is none."""
         self._rows.update((stamp, row) for stamp, row in zip(stamps_ns, rows) if row[0] == row[0])
 
-    def rows(self, message: Path) -> np.ndarray:
+    def rows(self, message: Path, raw: Optional[np.ndarray] = None) -> np.ndarray:
         """
         Return the smooth poses (N, 7) of the message's, and forget those it does not have.
 
-        NaN where there is none, and from the second pose on of those with one stamp.
+        NaN where there is none, and from the second pose on of those with one stamp. raw: (N, 7),
+        to be returned in their place.
         """
         stamps = [stamp_ns(pose.header) for pose in message.poses]
         nothing = np.full(7, np.nan)
         self._rows = {stamp: self._rows.get(stamp, nothing) for stamp in stamps}
         first = {stamp: i for i, stamp in reversed(list(enumerate(stamps)))}
-        return np.array([self._rows[stamp] if first[stamp] == i else nothing
+        rows = np.array([self._rows[stamp] if first[stamp] == i else nothing
                          for i, stamp in enumerate(stamps)])
+        return rows if raw is None else unit(np.where(np.isfinite(rows), raw, np.nan))
 
 
 def twist_variance(smoother: Any, bank: StreamBank, keys: Sequence[Key], out: np.ndarray) -> None:

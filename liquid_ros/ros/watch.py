@@ -32,7 +32,8 @@ FIXES = {
 
 
 HINTS = {
-    'duplicate': 'the stamp repeats; does the sender set header.stamp?',
+    'duplicate': 'the stamp repeats; does the sender set header.stamp? With use_receive_time: the '
+                 'clock stood still between two messages',
     'late': 'the stamp is older than the last one; reorder_s waits for such',
     'zero_stamp': 'the stamp is zero; the sender should set it, or set zero_stamp to '
                   'use_receive_time',
@@ -47,6 +48,8 @@ HINTS = {
     'withheld': 'an output with that stamp or a later one is out already',
     'new frame': 'frame_id changed; the stream starts anew',
     'future': "the stamp is ahead of the node's clock; are the clocks in step?",
+    'ahead': "the newest stamp is ahead of the node's clock, and at publish_rate_hz nothing goes "
+             'out before it; are the clocks in step?',
     'stale': "the stamp is older than hold_timeout_s on the node's clock, so nothing is "
              'predicted; are the clocks in step, is use_sim_time missing?',
 }

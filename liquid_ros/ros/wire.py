@@ -19,7 +19,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, Key, ONE, Smooth
-from liquid_ros.timing import NS_PER_S
+from liquid_ros.timing import held_ns, NS_PER_S
 
 ORIGIN = 4  # offsets are aligned from behind the encapsulation
 LITTLE_ENDIAN = b'\0\1\0\0'
@@ -94,8 +94,7 @@ class Wire:
         """Return a message; frame: how frame_id was written, where the head has the same."""
         if text(frame) != head.frame_id:
             frame = head.frame_id.encode('utf-8', 'replace')
-        sec, nanosec = divmod(head.stamp_ns, NS_PER_S)
-        sec = max(-2**31, min(sec, 2**31 - 1))
+        sec, nanosec = divmod(held_ns(head.stamp_ns), NS_PER_S)
         out = HEADER['<'].pack(sec, nanosec, len(frame) + 1) + frame + b'\0'
         for string in strings:
             out += bytes(-len(out) % 4) + LENGTH['<'].pack(len(string) + 1) + string + b'\0'
