@@ -26,11 +26,11 @@ def drive(measured, dt_s, dt0_s):
         clock = (Clock(np.full((streams, 1), float(k)), k == 1, mean_dt, dt, dt / mean_dt)
                  if dt0_s else tick(np, packed, dt))
         packed = np.concatenate([clock.count, clock.mean_dt], 1)
-        nu = bank.surprise(state, measured[:, k] - measured[:, k - 1], dt)
+        nu = bank.surprise(np, state, measured[:, k] - measured[:, k - 1], dt, False)
         trust = bound(np, scale, nu[..., bank.AGILE] / bank.wider(np, state, clock))
         scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
-        state = bank.advance(np, state, nu, bank.Trust(trust, trust > -1.0, left, scale.age),
-                             clock, TABLE)
+        state = bank.advance(np, state, nu, bank.Trust(
+            trust, trust < -1.0, trust > -1.0, left, scale.age), clock, TABLE)
     return state, scale
 
 

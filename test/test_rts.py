@@ -211,8 +211,20 @@ def test_a_window_is_bounded_and_its_end_is_that_of_a_longer_one(name):
 
 
 def test_a_variance_in_hindsight_that_is_below_zero_by_rounding_is_none():
-    known = Known(*[np.zeros((2, 3))] * 3, lasting=np.ones((2, 3)), besides=np.ones((2, 3)))
+    known = Known(*[np.zeros((2, 3))] * 3, lasting=np.ones((2, 3)), besides=np.ones((2, 3)),
+                  grain=np.zeros((2, 3)))
     assert known.stated(np.full((2, 3), -1e-20), -1).tolist() == [[0.0] * 3, [1.0] * 3]
+
+
+def test_what_the_sensor_does_not_resolve_is_not_known_in_hindsight_either():
+    stamps, rows = draw(12, 200, 3)
+    coarse = 0.05 * np.round(0.2 * rows / 0.05)
+    still = np.concatenate([np.repeat(coarse[:1], 60, 0), coarse[60:]])
+    for given in (coarse, still):
+        got = filtered(make('liquid'), stamps, given)[1].smooth()
+        assert got.variance.min() >= 0.05**2 / 12.0 * (1.0 - 1e-9)
+    got = filtered(make('liquid'), stamps, np.repeat(coarse[:1], 200, 0))[1].smooth()
+    assert (got.variance == 1.0).all()
 
 
 @able

@@ -18,6 +18,7 @@ import numpy as np
 
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Known, Link, Smoother, State
+from liquid_ros.smoothers.grain import known_later
 from liquid_ros.smoothers.rts import inverse
 from liquid_ros.timing import NS_PER_S
 
@@ -147,7 +148,8 @@ class _Chain:
         states = [state for run in runs for state in run.states]
         every: Dict[str, np.ndarray] = {
             name: np.concatenate([state[name] for state in states]) for name in states[0]}
-        self.known: Known = smoother.known(every)
+        known: Known = smoother.known(every)
+        self.known = known._replace(grain=known_later(known.grain, self.stops.tolist()))
         self._expected = np.array(self.known.rows)
         if len(states) > 1:
             dt_s = np.diff(self._stamps_ns)[:, None] / NS_PER_S

@@ -30,6 +30,7 @@ COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
 DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
+FITS = 16.0  # of S: a squared innovation that a gap explains
 BEGINNING = 10  # messages after which no velocity is unknown any more
 
 
@@ -94,19 +95,31 @@ class Trust(NamedTuple):
     """
     What is thought of a message, each (B, A).
 
-    share: of the innovation to follow. anchor: whether the next one is measured from this one.
-    left: what is left of the old sizes. age: messages since the axis first moved.
+    share: of the innovation to follow. over_gap: whether what a filter's own S explains is to be
+    followed, for the message came after a gap. anchor: whether the next one is measured from this
+    one. left: what is left of the old sizes. age: messages since the axis first moved.
     """
 
     share: Array
+    over_gap: Array
     anchor: Array
     left: Array
     age: Array
 
 
-def surprise(bank: Bank, away: Array, dt_s: Array) -> Array:
-    """Return the innovations (B, A, M); away (B, A): measurement minus the anchor."""
-    return away[..., None] - bank.offset - bank.velocity * dt_s[..., None]
+def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) -> Array:
+    """
+    Return the innovations (B, A, M); away (B, A): measurement minus the anchor.
+
+    turns: whether axes 3 to 5 are rotation vectors: log(exp(-p) exp(a)) = a - p - p x a / 2 + ...
+    """
+    ahead = bank.offset + bank.velocity * dt_s[..., None]
+    flat = away[..., None] - ahead
+    if not turns:
+        return flat
+    p, a = ahead[:, 3:], away[:, 3:, None]
+    cross = p[:, [1, 2, 0]] * a[:, [2, 0, 1]] - p[:, [2, 0, 1]] * a[:, [1, 2, 0]]
+    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * cross], 1)
 
 
 def _ahead(p: Tuple[Array, Array, Array], pace: Array, q: Array) -> Tuple[Array, Array, Array]:
@@ -170,8 +183,14 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Trust, clock: 
     log_s = bank.log_s + stack(*young)[:, 0][..., None] * (xp.log(s)[:, None] - bank.log_s)
     expected = bank.offset + bank.velocity * clock.dt_s[..., None]
     here = xp.where(trust.anchor[..., None], -innovation, expected)
-    return Bank(here + k1[:, None] * trusted,
-                bank.velocity + k2[:, None] * trusted / clock.mean_dt[..., None], power, spread,
+    # a filter that stayed where its velocity led it would be lost for all that comes
+    explained = FITS * s[:, None] * bank.power[:, :, 1] / (innovation * innovation + LEAST)
+    share = xp.where(trust.over_gap[..., None],
+                     xp.maximum(clip(explained, 0.0, 1.0), trust.share[..., None]),
+                     trust.share[..., None])
+    followed = share * innovation
+    return Bank(here + k1[:, None] * followed,
+                bank.velocity + k2[:, None] * followed / clock.mean_dt[..., None], power, spread,
                 log_s)
 
 

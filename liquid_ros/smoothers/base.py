@@ -7,7 +7,8 @@ from typing import Any, Dict, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
 
-from liquid_ros.arrays import Array, clip
+from liquid_ros.arrays import Array, clip, namespace
+from liquid_ros.smoothers.grain import at_least
 from liquid_ros.smoothers.tuning import Tuning
 
 State = Dict[str, Array]  # every array's first axis is the stream
@@ -39,7 +40,8 @@ class Known(NamedTuple):
     What a filter of n states an axis knows after messages, as rts.Window goes back with it.
 
     rows: (B, 3 | 7). motion: (B, A, n - 1) velocity and so on. covariance: (B, A, n, n).
-    lasting, besides: (B, A) the stated variance is lasting P11 + besides.
+    lasting, besides, grain: (B, A) the stated variance is lasting P11 + besides, or more by the
+    grain.
     """
 
     rows: Array
@@ -47,6 +49,7 @@ class Known(NamedTuple):
     covariance: Array
     lasting: Array
     besides: Array
+    grain: Array
 
     def stated(self, p11: Array, newest: Any) -> Array:
         """
@@ -57,7 +60,7 @@ class Known(NamedTuple):
         """
         variance = self.lasting * clip(p11, 0.0, np.inf)  # of rounding
         variance[newest] += self.besides[newest]
-        return variance
+        return at_least(namespace(variance), variance, self.grain)
 
 
 class Link(NamedTuple):

@@ -2,29 +2,40 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The grain: the smallest change that a group of axes has ever shown.
+The grain: the smallest change that an axis has ever shown, of one that never moved its group's.
 
 A sensor that counts in steps d can repeat itself to the last digit and still be wrong by d / 2.
 Of continuous noise the smallest change is next to nothing.
 """
 
 from types import ModuleType
+from typing import Sequence
+
+import numpy as np
 
 from liquid_ros.arrays import Array, each_axis
 from liquid_ros.smoothers.units import UNKNOWN_VARIANCE
 
-UNSEEN = 1e18  # m or rad: the grain of a group that has never moved
+UNSEEN = 1e18  # m or rad: the grain of an axis that has never moved
+ROUNDING = 1e-14  # a turn about one axis moves the others by so much
 
 
 def finest(xp: ModuleType, before: Array, moved: Array) -> Array:
     """Return the grain (B, A) after a change (B, A)."""
     size = xp.abs(moved)
-    size = xp.where(size > 0.0, size, UNSEEN + 0.0 * size)
-    least = xp.minimum(xp.minimum(size[:, ::3], size[:, 1::3]), size[:, 2::3])
-    return xp.minimum(before, each_axis(least))
+    return xp.minimum(before, xp.where(size > ROUNDING, size, UNSEEN + 0.0 * size))
 
 
 def at_least(xp: ModuleType, variance: Array, grain: Array) -> Array:
     """Return the variance (B, A), d^2 / 12 or more; unknown where nothing has ever moved."""
-    return xp.where(grain < UNSEEN, xp.maximum(variance, grain * grain / 12.0),
-                    UNKNOWN_VARIANCE + 0.0 * grain)
+    least = each_axis(xp.minimum(xp.minimum(grain[:, ::3], grain[:, 1::3]), grain[:, 2::3]))
+    d = xp.where(grain < UNSEEN, grain, least)
+    return xp.where(d < UNSEEN, xp.maximum(variance, d * d / 12.0), UNKNOWN_VARIANCE + 0.0 * d)
+
+
+def known_later(grain: np.ndarray, stops: Sequence[int]) -> np.ndarray:
+    """Return grains (T, A) of runs that end before stops, as each is known at its end."""
+    out = grain.copy()
+    for start, stop in zip([0, *stops], stops):
+        out[start:stop] = grain[stop - 1]
+    return out

@@ -126,7 +126,7 @@ class Liquid:
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
-        strange = bank.surprise(filters, away, clock.dt_s)
+        strange = bank.surprise(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
         agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
@@ -148,8 +148,9 @@ class Liquid:
         trust = listens * bound(xp, seen_size, agile / bank.wider(xp, filters, clock))**2
         # from a wild rotation nothing can be measured: its neighbours may lie on either side
         anchored = mean(average, trust) > TRUSTED
-        filters = bank.advance(xp, filters, strange, bank.Trust(trust, anchored, left, sizes.age),
-                               clock, w['bank'])
+        filters = bank.advance(xp, filters, strange, bank.Trust(
+            trust, (clock.pace > GAP) & (listens > 0.5), anchored, left, sizes.age), clock,
+            w['bank'])
         habit = habits(xp, state['habits'], seen, past[..., 0], clock.count, listens)
         hidden, said = self._ask(xp, state, clock.pace, sight(
             xp, bank.judge(xp, filters, sizes.age, average, w['bank']), habit,

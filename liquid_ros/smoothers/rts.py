@@ -20,6 +20,7 @@ import numpy as np
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Known, Link, Smoother, State
+from liquid_ros.smoothers.grain import known_later
 from liquid_ros.timing import NS_PER_S
 
 LEAST_SHARE = 1e-12  # of the largest eigenvalue of P^-: below it there is nothing to go by
@@ -94,6 +95,7 @@ class Window:
         states = {name: np.concatenate([state[name] for _, state in self._kept])
                   for name in self._kept[0][1]}
         known: Known = self._smoother.known(states)
+        known = known._replace(grain=known_later(known.grain, [len(stamps_ns)]))
         rows, motion, covariance = known.rows.copy(), known.motion.copy(), known.covariance
         spread = covariance[..., 0, 0].copy()
         expected = rows.copy()

@@ -50,7 +50,7 @@ class Prior(NamedTuple):
 
 
 # What known() and link() need of a state.
-LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size')
+LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size', 'grain')
 
 
 class Verdict(NamedTuple):
@@ -93,7 +93,8 @@ def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdic
 def known(state: State) -> Known:
     """Return what the filter whose estimate is given knows."""
     rows, moving, packed = (state[name] for name in OUTPUT)
-    return Known(rows, moving, _full(packed), state['process'][..., 5], state['output_besides'])
+    return Known(rows, moving, _full(packed), state['process'][..., 5], state['output_besides'],
+                 state['grain'])
 
 
 def link(before: State, after: State, dt_s: Array) -> Link:
