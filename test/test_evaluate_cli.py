@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 
+from bags import message, START_NS, TYPES, write_bag
 import numpy as np
 import pytest
 
 from liquid_ros.__main__ import main
 from liquid_ros.evaluation import scenario
+from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.gate import NAMES
 from liquid_ros.evaluation.recording import open_source
 
@@ -83,6 +85,44 @@ def test_a_condition_that_is_none_is_wrong_usage(bag, capsys, condition):
     err = capsys.readouterr().err
     assert stop.value.code == 2 and err.count('\n') == 1
     assert condition != 'rmse>1' or ', '.join(NAMES) in err
+
+
+@pytest.mark.parametrize('count, condition, status', [
+    (0, 'received<10', 3), (0, 'jitter_m>9', 3), (40, 'received<10', 0), (40, 'accepted<10', 3),
+    (40, 'jitter_m>9', 3)])
+def test_a_dead_stream_does_not_pass(tmp_path, capsys, count, condition, status):
+    rng = np.random.default_rng(0)
+    topics = {}
+    for topic, n, x in (('/dead', count, np.nan), ('/alive', 100, 1.0)):
+        rows = [message('pose', rng, START_NS + k * 20_000_000, 'map', np.array(
+            [[x + 0.01 * rng.normal(), 0, 0, 0, 0, 0, 1]])) for k in range(n)]
+        topics[topic] = TYPES['pose'], [(START_NS + k * 20_000_000, bytes(store().serialize_cdr(
+            one, TYPES['pose']))) for k, one in enumerate(rows)]
+    write_bag(tmp_path / 'bag', topics)
+    alive = ['--topic', '/alive', '--fail-if', condition]
+    assert evaluate(tmp_path / 'bag', *alive) == 0
+    assert evaluate(tmp_path / 'bag', '--topic', '/dead', *alive) == status
+    err = capsys.readouterr().err
+    assert ('/dead: no message can be used' if count else '/dead: has no message') in err
+
+
+def test_of_a_bag_whose_index_alone_is_whole_all_is_read_up_to_where_it_breaks(tmp_path, capsys):
+    scenario.write(tmp_path / 'bag', scenario.made_up(4.0))
+    whole, = (tmp_path / 'bag').glob('*.mcap')
+    content, at = bytearray(whole.read_bytes()), 8
+    while content[at] != 6:  # the first chunk
+        at += 9 + int.from_bytes(content[at + 1:at + 9], 'little')
+    at += 9 + 28
+    at += 4 + int.from_bytes(content[at:at + 4], 'little') + 8
+    for _ in range(200):
+        at += 9 + int.from_bytes(content[at + 1:at + 9], 'little')
+    content[at + 4] ^= 0xff  # of a record's length
+    broken = tmp_path / 'broken.mcap'
+    broken.write_bytes(content)
+    assert evaluate(broken, '--topic', '/pose', '--json', '-') == 0
+    out, err = capsys.readouterr()
+    count = json.loads(out)['recordings'][0]['streams'][0]['stream']['accepted']
+    assert 50 < count < 200 and 'messages were read' in err
 
 
 @pytest.mark.parametrize('options, text', [

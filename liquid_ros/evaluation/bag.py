@@ -71,10 +71,24 @@ class BagSource:
                     count += 1
                     yield message
         except UnreadableError as error:
-            if not self._forgiving or not count:
+            if not self._forgiving:
                 raise
+            if not count:  # the index was whole, but not what it points to
+                yield from self._salvaged(wanted, error)
+                return
             total = sum(connection.msgcount for connection in wanted)
             self.problems.append(f'{error}; the first {count} of {total} messages were read')
+
+    def _salvaged(self, wanted: Sequence[Any], error: UnreadableError
+                  ) -> Iterator[Tuple[Any, int, bytes]]:
+        from liquid_ros.evaluation.salvage import Salvage
+        if isinstance(self._reader, Salvage):
+            raise error
+        salvage, own = Salvage(self.path, str(error)), {c.topic: c for c in wanted}
+        self.problems += salvage.problems
+        for connection, log_ns, raw in salvage.messages(salvage.connections):
+            if connection.topic in own:
+                yield own[connection.topic], log_ns, raw
 
     def _sample(self, connection: Any, log_ns: int, raw: bytes) -> Optional[Sample]:
         try:

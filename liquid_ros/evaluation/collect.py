@@ -52,11 +52,16 @@ class Output:
 
 
 class Recording(NamedTuple):
-    """The runs of a recording, and what of it could not be used, in words."""
+    """
+    The runs of a recording, and what of it could not be used, in words.
+
+    dead: by name, the counts of streams of which nothing can be used.
+    """
 
     path: Path
     runs: List[Run]
     problems: List[str]
+    dead: Dict[str, Tally]
 
 
 def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = TimePolicy(), *,
@@ -85,9 +90,18 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
                                  covariance=states is None and bool(output.paths)):
                 keeper.take(answer)
                 write(answer)
-        problems = list(source.problems)
-        runs = keeper.runs(name, source, problems)
-    return Recording(path, runs if known is None else _with_truth(runs, known, path), problems)
+        problems, dead = list(source.problems), _silent(source, topics)
+        problems += [f'{called}: has no message' for called in dead]
+        runs = keeper.runs(name, source, problems, dead)
+    return Recording(path, runs if known is None else _with_truth(runs, known, path), problems,
+                     dead)
+
+
+def _silent(source: Source, topics: Sequence[str]) -> Dict[str, Tally]:
+    """Return counts of nothing for the topics that were asked for and have no message."""
+    if not topics or not isinstance(source, BagSource):
+        return {}
+    return {c.topic: Tally() for c in source.chosen if not c.msgcount}
 
 
 @contextmanager
@@ -187,7 +201,8 @@ class _Keeper:
         for stream, later in told:
             self._streams[stream].later.append(later)  # type: ignore[index]
 
-    def runs(self, name: str, source: Source, problems: List[str]) -> List[Run]:
+    def runs(self, name: str, source: Source, problems: List[str], dead: Dict[str, Tally]
+             ) -> List[Run]:
         """Return the runs; a stream without any, or a transform that never changes, has none."""
         for hindsight in self._by_width.values():
             self._look_back(hindsight.end())
@@ -201,6 +216,7 @@ class _Keeper:
                 called += f'#{key}'
             if not kept.stamps_ns:
                 problems.append(f'{called}: no message can be used: {kept.tally}')
+                dead[called] = kept.tally
                 continue
             run = self._run(called, msgtype, name, kept)
             if msgtype != TRANSFORMS or (run.raw != run.raw[0]).any():

@@ -67,6 +67,11 @@ class Tally:
         if arrival in RESTARTS and arrival is not Arrival.FIRST:
             self.restarts[arrival.value] += 1
 
+    def counts(self) -> Dict[str, float]:
+        """Return them by the names that a condition has for them."""
+        return {'received': self.received, 'accepted': self.accepted,
+                'dropped': sum(self.drops.values()), 'restarted': sum(self.restarts.values())}
+
     def __str__(self) -> str:
         """Return one line, such as '9 in, 7 out, 2 dropped (late 2)'."""
         text = f'{self.received} in, {self.accepted} out, {sum(self.drops.values())} dropped'
