@@ -111,15 +111,23 @@ def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) 
     """
     Return the innovations (B, A, M); away (B, A): measurement minus the anchor.
 
-    turns: whether axes 3 to 5 are rotation vectors: log(exp(-p) exp(a)) = a - p - p x a / 2 + ...
+    turns: whether axes 3 to 5 are rotation vectors, c = p x a: log(exp(-p) exp(a)) =
+    a - p - c / 2 + (p + a) x c / 12 + ... (Baker, Campbell, Hausdorff), which holds for less than
+    a rad or so: a filter that is lost further away is told by a - p.
     """
     ahead = bank.offset + bank.velocity * dt_s[..., None]
     flat = away[..., None] - ahead
     if not turns:
         return flat
     p, a = ahead[:, 3:], away[:, 3:, None]
-    cross = p[:, [1, 2, 0]] * a[:, [2, 0, 1]] - p[:, [2, 0, 1]] * a[:, [1, 2, 0]]
-    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * cross], 1)
+    near = clip(2.0 - (p * p + a * a).sum(1), 0.0, 1.0)[:, None]
+    c = near * _cross(p, a)
+    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * c + _cross(p + a, c) / 12.0], 1)
+
+
+def _cross(a: Array, b: Array) -> Array:
+    """Return the products (B, 3, M) of vectors along the middle."""
+    return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]
 
 
 def _ahead(p: Tuple[Array, Array, Array], pace: Array, q: Array) -> Tuple[Array, Array, Array]:
