@@ -16,9 +16,9 @@ import pytest
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.judge import judge, RATIOS, summary
-from liquid_ros.evaluation.replay import Tally
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.scenario import made_up
+from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.verdict import length, percent
 from liquid_ros.manifold import quat_multiply
 from liquid_ros.smoothers.rts import has_hindsight, Window

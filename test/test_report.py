@@ -18,11 +18,11 @@ import pytest
 
 from liquid_ros.evaluation import report_curves, report_scene, report_tables
 from liquid_ros.evaluation.judge import judge
-from liquid_ros.evaluation.replay import Tally
 from liquid_ros.evaluation.report import page, write_report
 from liquid_ros.evaluation.report_svg import Axis, extremes, number, Panel, path_text, short
 from liquid_ros.evaluation.runs import Judged, Row, Run
 from liquid_ros.evaluation.scenario import made_up
+from liquid_ros.evaluation.tally import Tally
 
 VOID = {'meta', 'input', 'br', 'link', 'img'}
 HOSTILE = '/<script>document.title="owned"</script>"\'&#<img src=x onerror=alert(1)>'

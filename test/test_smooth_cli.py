@@ -18,8 +18,9 @@ from liquid_ros import __version__
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
 from liquid_ros.evaluation.recording import open_source
-from liquid_ros.evaluation.replay import replay, Tally
+from liquid_ros.evaluation.replay import replay
 from liquid_ros.evaluation.sample import single
+from liquid_ros.evaluation.tally import Tally
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy

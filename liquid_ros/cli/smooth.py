@@ -14,7 +14,7 @@ from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
 
 if TYPE_CHECKING:
-    from liquid_ros.evaluation.replay import Tally
+    from liquid_ros.evaluation.tally import Tally
 
 DESCRIPTION = """\
 Smooth a recorded trajectory, causally, exactly as the node does.
@@ -67,7 +67,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
         refuse_overlap,
         states_covariance,
     )
-    from liquid_ros.evaluation.replay import MOST, replay, Tally
+    from liquid_ros.evaluation.replay import MOST, replay
+    from liquid_ros.evaluation.tally import Tally
     tally = Tally()
     backend = pick_backend(device)
     model = build(smoother, checkpoint, backend)

@@ -23,9 +23,10 @@ from liquid_ros.evaluation.recording import (
     policy_for,
     refuse_overlap,
 )
-from liquid_ros.evaluation.replay import Answered, replay, Tally
+from liquid_ros.evaluation.replay import Answered, replay
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
+from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight

@@ -8,8 +8,6 @@ Within a stream messages go one after the other, in recorded order. Streams know
 another, so the first messages of all that wait go in one batch, then the second ones, and so on.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import (
     Any,
     Callable,
@@ -29,10 +27,11 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import Backend
 from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
+from liquid_ros.evaluation.tally import Tally
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.streams import StreamBank
-from liquid_ros.timing import Arrival, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, TimePolicy
 from liquid_ros.update import Update
 
 Wants = Callable[[Hashable], bool]
@@ -41,44 +40,6 @@ MOST = 512  # rows that wait
 
 # Their matrix products are over all streams at once, and round by how many there are.
 ALONE = ('LiquidDirect',)
-
-
-@dataclass
-class Tally:
-    """How many messages came, were used, were dropped and why, and what began anew."""
-
-    received: int = 0
-    accepted: int = 0
-    drops: 'Counter[str]' = field(default_factory=Counter)
-    restarts: 'Counter[str]' = field(default_factory=Counter)
-
-    def add(self, update: Update) -> None:
-        """Count an update's messages."""
-        for reason, arrival in zip(update.reasons, update.arrivals):
-            self.count(reason, arrival)
-
-    def count(self, reason: Optional[str], arrival: Optional[Arrival]) -> None:
-        """Count one message."""
-        self.received += 1
-        if reason is not None:
-            self.drops[reason] += 1
-            return
-        self.accepted += 1
-        if arrival in RESTARTS and arrival is not Arrival.FIRST:
-            self.restarts[arrival.value] += 1
-
-    def counts(self) -> Dict[str, float]:
-        """Return them by the names that a condition has for them."""
-        return {'received': self.received, 'accepted': self.accepted,
-                'dropped': sum(self.drops.values()), 'restarted': sum(self.restarts.values())}
-
-    def __str__(self) -> str:
-        """Return one line, such as '9 in, 7 out, 2 dropped (late 2)'."""
-        text = f'{self.received} in, {self.accepted} out, {sum(self.drops.values())} dropped'
-        text += _listed(self.drops)
-        if self.restarts:
-            text += f', {sum(self.restarts.values())} restarted{_listed(self.restarts)}'
-        return text
 
 
 class Answered(NamedTuple):
@@ -295,9 +256,3 @@ def _fill(bank: StreamBank, part: _Part, chosen: List[int], whole: Update) -> No
         found = bank.predict([part.keys[i] for i in lost], [part.stamps_ns[i] for i in lost])
         for target, values in zip(whole.estimate, found):
             target[lost] = values
-
-
-def _listed(counts: 'Counter[str]') -> str:
-    if not counts:
-        return ''
-    return ' (' + ', '.join(f'{name} {count}' for name, count in counts.most_common()) + ')'

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.evaluation.replay import Tally
+from liquid_ros.evaluation.tally import Tally
 
 FARTHEST_NS = 10**14  # about a day
 
