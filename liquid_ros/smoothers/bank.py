@@ -121,13 +121,14 @@ def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) 
         return flat
     p, a = ahead[:, 3:], away[:, 3:, None]
     near = clip(2.0 - (p * p + a * a).sum(1), 0.0, 1.0)[:, None]
-    c = near * _cross(p, a)
-    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * c + _cross(p + a, c) / 12.0], 1)
+    c = near * _cross(xp, p, a)
+    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * c + _cross(xp, p + a, c) / 12.0], 1)
 
 
-def _cross(a: Array, b: Array) -> Array:
+def _cross(xp: ModuleType, a: Array, b: Array) -> Array:
     """Return the products (B, 3, M) of vectors along the middle."""
-    return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]
+    (ax, ay, az), (bx, by, bz) = ([v[:, i] for i in range(3)] for v in (a, b))
+    return xp.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
 
 
 def _ahead(p: Tuple[Array, Array, Array], pace: Array, q: Array) -> Tuple[Array, Array, Array]:
