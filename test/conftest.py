@@ -5,6 +5,7 @@
 
 import importlib.util
 import os
+import signal
 
 import pytest
 
@@ -12,6 +13,8 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 99)
 # arrays are small: more threads would only wait for each other
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# a job in a script's background ignores Ctrl-C, and so would the processes that tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HAS_ROS = importlib.util.find_spec('rclpy') is not None
 collect_ignore_glob = [] if HAS_ROS else ['test_node*.py', 'test_launch.py']
