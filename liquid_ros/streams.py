@@ -17,6 +17,7 @@ from liquid_ros.intake import checked, Messages, refusals, usable_values
 from liquid_ros.manifold import unit_row, unit_rows
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
+from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
@@ -83,7 +84,7 @@ class StreamBank:
         names = getattr(self._untuned, 'linked', ())
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
-                             'that has begun, of liquid, kalman or kalman_gated')
+                             f'that has begun, of {ABLE}')
         state = self._get(self._store.take((key,)))
         return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 

@@ -74,7 +74,7 @@ class Result(NamedTuple):
     path: str
     judged: 'List[Judged]'
     problems: List[str]
-    dead: Dict[str, Dict[str, float]] = {}  # by name, counts of streams that cannot be judged
+    dead: List[Dict[str, Any]]  # summaries of streams that cannot be judged: their counts
     error: str = ''
     status: int = OK
 
@@ -144,9 +144,10 @@ def evaluate(job: Job) -> Result:
             else recording.runs)]
     except LiquidError as error:
         status = UNREADABLE if isinstance(error, UnreadableError) else FAILED
-        return Result(job.path, [], [], {}, ' '.join(str(error).split()), status)
-    return Result(job.path, judged, recording.problems, {
-        name: tally.counts() for name, tally in recording.dead.items()})
+        return Result(job.path, [], [], [], ' '.join(str(error).split()), status)
+    return Result(job.path, judged, recording.problems, [
+        {'name': name, 'ratios': {}, 'rows': [], 'stream': tally.counts()}
+        for name, tally in recording.dead.items()])
 
 
 def _silent(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
@@ -231,10 +232,8 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     for result in results_of(jobs, args.jobs):
         results.append(result)
         tell(result, args.json != '-')
-        for judged in result.judged:
-            failed += failures(conditions, summary(judged))
-        for name, counts in result.dead.items():
-            failed += failures(conditions, {'name': name, 'stream': counts})
+        for told in (*map(summary, result.judged), *result.dead):
+            failed += failures(conditions, told)
     if args.json:
         text = json.dumps(written(results, failed), indent=1, allow_nan=False) + '\n'
         if args.json == '-':

@@ -29,7 +29,7 @@ from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
 from liquid_ros.smoothers import Smoother
-from liquid_ros.smoothers.rts import has_hindsight
+from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
 from liquid_ros.update import Update
 
@@ -111,7 +111,7 @@ def _writing(output: Output, source: Source, smoother: Smoother, name: str) -> I
     knows_later = bool(output.paths and (output.offline or output.lag_s))
     if knows_later and not has_hindsight(smoother):
         raise InputError(f'got smoother {name}, which has no motion model and knows '
-                         'nothing of later messages: expected liquid, kalman or kalman_gated')
+                         f'nothing of later messages: expected {ABLE}')
     with ExitStack() as stack:
         sinks = []
         for text in output.paths:

@@ -50,11 +50,7 @@ def parse(text: str) -> Condition:
 
 
 def failures(conditions: List[Condition], summary: Mapping[str, Any]) -> List[str]:
-    """
-    Return, in words, which conditions hold for a summary, and which cannot be told there.
-
-    summary: judge.summary()'s; of a stream that cannot be judged its name and counts.
-    """
+    """Return, in words, which conditions hold for a summary, and which cannot be told there."""
     out = []
     for condition in conditions:
         value = _value(condition.name, summary)
@@ -68,8 +64,7 @@ def failures(conditions: List[Condition], summary: Mapping[str, Any]) -> List[st
 
 def _value(name: str, summary: Mapping[str, Any]) -> Optional[float]:
     if name in RATIOS:
-        return summary.get('ratios', {}).get(name)  # type: ignore[no-any-return]
+        return summary['ratios'].get(name)  # type: ignore[no-any-return]
     if name in COUNTS:
         return summary['stream'].get(name)  # type: ignore[no-any-return]
-    return next((row[name] for row in summary.get('rows', ())
-                 if row['name'] == summary['smoother']), None)
+    return next((row[name] for row in summary['rows'] if row['name'] == summary['smoother']), None)

@@ -60,7 +60,8 @@ class Flow:
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
         self._hold_ns = round((params.hold_timeout_s + params.reorder_s) * NS_PER_S)
         self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
-        self._latest = self._latest if self._at_rate else {}
+        if not self._at_rate:
+            self._latest.clear()
         self._follow_modes()
 
     @property
@@ -265,13 +266,12 @@ class Flow:
             smooth = self._answers.filled(batch, update, stamp_ns, frame_id, oldest_ns)
         else:
             smooth = self._answers.smooth(batch.keys, update.estimate)
-        bodies = smooth
+        bodies, whole = smooth, not self.enabled and passable(self._codec, message)
         if self._path_input:
             self._track.take(batch.stamps_ns, update.estimate.rows)
             bodies = Smooth(*(part[i:i + 1] for part in smooth))
-            smooth = smooth._replace(rows=self._track.rows(
-                message, None if self.enabled else self._codec.read(message).rows))
-        whole = not self.enabled and passable(self._codec, message)
+            raw = None if self.enabled or whole else self._codec.read(message).rows
+            smooth = smooth._replace(rows=self._track.rows(message, raw))
         sent = self._outputs.send(message, stamp_ns, frame_id, None if whole else smooth, run,
                                   batch.keys, bodies)
         self.tally.published += sent

@@ -29,7 +29,7 @@ from liquid_ros.ros.trail import Hindsight, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
-from liquid_ros.smoothers.rts import has_hindsight
+from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.update import Update
 
 # What ~/debug tells of each message: the mean over its poses.
@@ -54,7 +54,7 @@ class Outputs:
         """
         if params.path_smoothed and not has_hindsight(smoother):
             raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
-                                 'motion model; expected liquid, kalman or kalman_gated')
+                                 f'motion model; expected {ABLE}')
         if params.path_smoothed and params.input_type == 'path':
             raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
                                  'once; expected another type')

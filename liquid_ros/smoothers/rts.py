@@ -19,6 +19,7 @@ import numpy as np
 
 from liquid_ros.errors import ParameterError
 from liquid_ros.manifold import minus, plus
+from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.smoothers.base import Known, Link, Smoother, State
 from liquid_ros.smoothers.grain import known_later
 from liquid_ros.timing import NS_PER_S
@@ -42,9 +43,13 @@ class Smoothed(NamedTuple):
     expected: np.ndarray
 
 
-def has_hindsight(smoother: Smoother) -> bool:
+def has_hindsight(smoother: Any) -> bool:
     """Return whether the smoother has a motion model that a window can go back with."""
     return hasattr(smoother, 'link')
+
+
+*_most, _last = (name for name, made in SMOOTHERS.items() if has_hindsight(made))
+ABLE = f'{", ".join(_most)} or {_last}'  # to be named where another smoother was given
 
 
 class Window:
@@ -58,7 +63,7 @@ class Window:
         """
         if not has_hindsight(smoother):
             raise ParameterError(f'got {type(smoother).__name__}, which has no motion model: '
-                                 'expected liquid, kalman or kalman_gated')
+                                 f'expected {ABLE}')
         if length < 1:
             raise ParameterError(f'got length {length}, expected 1 or more')
         self._smoother: Any = smoother
