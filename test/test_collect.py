@@ -81,7 +81,7 @@ def test_streams_are_chosen_by_name(everything):
         '/point', '/transform#tag', '/transform#tag_22'}
     assert set(runs_of(everything, topics=['/tf#tag', '/pose_array#1'])) <= {
         '/tf#map:tag', '/tf#odom:tag', '/pose_array#1'}
-    with pytest.raises(InputError, match='has no stream of the names behind the #'):
+    with pytest.raises(InputError, match='no message has a pose that was asked for'):
         runs_of(everything, topics=['/tf#nobody'])
     for topic in ('/point#0', '/pose#*'):
         with pytest.raises(InputError, match=f'got .{topic[:6]}.*, expected no # behind it'):
@@ -103,6 +103,23 @@ def test_a_place_of_an_array_is_written_where_it_stands(tmp_path, topic):
     assert np.abs(got[:, 0] - rows[:, 0]).max() < 0.02
     chosen = np.isin(np.arange(4), [2] if topic.endswith('#2') else [0, 2]) | (topic == '/tags')
     assert ((got[:, 0] != rows[:, 0] + 0.01) == chosen).all()
+
+
+@pytest.mark.parametrize('more', [{}, {'offline': True}, {'lag_s': 0.05}])
+def test_an_array_without_poses_is_written_as_one(tmp_path, more):
+    """In the order of time; not where its stamp is zero or not newer than the last."""
+    seen = [(k, k % 5 < 3) for k in range(20)] + [(2, False), (None, False)]
+    messages = [(10**9 + i * 10**7, bytes(store().serialize_cdr(make(
+        TYPES['pose_array'], header(0 if k is None else 10**9 + k * 10**7, 'map'),
+        [pose([0.01 * i, 0, 0, 0, 0, 0, 1])] * there), TYPES['pose_array'])))
+        for i, (k, there) in enumerate(seen)]
+    path, out = tmp_path / 'bag', str(tmp_path / 'out.mcap')
+    write_bag(path, {'/tags': (TYPES['pose_array'], messages)})
+    runs = runs_of(path, output=Output([out], **more))
+    assert len(runs['/tags#0'].stamps_ns) == 12
+    got = samples_of(Path(out), ['/tags/smoothed'])
+    assert [len(sample.keys) for sample in got] == [int(there) for _, there in seen[:20]]
+    assert [sample.log_ns for sample in got] == [log_ns for log_ns, _ in messages[:20]]
 
 
 def test_two_streams_whose_names_are_one_word_have_a_topic_each(tmp_path):

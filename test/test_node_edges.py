@@ -193,6 +193,23 @@ def test_pass_through_sends_the_message_itself(graph):
     assert told[0].pose.pose.orientation.w == 1.0
 
 
+def test_an_array_without_poses_ends_the_predictions_of_a_fixed_rate(graph):
+    """Until it is older than hold_timeout_s, too, or poses come again."""
+    _, made, out = channel(graph, input_type='pose_array', publish_rate_hz=0.01,
+                           hold_timeout_s=0.5)
+    for at_s, count in ((100.0, 2), (100.1, 2), (100.2, 0), (100.3, 1)):
+        take(made.flow, PoseArray(header=header_at(round(at_s * NS), 'map'),
+                                  poses=[pose(0).pose] * count), round(at_s * NS))
+        for later_s in (0.01, 0.02):
+            made.flow.tick(round((at_s + later_s) * NS))
+    assert [len(message.poses) for message in out] == [2, 2, 2, 2, 0, 0, 1, 1]
+    take(made.flow, PoseArray(header=header_at(101 * NS, 'map')), 101 * NS)
+    for at_s in (101.4, 101.6):
+        made.flow.tick(round(at_s * NS))
+    assert np.allclose(stamps_of(out)[8:], [101.4]) and not out[8].poses
+    assert made.tally.accepted == 5 and not made.tally.dropped
+
+
 def test_a_fixed_rate_switched_off_does_not_silence_what_is_behind_the_clock(graph):
     """Messages a second old go out from the first on."""
     node, made, out = channel(graph, publish_rate_hz=0.01)

@@ -16,6 +16,7 @@ from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.ros.messages import CODECS, header_at
 from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank
+from liquid_ros.timing import NS_PER_S
 
 POSES = ('pose_with_covariance', 'odometry')
 
@@ -157,9 +158,8 @@ def test_an_unusable_pose_of_an_array_leaves_the_others_alone(graph):
     for i, (stamp_ns, row) in enumerate(zip(stamps, rows)):
         publisher.publish(array_of(stamp_ns, [row, None, row if i < 20 else None]))
     publisher.publish(array_of(stamps[-1] + 1, [None, None]))
-    publisher.publish(array_of(stamps[-1] + 2, []))
-    tally, received = settle(graph, node, 32)
-    assert tally.dropped == {'non_finite': 1, 'empty': 1}
+    tally, received = settle(graph, node, 31)
+    assert tally.dropped == {'non_finite': 1}
     assert tally.streams[1].dropped == {'non_finite': 31}
     assert tally.streams[2].dropped == {'non_finite': 10}
     bank = StreamBank(build(SMOOTHER), 7)
@@ -171,6 +171,28 @@ def test_an_unusable_pose_of_an_array_leaves_the_others_alone(graph):
         if i < 20:
             assert np.allclose(got[2], first, rtol=0, atol=1e-12)
         assert np.isfinite(got[2]).all() and abs(np.linalg.norm(got[2, 3:]) - 1.0) < 1e-9
+
+
+@pytest.mark.parametrize('settings', [
+    {}, {'enabled': False}, {'lookahead_s': 0.5}, {'reorder_s': 0.2},
+    {'publish_odometry': True}])
+def test_an_array_without_poses_says_so(graph, settings):
+    """What is seen no more is not left standing at the listeners; the places wait."""
+    node = graph.smoother(input_type='pose_array', path_length=0, **settings,
+                          **lossless('/pose'))
+    publisher, _ = graph.connect(node, 'pose_array')
+    stamps, rows = walk('pose', 40)
+    for i, (at_ns, row) in enumerate(zip(stamps, rows)):
+        publisher.publish(array_of(at_ns, [row, row] if i < 10 or i > 20 else []))
+    publisher.publish(array_of(0, []))
+    publisher.publish(array_of(stamps[5], []))
+    tally, received = settle(graph, node, 42)
+    assert tally.dropped == {'zero_stamp': 1, 'withheld': 1} and not tally.resets
+    ahead_ns = round(settings.get('lookahead_s', 0.0) * NS_PER_S)
+    want = [(header_at(at_ns + ahead_ns, '').stamp, 2 if i < 10 or i > 20 else 0)
+            for i, at_ns in enumerate(stamps)]
+    assert [(m.header.stamp, len(m.poses)) for m in received] == want[:40 - tally.pending]
+    assert all(m.header.frame_id == 'map' for m in received)
 
 
 def test_a_growing_path_is_one_stream(graph):

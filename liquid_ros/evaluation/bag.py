@@ -54,7 +54,7 @@ class BagSource:
             sample = self._sample(connection, log_ns, raw)
             if sample is None:
                 broken[connection.topic] = broken.get(connection.topic, 0) + 1
-            elif sample.keys:
+            elif sample.stamps_ns:
                 yield sample
         self.problems += [f'{topic}: {count} messages are damaged'
                           for topic, count in broken.items()]

@@ -106,7 +106,8 @@ def _read_poses(topic: str, log_ns: int, raw: bytes) -> Sample:
     count, at = cdr.read_count(raw, at)
     at = cdr.even(at) if count else at
     rows = cdr.read_doubles(raw, at, 7 * count).reshape(count, 7) if count else np.zeros((0, 7))
-    return Sample(topic, log_ns, range(count), (stamp_ns,) * count, rows, (frame_id,) * count,
+    heads = max(count, 1)
+    return Sample(topic, log_ns, range(count), (stamp_ns,) * heads, rows, (frame_id,) * heads,
                   None, raw, at, whole=True)
 
 

@@ -114,7 +114,7 @@ class _Output:
         self._known: Known = {}
 
     def write(self, sample: Sample, update: Update, full: Optional[np.ndarray]) -> None:
-        if not update.accepted.any():
+        if sample.keys and not update.accepted.any():
             return
         rows = update.estimate.rows
         if full is None and (self._stated or self._kind.states):

@@ -72,6 +72,8 @@ def watch(samples: Iterable[Sample], plain: Liquid, policy: TimePolicy = TimePol
     last_ns, dts_s = 0, []
     rows, variances, weights, neurons, taus = [], [], [], [], []
     for answer in replay(samples, model, policy, most=1):
+        if not answer.sample.keys:
+            continue
         key = answer.sample.topic, answer.sample.keys[0]
         stream = stream or key
         seen = model.seen[:]

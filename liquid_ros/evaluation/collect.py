@@ -225,7 +225,7 @@ class _Keeper:
         if not runs:
             raise InputError(f'{source.path}: ' + (
                 '; '.join(problems) or ('no transform ever changes' if self._streams else
-                                        'has no stream of the names behind the #')))
+                                        'no message has a pose that was asked for')))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:

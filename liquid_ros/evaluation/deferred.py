@@ -41,6 +41,8 @@ class Deferred:
     def take(self, answer: Answered) -> None:
         """Take a message with the states after it; write those that are final now."""
         sample, update = answer.sample, answer.update
+        if not sample.keys and not answer.withheld:
+            self._write(sample, update)
         item = None if answer.withheld else _Waiting(sample, update)
         for i in np.flatnonzero(update.accepted).tolist():
             stream = sample.topic, sample.keys[i]

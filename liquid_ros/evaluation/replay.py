@@ -31,7 +31,7 @@ from liquid_ros.evaluation.tally import Tally
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.streams import StreamBank
-from liquid_ros.timing import Arrival, TimePolicy
+from liquid_ros.timing import Arrival, arrive, TimePolicy
 from liquid_ros.update import Update
 
 Wants = Callable[[Hashable], bool]
@@ -51,7 +51,7 @@ class Answered(NamedTuple):
     prediction of its stream, where that is known and no older than a gap.
     covariance: (N, 36) as messages have it, where it was asked for.
     withheld: True where nothing goes out: a PoseArray whose stamp is not newer than the last,
-    though it is of use to some places.
+    though it is of use to some places, or that has neither poses nor a stamp.
     states: N, after each accepted message, where they were asked for.
     """
 
@@ -85,7 +85,7 @@ def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = T
             waiting, count = [], 0
         if sample.repeats:
             sample = player.newer(sample)
-        if sample.keys:
+        if sample.stamps_ns:
             waiting.append(sample)
             count += len(sample.keys)
         if waiting and (sample.repeats or count >= most):
@@ -109,8 +109,8 @@ class _Part:
     def add(self, sample: Sample) -> int:
         start = len(self.keys)
         self.keys += [(sample.topic, key) for key in sample.keys]
-        self.stamps_ns += sample.stamps_ns
-        self.frames += sample.frames
+        self.stamps_ns += sample.stamps_ns[:len(sample.keys)]
+        self.frames += sample.frames[:len(sample.keys)]
         self._rows.append(sample.rows)
         if sample.whole:
             self.whole += range(start, len(self.keys))
@@ -194,11 +194,13 @@ class _Player:
                            tuple(states[start:stop]))
 
     def _is_late(self, sample: Sample, update: Update) -> bool:
-        if not update.accepted.any():
+        if sample.keys and not update.accepted.any():
             return False
         if began(update, Arrival.JUMP):
             self._newest_ns.pop(sample.topic, None)
         stamp_ns = sample.stamps_ns[0]
+        if arrive(None, stamp_ns, self._policy)[0] is Arrival.ZERO_STAMP:
+            return True
         if stamp_ns <= self._newest_ns.get(sample.topic, stamp_ns - 1):
             return True
         self._newest_ns[sample.topic] = stamp_ns
@@ -209,7 +211,7 @@ class _Player:
         bank, rows, variances = self._bank(part.width), part.rows(), part.variances()
         states: List[Optional[State]] = [None] * len(rows) if self._wants else []
         whole: Any = None
-        rounds = part.rounds()
+        rounds = part.rounds() or [[]]  # of arrays without poses
         for chosen in rounds:
             if len(rounds) == 1:
                 whole = update = bank.update(part.keys, part.stamps_ns, rows, part.frames,

@@ -37,7 +37,8 @@ class Sample(NamedTuple):
     One message: N poses or points, mostly one.
 
     topic: '' in a text file. log_ns: time at which it was recorded.
-    keys: N names of streams within the topic. stamps_ns: N times of measurement, integers.
+    keys: N names of streams within the topic. stamps_ns: N times of measurement, integers; one,
+    and a frame, of an array without poses.
     rows: (N, 3) x y z in m or (N, 7) x y z qx qy qz qw. frames: N frame_ids.
     variances: the sender's own (N, A), NaN where unknown; None: none.
     raw: the message as it stands in a bag, CDR; at: where its numbers begin in there.

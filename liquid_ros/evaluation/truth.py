@@ -94,7 +94,7 @@ def _read(path: Path, topic: str, name: str) -> Truth:
             if len(streams) > 1:
                 raise InputError(f'{path}: got more than one trajectory for the truth, '
                                  f'{" and ".join(sorted(streams))}; expected one of them')
-            stamps += sample.stamps_ns
+            stamps += sample.stamps_ns[:len(sample.keys)]
             rows.append(np.array(sample.rows))
     kept, found = clean(np.array(stamps, dtype=np.int64), np.concatenate(rows))
     if len(kept) < 2:

@@ -3,7 +3,7 @@
 
 """What a message is answered with: the estimate, a prediction, or what came itself."""
 
-from typing import Any, NamedTuple, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -13,14 +13,6 @@ from liquid_ros.ros.trail import twist_variance
 from liquid_ros.smoothers.base import Estimate, Smoother
 from liquid_ros.streams import StreamBank
 from liquid_ros.update import Update
-
-
-class Latest(NamedTuple):
-    """The newest message of some streams, from which an output at a fixed rate is made."""
-
-    message: Any
-    keys: Sequence[Key]
-    frame_id: str
 
 
 class Answers:

@@ -4,13 +4,14 @@
 """From a message to what goes out: the streams of one input, their bank, the modes."""
 
 from time import perf_counter
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 import numpy as np
 
 from liquid_ros.intake import refuse
 from liquid_ros.params import Params
-from liquid_ros.ros.answers import Answers, Latest
+from liquid_ros.ros.answers import Answers
+from liquid_ros.ros.at_rate import AtRate
 from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.express import Express, possible
 from liquid_ros.ros.held import Held
@@ -40,9 +41,9 @@ class Flow:
         self._path_input = params.input_type == 'path'
         self._array_input = params.input_type == 'pose_array'
         self._track = Track()
-        self._latest: Dict[Optional[Key], Latest] = {}
         self._held = self.tally.held = Held()
         self._answers = Answers(smoother, bank, self.tally)
+        self._at_rate = AtRate(bank, self._answers, outputs, self.tally, self._tell)
         self.params = params
         self.apply(params)
 
@@ -58,10 +59,7 @@ class Flow:
         self._held.judge_by(self.bank.policy)
         self.bank.tune(Tuning(params.smoothing, params.gate_probability))
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
-        self._hold_ns = round((params.hold_timeout_s + params.reorder_s) * NS_PER_S)
-        self._at_rate = params.publish_rate_hz > 0.0 and not self._path_input
-        if not self._at_rate:
-            self._latest.clear()
+        self._at_rate.apply(params)
         self._follow_modes()
 
     @property
@@ -79,7 +77,7 @@ class Flow:
         short = self._enabled and possible(self.params)
         self.express = Express(self.bank, self.tally, self._outputs) if short else None
         before = self._leads
-        self._leads = (self._at_rate, self._ahead_ns) if self._enabled else (False, 0)
+        self._leads = (self._at_rate.wanted, self._ahead_ns) if self._enabled else (False, 0)
         if any(now < then for now, then in zip(self._leads, before)):
             self._outputs.new_run()  # else none would go out
 
@@ -101,7 +99,7 @@ class Flow:
     def _clear(self) -> None:
         self.tally.dropped.update(['reset'] * self._held.clear())
         self._track.clear()
-        self._latest.clear()
+        self._at_rate.clear()
         self._outputs.forget()
         self._outputs.new_run()
         frames = self.bank.frames()
@@ -128,8 +126,8 @@ class Flow:
         except MalformedError as error:
             return self._drop('malformed', str(error))
         batch = arrived.batch
-        if (not self.params.reorder_s or self._path_input or not batch.keys
-                or self._foreign(batch) or all(refuse(row) is not None for row in batch.rows)):
+        if (not self.params.reorder_s or self._path_input or not batch.stamps_ns
+                or self._foreign(batch) or batch.keys and all(map(refuse, batch.rows))):
             return self._use(arrived)
         for due in self._held.add(arrived, self.params, self.bank.policy):
             self._use(due)
@@ -152,6 +150,8 @@ class Flow:
         reason = self._refuse(batch, now_ns)
         if reason is not None:
             return self._drop(reason)
+        if not batch.keys:
+            return self._send_nothing(message, batch, now_ns)
         began = perf_counter()
         update = self.bank.update(*batch, [now_ns] * len(batch.keys) if now_ns else None)
         took_s = perf_counter() - began
@@ -172,12 +172,12 @@ class Flow:
 
     def _refuse(self, batch: Batch, now_ns: int) -> Optional[str]:
         """Return why a message cannot be used as a whole, None where it can."""
-        if not batch.keys:
+        if not batch.stamps_ns:
             return 'empty'
         if self._foreign(batch):
             return 'frame'
         streams = self.tally.streams
-        if not self._codec.many or batch.keys[-1] in streams:
+        if not self._codec.many or not batch.keys or batch.keys[-1] in streams:
             return None
         room = self.params.max_streams - sum(key not in streams for key in batch.keys)
         if len(streams) > room:
@@ -194,7 +194,7 @@ class Flow:
         for key in set(old) - kept:
             del self.tally.streams[key]
             self.bank.reset((key,))
-            self._latest.pop(key, None)
+            self._at_rate.drop(key)
             self.tally.dropped.update(['reset'] * self._held.drop(key))
             self._outputs.drop(key)
 
@@ -251,11 +251,10 @@ class Flow:
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
         oldest_ns = stamp_ns - self.bank.policy.gap_reset_ns  # what is older begins anew anyway
         run = None if self._array_input else batch.keys[i]
-        if self._at_rate:
-            self._latest[run] = Latest(message, batch.keys, frame_id)
-        if self._at_rate and self.enabled:
-            if now_ns and now_ns - stamp_ns > self._hold_ns:
-                self._tell('stale', f'it is {(now_ns - stamp_ns) / NS_PER_S:.1f} s old')
+        if self._at_rate.wanted:
+            self._at_rate.keep(run, message, batch.keys, stamp_ns, frame_id)
+        if self._at_rate.wanted and self.enabled:
+            self._at_rate.judge(stamp_ns, now_ns)
             return True
         if not self.enabled:
             smooth = self._answers.passed(batch, update)
@@ -277,24 +276,25 @@ class Flow:
         self.tally.published += sent
         return sent
 
+    def _send_nothing(self, message: Any, batch: Batch, now_ns: int) -> None:
+        """Publish an array without poses: that nothing is seen any more is news, too."""
+        arrival, stamp_ns, *_ = arrive(None, batch.stamps_ns[0], self.bank.policy, now_ns or None)
+        if arrival is Arrival.ZERO_STAMP:
+            return self._drop(arrival.value)
+        if self._at_rate.wanted:
+            self._at_rate.keep(None, message, (), stamp_ns, batch.frames[0])
+        later, ahead_ns = self._leads
+        if not later and not self._outputs.send(message, stamp_ns + ahead_ns, batch.frames[0],
+                                                None, None, (), None):
+            return self._drop('withheld')
+        self.tally.published += not later
+        self.tally.accepted += 1
+
     def trouble(self, now_ns: int) -> str:
         """Return why no outputs at a fixed rate can be expected; empty where they can."""
-        if not self._at_rate or not self.enabled:
-            return ''
-        return self.tally.why_none_at_rate(now_ns, self._hold_ns, self.bank.policy.future_ns)
+        return self._at_rate.trouble(now_ns) if self.enabled else ''
 
     def tick(self, now_ns: int) -> None:
         """Publish predictions to the present of all streams heard of lately."""
-        if not self.enabled or not now_ns:
-            return
-        for run, (message, keys, frame_id) in self._latest.items():
-            lasts = [last for last in map(self.bank.last_ns, keys) if last is not None]
-            if not lasts or now_ns - max(lasts) > self._hold_ns:
-                continue
-            if max(lasts) - now_ns > NS_PER_S / self.params.publish_rate_hz:
-                self._tell('ahead', f'by {(max(lasts) - now_ns) / NS_PER_S:.3f} s')
-            stamp_ns = max(now_ns, *lasts) + self._ahead_ns
-            smooth = self._answers.predicted(keys, stamp_ns, frame_id, now_ns - self._hold_ns)
-            self.tally.published += self._outputs.send(
-                message, stamp_ns, frame_id, smooth, run, keys, smooth)
-
+        if self.enabled and now_ns:
+            self._at_rate.tick(now_ns, self._ahead_ns)

@@ -40,7 +40,7 @@ class Held:
         The others' follow as its stamps advance, whatever lies between them: a stream that fell
         silent is not held back for ever.
         """
-        key, stamp_ns = arrived.batch.keys[0], arrived.batch.stamps_ns[0]
+        key, stamp_ns = next(iter(arrived.batch.keys), 0), arrived.batch.stamps_ns[0]
         if key not in self._buffers and not self._make_room(params.max_streams):
             return [arrived]
         if key not in self._buffers:

@@ -35,8 +35,8 @@ class Batch(NamedTuple):
     """
     The rows of a message.
 
-    keys: N names of streams. stamps_ns: N integers. rows: (N, width) float64.
-    frames: N frame_ids. variances: the sender's own (N, A), NaN where unknown; None: none.
+    keys: N names of streams. stamps_ns: N integers, one of an empty array. rows: (N, width).
+    frames: of the stamps. variances: the sender's own (N, A), NaN where unknown; None: none.
     The order is that of StreamBank.update().
     """
 
@@ -180,9 +180,10 @@ def _write_transform(taken: TransformStamped, head: Head, smooth: Smooth) -> Tra
 
 
 def _read_poses(message: PoseArray) -> Batch:
-    count, header = len(message.poses), message.header
-    rows = np.array([_row(pose) for pose in message.poses]).reshape(count, 7)
-    return Batch(range(count), (stamp_ns(header),) * count, rows, (header.frame_id,) * count)
+    header, rows = message.header, [_row(pose) for pose in message.poses]
+    heads = max(len(rows), 1)
+    return Batch(range(len(rows)), (stamp_ns(header),) * heads, np.reshape(rows, (-1, 7)),
+                 (header.frame_id,) * heads)
 
 
 def _write_poses(_: PoseArray, head: Head, smooth: Smooth) -> PoseArray:

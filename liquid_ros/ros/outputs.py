@@ -163,32 +163,32 @@ class Outputs:
         Publisher.publish(self.main, body)  # whether it is active need not be asked once more
 
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
-             run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
+             run: Optional[Key], keys: Sequence[Key], bodies: Optional[Smooth]) -> bool:
         """
         Publish an output; return False where it must not go out.
 
         That is where its stamp is not newer than the run's last one, or nothing is known.
         template: the input message; it goes out itself where smooth is None.
         run: whose stamps must rise; None: those of all streams.
-        bodies: of each of the keys, for odometry and TF.
+        bodies: of each of the keys, for odometry and TF; None: there are none.
         """
         if not self.expects(run, stamp_ns):
             return False
-        first = bodies.rows.item(0) if run is not None else 0.0
+        first = bodies.rows.item(0) if bodies is not None and run is not None else 0.0
         if first != first:
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         head = Head(stamp_ns, frame_id)
         self.main.publish(self._codec.moved(template, head) if smooth is None
                           else self._codec.write(template, head, smooth))
-        if self._odometry is not None or self._tf is not None:
+        if bodies is not None and (self._odometry or self._tf):
             own = self._codec.child(template) or self._own_child()
             self._send_bodies(head.header(), [self._child(own, key) for key in keys], bodies)
         return True
 
     def _send_bodies(self, header: Header, children: Sequence[str], bodies: Smooth) -> None:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
-        if self._tf is not None:
+        if self._tf is not None and known:
             self._tf.publish(tf_message()(transforms=[
                 transform(bodies.rows[i], header, children[i]) for i in known]))
         if self._odometry is None or not known:

@@ -190,8 +190,8 @@ def _poses() -> Codec:
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame,), rows = wire.split(raw)
-        count = len(rows)
-        return Batch(range(count), (stamp_ns,) * count, rows, (text(frame),) * count)
+        heads = max(len(rows), 1)
+        return Batch(range(len(rows)), (stamp_ns,) * heads, rows, (text(frame),) * heads)
 
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         rows = np.where(np.isnan(smooth.rows[:, :1]), 0.0, smooth.rows)

@@ -1,0 +1,81 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Outputs at a fixed rate: predictions to the present, whenever messages come."""
+
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+from liquid_ros.params import Params
+from liquid_ros.ros.answers import Answers
+from liquid_ros.ros.diagnostics import Tally
+from liquid_ros.ros.messages import Key
+from liquid_ros.ros.outputs import Outputs
+from liquid_ros.streams import StreamBank
+from liquid_ros.timing import NS_PER_S
+
+
+class Latest(NamedTuple):
+    """The newest message of some streams, from which outputs are made."""
+
+    message: Any
+    keys: Sequence[Key]
+    stamp_ns: int
+    frame_id: str
+
+
+class AtRate:
+    """Keeps the newest messages and makes outputs of them, while wanted."""
+
+    def __init__(self, bank: StreamBank, answers: Answers, outputs: Outputs, tally: Tally,
+                 tell: Callable[[str, str], None]) -> None:
+        """Start with none."""
+        self._bank, self._answers, self._outputs, self._tally = bank, answers, outputs, tally
+        self._tell = tell
+        self._latest: Dict[Optional[Key], Latest] = {}
+        self.wanted = False
+
+    def apply(self, params: Params) -> None:
+        """Take over what can change while messages flow."""
+        self.wanted = params.publish_rate_hz > 0.0 and params.input_type != 'path'
+        self._rate_hz = params.publish_rate_hz
+        self._hold_ns = round((params.hold_timeout_s + params.reorder_s) * NS_PER_S)
+        if not self.wanted:
+            self.clear()
+
+    def clear(self) -> None:
+        """Forget all messages."""
+        self._latest.clear()
+
+    def drop(self, run: Key) -> None:
+        """Forget a stream's message."""
+        self._latest.pop(run, None)
+
+    def keep(self, run: Optional[Key], *latest: Any) -> None:
+        """Take a message, as Latest has it; run: whose stamps rise together."""
+        self._latest[run] = Latest(*latest)
+
+    def judge(self, stamp_ns: int, now_ns: int) -> None:
+        """Tell of a message that is too old to be predicted from."""
+        if now_ns and now_ns - stamp_ns > self._hold_ns:
+            self._tell('stale', f'it is {(now_ns - stamp_ns) / NS_PER_S:.1f} s old')
+
+    def trouble(self, now_ns: int) -> str:
+        """Return why no outputs can be expected; empty where they can, or none are wanted."""
+        if not self.wanted:
+            return ''
+        return self._tally.why_none_at_rate(now_ns, self._hold_ns, self._bank.policy.future_ns)
+
+    def tick(self, now_ns: int, ahead_ns: int) -> None:
+        """Publish predictions to so long after the present of all streams heard of lately."""
+        for run, (message, keys, stamp_ns, frame_id) in self._latest.items():
+            lasts = [last for last in map(self._bank.last_ns, keys) if last is not None]
+            if not keys:
+                lasts = [stamp_ns]
+            if not lasts or now_ns - max(lasts) > self._hold_ns:
+                continue
+            if max(lasts) - now_ns > NS_PER_S / self._rate_hz:
+                self._tell('ahead', f'by {(max(lasts) - now_ns) / NS_PER_S:.3f} s')
+            at_ns = max(now_ns, *lasts) + ahead_ns
+            smooth = self._answers.predicted(keys, at_ns, frame_id, now_ns - self._hold_ns)
+            self._tally.published += self._outputs.send(
+                message, at_ns, frame_id, smooth, run, keys, smooth)
