@@ -194,8 +194,8 @@ class Params:
         2.0, 'How often the path is published while it changes.',
         ANY_TIME, unit='Hz', minimum=0.01, maximum=100.0)
     path_smoothed: bool = _input(
-        False, 'The path in hindsight: each pose corrected by those that came after it (RTS). '
-        'Not for input_type path.',
+        False, 'The path in hindsight: each pose corrected by those that came after it (RTS); '
+        'takes about 0.1 ms a pose each time it is published. Not for input_type path.',
         UNCONFIGURED)
     max_streams: int = _input(
         256, 'How many streams an input may have: child frames or places in a PoseArray.',

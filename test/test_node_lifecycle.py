@@ -3,6 +3,8 @@
 
 """The node's states: every transition, again and again, and what cannot be configured."""
 
+from time import monotonic
+
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -160,8 +162,8 @@ def test_it_runs_on_the_single_threaded_executor_too():
     assert np.array_equal(*outputs)
 
 
-def test_diagnostics_follow_the_simulated_clock():
-    """With use_sim_time a report comes with every second of /clock, under its stamp."""
+def test_diagnostics_have_the_stamps_of_the_simulated_clock():
+    """With use_sim_time a report comes every second, however fast /clock goes, under its stamp."""
     graph = Graph(lambda context: make_executor(context, simulated_time=True))
     try:
         clock = graph.peer.create_publisher(Clock, '/clock', QoSProfile(depth=10))
@@ -172,15 +174,17 @@ def test_diagnostics_follow_the_simulated_clock():
         now_ns = [START_NS]
 
         def tick():
-            now_ns[0] += 20_000_000
+            now_ns[0] += 200_000_000
             message = Clock()
             message.clock.sec, message.clock.nanosec = divmod(now_ns[0], 10**9)
             clock.publish(message)
             return len(arrays) >= 4
 
+        began = monotonic()
         graph.until(tick, 'four reports')
+        assert 2.5 < monotonic() - began < 10.0
         stamps_ns = [a.header.stamp.sec * 10**9 + a.header.stamp.nanosec for a in arrays[-3:]]
         assert all(START_NS < stamp_ns <= now_ns[0] for stamp_ns in stamps_ns)
-        assert np.all(np.abs(np.diff(stamps_ns) - 1e9) < 5e8), np.diff(stamps_ns)
+        assert stamps_ns == sorted(set(stamps_ns))
     finally:
         graph.close()

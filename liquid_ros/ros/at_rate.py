@@ -63,6 +63,8 @@ class AtRate:
         """Return why no outputs can be expected; empty where they can, or none are wanted."""
         if not self.wanted:
             return ''
+        if not now_ns and self._tally.received:
+            self._tell('no time', 'the streams go on')
         return self._tally.why_none_at_rate(now_ns, self._hold_ns, self._bank.policy.future_ns)
 
     def tick(self, now_ns: int, ahead_ns: int) -> None:

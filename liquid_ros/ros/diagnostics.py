@@ -16,6 +16,9 @@ STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
 DT_WINDOW = 256
 SHOWN_STREAMS = 32  # of an input with many; all of them are counted
 
+MOST_RESETS = 0.5  # of the messages: beyond it they are hardly smoothed
+NO_TIME = 'use_sim_time is set and no /clock came: nothing is predicted'
+
 Values = List[Tuple[str, object]]
 
 
@@ -54,7 +57,7 @@ class StreamTally:
         self._dts_s = Ring(DT_WINDOW)
         self._nis_sum = 0.0
         self._nis_count = 0
-        self._told = 0
+        self._told = (0, 0)
 
     def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
@@ -68,10 +71,11 @@ class StreamTally:
         self._nis_sum += sum(nis)
         self._nis_count += len(nis)
 
-    def news(self) -> int:
-        """Return how many poses were accepted since the last call."""
-        came, self._told = self.accepted - self._told, self.accepted
-        return came
+    def news(self) -> Tuple[int, int]:
+        """Return how many poses were accepted and dropped since the last call."""
+        now = (self.accepted, sum(self.dropped.values()))
+        before, self._told = self._told, now
+        return now[0] - before[0], now[1] - before[1]
 
     def values(self, came: int, elapsed_s: float, now_ns: int) -> Values:
         """Return what is told of a stream; came: since elapsed_s."""
@@ -107,7 +111,7 @@ class Tally:
         self.future = 0
         self.streams: Dict[Key, StreamTally] = {}
         self.steps_s = Ring(STEP_WINDOW)
-        self._seen = (0, 0)
+        self._seen = (0, 0, 0, 0)
 
     @property
     def pending(self) -> int:
@@ -135,21 +139,26 @@ class Tally:
 
     def why_none_at_rate(self, now_ns: int, hold_ns: int, future_ns: int) -> str:
         """Return why no outputs at a fixed rate can be expected; empty where they can."""
+        if not now_ns:
+            return NO_TIME
         ages_ns = [now_ns - stream.last_ns for stream in self.streams.values()
                    if stream.last_ns is not None]
-        if any(age_ns <= hold_ns and (not now_ns or age_ns >= -future_ns) for age_ns in ages_ns):
+        if any(-future_ns <= age_ns <= hold_ns for age_ns in ages_ns):
             return ''
         ahead_ns = -min(ages_ns, default=0)
-        if now_ns and ahead_ns > future_ns:
+        if ahead_ns > future_ns:
             return (f'a stamp is {ahead_ns / NS_PER_S:.1f} s ahead of the clock: outputs wait for '
                     'it; are the clocks in step?')
         return 'no message within hold_timeout_s: nothing is predicted'
 
-    def news(self) -> Tuple[int, int]:
-        """Return how many were received and dropped since the last call."""
-        now = (self.received, sum(self.dropped.values()))
+    def news(self) -> Tuple[int, int, int, int]:
+        """Return how many were received, dropped and accepted since the last call, and resets."""
+        inactive = self.dropped['inactive']  # nobody asked for those
+        now = (self.received - inactive, sum(self.dropped.values()) - inactive, self.accepted,
+               sum(self.resets[arrival.value] for arrival in RESTARTS))
         before, self._seen = self._seen, now
-        return now[0] - before[0], now[1] - before[1]
+        received, dropped, accepted, resets = (new - old for new, old in zip(now, before))
+        return received, dropped, accepted, resets
 
 
 class Report(NamedTuple):
@@ -173,6 +182,7 @@ class Report(NamedTuple):
 def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     """Return the status of an input, and where there are many streams, one for each of them."""
     level, message = _judge(tally, about)
+    whole = level, about.name, message
     p50_ms, p99_ms = tally.steps_s.milliseconds()
     values: Values = [
         ('received', tally.received), ('accepted', tally.accepted),
@@ -187,24 +197,36 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     made = []
     news = [stream.news() for stream in tally.streams.values()]
     shown = zip(list(tally.streams.items())[:SHOWN_STREAMS if many else 1], news)
-    for (key, stream), came in shown:
+    for (key, stream), (came, lost) in shown:
         own = stream.values(came, about.elapsed_s, about.now_ns)
+        if many and about.active and not about.trouble:  # else it is that of all
+            level, message = _judge_stream(came, lost)
         if many:
             made.append(_status(level, f'{about.name} [{key}]', message, about.device, own))
         else:
             values += [pair for pair in own if not pair[0].startswith('resets')]
-    return [_status(level, about.name, message, about.device, values), *made]
+    return [_status(*whole, about.device, values), *made]
 
 
 def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:
-    received, dropped = tally.news()
+    received, dropped, accepted, resets = tally.news()
     if not about.active:
         return DiagnosticStatus.OK, 'inactive'
+    lost = f'dropped {dropped} of {received}'
     if about.trouble:
-        return DiagnosticStatus.STALE, about.trouble
+        return DiagnosticStatus.STALE, about.trouble + (f'; {lost}' if dropped else '')
     if dropped:
-        return DiagnosticStatus.WARN, f'dropped {dropped} of {received}'
+        return DiagnosticStatus.WARN, lost
+    if resets > MOST_RESETS * accepted:
+        return DiagnosticStatus.WARN, (f'{resets} of {accepted} messages began a stream anew and '
+                                       'are not smoothed: gap_reset_s, frame_id?')
     return DiagnosticStatus.OK, f'{received} messages'
+
+
+def _judge_stream(came: int, lost: int) -> Tuple[bytes, str]:
+    if lost:
+        return DiagnosticStatus.WARN, f'dropped {lost} of {came + lost}'
+    return DiagnosticStatus.OK, f'{came} poses'
 
 
 def _status(level: bytes, name: str, message: str, device: str, values: Values

@@ -94,6 +94,7 @@ class Flow:
     def on_load(self) -> None:
         """Go on from the state that the bank was given."""
         self._clear()
+        self._track.clear(self.bank.last_ns(0))
         self.tally.resets['load'] += 1
 
     def _clear(self) -> None:
@@ -141,7 +142,7 @@ class Flow:
         message, batch, now_ns = arrived
         if self._path_input and batch.keys:
             last_ns = self.bank.last_ns(0)
-            batch = Track.newer(batch, last_ns, self.bank.policy.jump_reset_ns)
+            batch = self._track.newer(batch, last_ns, self.bank.policy.jump_reset_ns)
             if not batch.keys:
                 return self._drop(
                     'duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')
@@ -269,8 +270,7 @@ class Flow:
         if self._path_input:
             self._track.take(batch.stamps_ns, update.estimate.rows)
             bodies = Smooth(*(part[i:i + 1] for part in smooth))
-            raw = None if self.enabled or whole else self._codec.read(message).rows
-            smooth = smooth._replace(rows=self._track.rows(message, raw))
+            smooth = smooth._replace(rows=self._track.rows(message, not self.enabled))
         sent = self._outputs.send(message, stamp_ns, frame_id, None if whole else smooth, run,
                                   batch.keys, bodies)
         self.tally.published += sent

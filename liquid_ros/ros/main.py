@@ -4,12 +4,15 @@
 """The node as a program: start, spin, end; a user's mistake is one line."""
 
 import sys
+from time import monotonic
 from typing import Any, List, Optional
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
+
+OVERDUE_S, FAIR = 0.5, 10  # a report is so late, through so many turns of the executor
 
 
 def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
@@ -64,13 +67,28 @@ def complain(error: BaseException) -> int:
 
 
 def spin(node: SmootherNode) -> None:
-    """Run the node's callbacks until the context is shut down."""
+    """
+    Run the node's callbacks until the context is shut down.
+
+    The executor of events answers no service and no timer before every message that ever came;
+    where more come than it can take, the other one drops some and stays within reach.
+    """
     executor = make_executor(
         simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
     executor.add_node(node)
     try:
+        turns, since = 0, monotonic()  # that a report is late
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.5)
+            if node.overdue_s <= 0.0:
+                turns, since = 0, monotonic()
+            turns += 1
+            if (turns > FAIR and monotonic() - since > OVERDUE_S
+                    and not isinstance(executor, SingleThreadedExecutor)):
+                node.get_logger().warning('more comes than can be smoothed: messages are lost')
+                executor.remove_node(node)
+                executor = SingleThreadedExecutor()
+                executor.add_node(node)
     finally:
         executor.remove_node(node)
 

@@ -26,7 +26,7 @@ from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
 from liquid_ros.ros.messages import CODECS
-from liquid_ros.ros.timers import Due, Timers
+from liquid_ros.ros.timers import Due, forget_dead, Timers
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -74,6 +74,13 @@ class SmootherNode(LifecycleNode):
         """Return the parameters of the node, and of its only input."""
         return of_input(self._values, '')
 
+    @property
+    def overdue_s(self) -> float:
+        """Return for how long a report should have gone out and has not."""
+        if not self._report_timers:
+            self._reported = monotonic()
+        return monotonic() - self._reported - DIAGNOSTICS_PERIOD_S
+
     # Parameters. Humble has no callback before or after the set, so the set itself is extended:
     # convert and check all, let rclpy store all or nothing, then apply.
 
@@ -84,8 +91,8 @@ class SmootherNode(LifecycleNode):
     def set_parameters_atomically(self, parameter_list: List[Parameter]) -> SetParametersResult:
         """Set all of them, or none and say why."""
         try:
-            accepted = parameters.accept(parameter_list, self.inputs,
-                                         configured=bool(self.channels))
+            accepted = parameters.accept(parameter_list, self.inputs, bool(self.channels),
+                                         self._values)
             other = self._other_weights(accepted)
         except LiquidError as error:
             return SetParametersResult(successful=False, reason=one_line(error))
@@ -137,9 +144,9 @@ class SmootherNode(LifecycleNode):
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
         # /clock may stand still, and then most of all one wants to know why nothing comes
-        self._report_timers = [
-            self._shared_timers.every(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics),
-            self._shared_timers.every(DIAGNOSTICS_PERIOD_S, self._publish_if_overdue, steady=True)]
+        self._report_timers = [self._shared_timers.every(
+            DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, steady=True)]
+        self._reported = monotonic()
         for sentence in parameters.misspelt(self, parameters.QOS_PREFIX):
             self.get_logger().warning(sentence)
         for channel in self.channels:
@@ -221,9 +228,7 @@ class SmootherNode(LifecycleNode):
         if self._diagnostics is not None:
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None
-        # rclpy keeps a dead reference to whatever there ever was
-        entities = self.default_callback_group.entities
-        entities.difference_update([entity for entity in entities if entity() is None])
+        forget_dead(self)
 
     # Clock, timers and services.
 
@@ -231,10 +236,6 @@ class SmootherNode(LifecycleNode):
         now_ns, back_ns = self.get_clock().now().nanoseconds, -jump.delta.nanoseconds
         for channel in self.channels:
             channel.flow.on_clock_jump(now_ns, back_ns)
-
-    def _publish_if_overdue(self) -> None:
-        if monotonic() - self._reported > 1.5 * DIAGNOSTICS_PERIOD_S:
-            self._publish_diagnostics()
 
     def _publish_diagnostics(self) -> None:
         self._reported = monotonic()

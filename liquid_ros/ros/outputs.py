@@ -25,6 +25,7 @@ from liquid_ros.ros.messages import (
     Smooth,
     transform,
 )
+from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import Hindsight, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import WIRES
@@ -148,9 +149,7 @@ class Outputs:
             if publisher is not None:
                 self._every.remove(publisher)
                 self._node.destroy_lifecycle_publisher(publisher)
-                # rclpy keeps a dead reference to whatever there ever was
-                entities = self._node.default_callback_group.entities
-                entities.difference_update([one for one in entities if one() is None])
+                forget_dead(self._node)
 
     def expects(self, run: Optional[Key], stamp_ns: int) -> bool:
         """Return whether the stamp is newer than the run's last one."""
@@ -189,8 +188,7 @@ class Outputs:
     def _send_bodies(self, header: Header, children: Sequence[str], bodies: Smooth) -> None:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
         if self._tf is not None and known:
-            self._tf.publish(tf_message()(transforms=[
-                transform(bodies.rows[i], header, children[i]) for i in known]))
+            self._send_transforms(bodies, header, children, known)
         if self._odometry is None or not known:
             return
         rows, variance, twist, twist_variance = (part[known] for part in bodies)
@@ -203,6 +201,17 @@ class Outputs:
             message.pose.covariance = pose_36[j]
             put_twist(message, twist[j], twist_36[j])
             self._odometry.publish(message)
+
+    def _send_transforms(self, bodies: Smooth, header: Header, children: Sequence[str],
+                         known: Sequence[int]) -> None:
+        frame = header.frame_id  # of a tf2 listener an error, if it is '' or the child's own
+        fit = [i for i in known if children[i] != frame] if frame else []
+        if len(fit) < len(known):
+            self._warn('tf', lambda: f'{self.input_topic}: no transform from {frame!r}: set '
+                       + ('child_frame, it is the same' if frame else 'frame_id'))
+        if fit:
+            self._tf.publish(tf_message()(transforms=[  # type: ignore[union-attr]
+                transform(bodies.rows[i], header, children[i]) for i in fit]))
 
     def _own_child(self) -> str:
         return self.input_topic.rsplit('/', 1)[-1].lstrip('~') or 'body'

@@ -79,13 +79,13 @@ def misspelt(node: Node, prefix: str = '') -> List[str]:
             and (prefix or not name.startswith(QOS_PREFIX))]
 
 
-def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool
-           ) -> List[Parameter]:
+def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool,
+           now: Mapping[str, Value]) -> List[Parameter]:
     """
     Return the parameters to set, whole numbers made doubles where one is expected.
 
     What is set for all inputs is set for each that is not named itself. Names that are not this
-    node's own pass through.
+    node's own pass through. now: the values there are.
     Errors: ParameterError for a wrong type or range, or one that cannot change now.
     """
     accepted: Dict[str, Parameter] = {}
@@ -95,13 +95,15 @@ def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool
             accepted[parameter.name] = parameter
             continue
         value = spec.check(parameter.value)
-        if spec.read_only or (configured and spec.changes != ANY_TIME):
-            when = '' if spec.read_only else '; clean the node up first'
-            raise ParameterError(
-                f'{spec.name}: got {value!r}, but it can change {spec.changes}{when}')
         names = [spec.name]
         if spec.per_input and spec.name in SPECS:
             named = {other.name for other in wanted}
             names += [n for n in (f'{name}.{spec.name}' for name in inputs) if n not in named]
-        accepted.update((name, Parameter(name, value=value)) for name in names)
+        changed = any(now[name] != value for name in names)
+        if changed and (spec.read_only or configured and spec.changes != ANY_TIME):
+            when = '' if spec.read_only else '; clean the node up first'
+            raise ParameterError(
+                f'{spec.name}: got {value!r}, but it can change {spec.changes}{when}')
+        if changed or not spec.read_only:  # rclpy refuses those, equal or not
+            accepted.update((name, Parameter(name, value=value)) for name in names)
     return list(accepted.values())

@@ -16,9 +16,12 @@ def save(path: str, channels: Sequence[Channel]) -> None:
     """
     Write what all streams know, all or nothing.
 
-    Errors: ParameterError without a path, CheckpointError where it cannot be written.
+    Errors: ParameterError without a path, CheckpointError where it cannot be written or no
+    stream has begun: what is there from before is worth more.
     """
     path = _required(path)
+    if not any(channel.flow.bank.frames() for channel in channels):
+        raise CheckpointError(f'{path!r}: got no stream that has begun, nothing is written')
     arrays: Dict[str, Any] = {}
     meta = {'inputs': _names(channels)}
     for channel in channels:

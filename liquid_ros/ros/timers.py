@@ -3,11 +3,24 @@
 
 """One timer for all that is due at one rate: an executor grows slow, and says so, with many."""
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from rclpy.clock import Clock, ClockType
 
-Due = Tuple[float, bool, Callable[[], None]]
+
+class Due(NamedTuple):
+    """
+    What is due every period.
+
+    steady: of a clock that never stands still, though time be simulated.
+    """
+
+    period_s: float
+    steady: bool
+    callback: Callable[[], None]
+
+
+Shared = Tuple[float, bool]
 
 
 class Timers:
@@ -17,24 +30,49 @@ class Timers:
         """Start with none."""
         self._node = node
         self._due: List[Due] = []
-        self._timers: Dict[Tuple[float, bool], Any] = {}
+        self._timers: Dict[Shared, Any] = {}
 
     def every(self, period_s: float, callback: Callable[[], None], steady: bool = False) -> Due:
-        """Call back every period of the node's clock, or of one that never stands still."""
-        due = (period_s, steady, callback)
+        """
+        Call back every period: of simulated time where there is such, else of a steady clock.
+
+        A timer of the system's clock waits for as long as somebody sets that back.
+        """
+        due = Due(period_s, steady, callback)
         self._due.append(due)
         if due[:2] not in self._timers:
-            clock = Clock(clock_type=ClockType.STEADY_TIME) if steady else None
-            self._timers[due[:2]] = self._node.create_timer(
-                period_s, lambda: self._on_timer(due[:2]), clock=clock)
+            self._start(due[:2])
         return due
+
+    def _start(self, shared: Shared) -> None:
+        period_s, steady = shared
+        simulated = not steady and self._simulated()
+        clock = None if simulated else Clock(clock_type=ClockType.STEADY_TIME)
+        self._timers[shared] = self._node.create_timer(
+            period_s, lambda: self._on_timer(shared, simulated), clock=clock)
+
+    def _simulated(self) -> bool:
+        return self._node.get_clock().ros_time_is_active  # type: ignore[no-any-return]
 
     def stop(self, due: Due) -> None:
         """Call back no more."""
         self._due.remove(due)
         if not any(other[:2] == due[:2] for other in self._due):
-            self._node.destroy_timer(self._timers.pop(due[:2]))
+            self._end(due[:2])
 
-    def _on_timer(self, which: Tuple[float, bool]) -> None:
-        for due in [due for due in self._due if due[:2] == which]:
-            due[2]()
+    def _end(self, shared: Shared) -> None:
+        self._node.destroy_timer(self._timers.pop(shared))
+        forget_dead(self._node)
+
+    def _on_timer(self, shared: Shared, simulated: bool) -> None:
+        if not shared[1] and simulated != self._simulated():
+            self._end(shared)
+            self._start(shared)
+        for due in [due for due in self._due if due[:2] == shared]:
+            due.callback()
+
+
+def forget_dead(node: Any) -> None:
+    """Take out of a node's callback group the dead references that rclpy keeps there."""
+    entities = node.default_callback_group.entities
+    entities.difference_update([one for one in entities if one() is None])

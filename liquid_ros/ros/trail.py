@@ -9,6 +9,7 @@ from typing import Any, Deque, Dict, Optional, Sequence, Tuple
 from nav_msgs.msg import Path
 import numpy as np
 
+from liquid_ros.intake import refuse
 from liquid_ros.ros.messages import (
     Batch,
     header_at,
@@ -83,19 +84,21 @@ class Track:
     def __init__(self) -> None:
         """Start empty."""
         self._rows: Dict[int, np.ndarray] = {}
+        self._measured = np.zeros((0, 7))
+        self._unknown_ns: Optional[int] = None  # of poses up to here nothing need be known
 
-    def clear(self) -> None:
-        """Forget all poses."""
+    def clear(self, unknown_ns: Optional[int] = None) -> None:
+        """Forget all poses; those up to a stamp are to be given as they were measured."""
         self._rows.clear()
+        self._unknown_ns = unknown_ns
 
-    @staticmethod
-    def newer(batch: Batch, last_ns: Optional[int], jump_reset_ns: int) -> Batch:
+    def newer(self, batch: Batch, last_ns: Optional[int], jump_reset_ns: int) -> Batch:
         """
-        Return the poses that came after the last one, or all where time went back.
+        Take a message; return the poses that came after the last one, or all if time went back.
 
         A pose without a stamp is left in, for its stamp to be judged.
         """
-        stamps = batch.stamps_ns
+        stamps, self._measured = batch.stamps_ns, batch.rows
         if last_ns is None or not stamps or max(stamps) < last_ns - jump_reset_ns:
             return batch
         new = [i for i, stamp in enumerate(stamps) if stamp > last_ns or stamp == 0]
@@ -106,20 +109,27 @@ class Track:
         """Take in smooth poses (N, 7); NaN where there is none."""
         self._rows.update((stamp, row) for stamp, row in zip(stamps_ns, rows) if row[0] == row[0])
 
-    def rows(self, message: Path, raw: Optional[np.ndarray] = None) -> np.ndarray:
+    def rows(self, message: Path, passed: bool) -> np.ndarray:
         """
         Return the smooth poses (N, 7) of the message's, and forget those it does not have.
 
-        NaN where there is none, and from the second pose on of those with one stamp. raw: (N, 7),
-        to be returned in their place.
+        NaN where there is none, and from the second pose on of those with one stamp. passed: they
+        are given as they were measured.
         """
         stamps = [stamp_ns(pose.header) for pose in message.poses]
-        nothing = np.full(7, np.nan)
-        self._rows = {stamp: self._rows.get(stamp, nothing) for stamp in stamps}
-        first = {stamp: i for i, stamp in reversed(list(enumerate(stamps)))}
-        rows = np.array([self._rows[stamp] if first[stamp] == i else nothing
-                         for i, stamp in enumerate(stamps)])
-        return rows if raw is None else unit(np.where(np.isfinite(rows), raw, np.nan))
+        self._rows = {stamp: self._rows[stamp] for stamp in stamps if stamp in self._rows}
+        rows, given = np.full((len(stamps), 7), np.nan), set()
+        for i, (stamp, measured) in enumerate(zip(stamps, self._measured)):
+            smooth, usable = self._rows.get(stamp), refuse(measured) is None
+            if usable and (passed and smooth is not None or smooth is None
+                           and self._unknown_ns is not None and stamp <= self._unknown_ns):
+                smooth = unit(measured[None].copy())[0]
+            elif passed:
+                continue
+            if smooth is not None and stamp not in given:
+                rows[i] = smooth
+                given.add(stamp)
+        return rows
 
 
 def twist_variance(smoother: Any, bank: StreamBank, keys: Sequence[Key], out: np.ndarray) -> None:

@@ -203,6 +203,12 @@ def advance(xp: ModuleType, bank: Bank, innovation: Array, trust: Trust, clock: 
                 log_s)
 
 
+def carried(xp: ModuleType, bank: Bank, where: Array) -> Bank:
+    """Return the bank, where (B, A) it is so, at the measurement, as if nothing had jumped."""
+    return bank._replace(
+        offset=xp.where(where[..., None], xp.zeros_like(bank.offset), bank.offset))
+
+
 def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
     """Return what the filters say; average (B, A, A): means over a group's moving axes."""
     size = bank.power.shape

@@ -21,6 +21,7 @@ from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
+from liquid_ros.smoothers.rejects import count, jumped, Rejects, remember
 from liquid_ros.smoothers.scale import bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stated import heed, unheard
@@ -38,7 +39,8 @@ INFLATION = 6
 STATED = (7, 9)  # what the stated variance follows, and nothing else
 
 SLACK = 0.3  # of the way since the last message
-CLEAN = 0.02  # of it: noise below this is as good as none
+CLEAN, TURN = 0.05, 5.0  # of it: noise below is as good as none; its square, a way back
+WARY = 40.0  # the gate is no wider while messages are held off
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
@@ -108,7 +110,7 @@ class Liquid:
             'habits': stack(zero + 0.8, zero, zero + 0.8, zero),
             'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
-            'rejects': stack(zero, zero),
+            'rejects': stack(zero, zero, zero),
             'stated': unheard(zero),
             'size': Scale.zeros(zero),
             **bank.packed(bank.Bank.zeros(namespace(rows), zero)),
@@ -126,11 +128,15 @@ class Liquid:
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
+        before = Rejects.of(state['rejects'])
+        held_off, accident = before.held_off(), before.accident(seen_size.age)
         strange = bank.surprise(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
         agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
-        sizes, left = measure(xp, seen_size, agile,
+        # messages that are held off and agree say nothing of the size of the noise
+        calm = xp.where(held_off & accident, xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
+        sizes, left = measure(xp, seen_size, calm,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
         average = _alive(xp, scale, group)
@@ -156,7 +162,7 @@ class Liquid:
             xp, bank.judge(xp, filters, sizes.age, average, w['bank']), habit,
             Glance(seen, past[..., 0], past[..., 1], prior.covariance[0] / spread,
                    xp.log(prior.noise / unit.square), xp.log(scale),
-                   xp.log(sizes.fast / sizes.slow), state['rejects'][..., 0]),
+                   xp.log(sizes.fast / sizes.slow), before.row),
             average, clock))
         # the second message of a burst says next to nothing of the levels
         apart = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
@@ -173,6 +179,8 @@ class Liquid:
         surprise = mean(average, square / (judged + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
+        # the second of two that agree is not believed because it agrees
+        gate = xp.where(held_off, xp.minimum(gate, WARY + 0.0 * gate), gate)
         miss = mean(average, square)
         near = mean(average, xp.minimum(moved * moved, agile * agile)) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
@@ -181,16 +189,20 @@ class Liquid:
                        STALE + 0.0 * miss)
         stale = miss > far * mean(average, prior.covariance[0])
         # a stream of next to no noise knows where it is, even where the filter did not expect it
-        bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate) & (miss < made)
-                & (mean(average, noise) < CLEAN**2 * made))
-        rejects, again = self._count_rejects(
-            xp, state['rejects'], (surprise > gate) | stale, surprise > WILD, near, sizes.age)
+        bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate)
+                & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
+        rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
+                               sizes.age, self.config.reacquire_after, self.config.give_up_after)
         again = again | bent
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         ratio = clip(surprise / gate, 0.0, FAR)
         weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
         weight = xp.where(again, xp.ones_like(ratio), weight)
+        unusual = miss > UNUSUAL * mean(average, unit.square)
+        jump = jumped(before, again, weight, unusual & ~anchored)
+        filters = bank.carried(xp, filters, jump & accident)
+        anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
         # -- update
@@ -209,7 +221,7 @@ class Liquid:
         besides = xp.exp(said[..., 9]) * residual * residual
         # a surprise that is believed may yet be an outlier, and what comes far from all that is
         # usual after a gap, which explains everything
-        rash = (surprise > SURPRISE) | (miss > UNUSUAL * mean(average, unit.square))
+        rash = (surprise > SURPRISE) | unusual
         besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
         grain = finest(xp, state['grain'], moved)
         following = {
@@ -220,7 +232,7 @@ class Liquid:
             'output_besides': besides,
             'past': stack(seen, past[..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
-            'rejects': rejects, 'grain': grain,
+            'rejects': stack(*rejects), 'grain': grain,
             'habits': habit, 'said': held,
             'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
@@ -259,25 +271,6 @@ class Liquid:
         said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
-
-    def _count_rejects(self, xp: ModuleType, before: Array, rejected: Array, wild: Array,
-                       near: Array, age: Array) -> Tuple[Array, Array]:
-        """
-        Return the counters (B, A, 2) and where (B, A) the stream is to be re-acquired.
-
-        before: rejected messages in a row, and those that agree with one another.
-        rejected, wild, near to the message before: (B, A) bool, the same on a group's axes.
-        age: messages since the axis first moved; a young stream has little to hold against two.
-        """
-        row, agreeing = before[..., 0], before[..., 1]
-        zero, goes_on = xp.zeros_like(row), near & (row > 0.5)
-        # a wild one that goes on from them is one of them, however far the gate has opened
-        rejected = rejected | (goes_on & wild)
-        agreeing = xp.where(rejected, xp.where(goes_on, agreeing + 1.0, zero + 1.0), zero)
-        row = xp.where(rejected, row + 1.0, zero)
-        enough = xp.minimum(zero + self.config.reacquire_after, xp.maximum(age, zero + 2.0))
-        again = (agreeing > enough - 0.5) | (row > self.config.give_up_after - 0.5)
-        return stack(xp.where(again, zero, row), xp.where(again, zero, agreeing)), again
 
 
 def _alive(xp: ModuleType, scale: Array, group: Array) -> Array:

@@ -1,0 +1,76 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+What is held off: messages in a row, whether they agree, and the jumps that were believed at last.
+
+A jump is an accident, which says nothing of how the stream moves or how noisy it is, until there
+have been several of them.
+"""
+
+from types import ModuleType
+from typing import NamedTuple, Tuple
+
+from liquid_ros.arrays import Array
+
+FEW = 1.5  # jumps, of which each counts the less the longer ago it was
+MEMORY = 1500.0  # messages
+KNOWN = 60.0  # messages after which a stream is known well enough to call one an accident
+BELIEVED = 0.5  # a weight beyond
+
+
+class Rejects(NamedTuple):
+    """
+    Counters of a group's axes, each (B, A), packed (B, A, 3).
+
+    row: rejected messages in a row. agreeing: of them those that agree with one another. jumps:
+    of late.
+    """
+
+    row: Array
+    agreeing: Array
+    jumps: Array
+
+    @classmethod
+    def of(cls, packed: Array) -> 'Rejects':
+        """Return the counters that stack(*rejects) packed."""
+        return cls(*(packed[..., i] for i in range(3)))
+
+    def held_off(self) -> Array:
+        """Return (B, A) bool: True where the last message was rejected."""
+        return self.row > 0.5
+
+    def accident(self, age: Array) -> Array:
+        """Return (B, A) bool: True where a jump would be one; age: messages of the axis."""
+        return (self.jumps < FEW) & (age > KNOWN)
+
+
+def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: Array, age: Array,
+          reacquire_after: int, give_up_after: int) -> Tuple[Rejects, Array]:
+    """
+    Return the counters and where (B, A) the stream is to be re-acquired.
+
+    rejected, wild, near to the message before: (B, A) bool, the same on a group's axes.
+    age: messages since the axis first moved; a young stream has little to hold against two.
+    """
+    zero, goes_on = xp.zeros_like(before.row), near & before.held_off()
+    # a wild one that goes on from them is one of them, however far the gate has opened
+    rejected = rejected | (goes_on & wild)
+    agreeing = xp.where(rejected, xp.where(goes_on, before.agreeing + 1.0, zero + 1.0), zero)
+    row = xp.where(rejected, before.row + 1.0, zero)
+    enough = xp.minimum(zero + reacquire_after, xp.maximum(age, zero + 2.0))
+    again = (agreeing > enough - 0.5) | (row > give_up_after - 0.5)
+    return Rejects(xp.where(again, zero, row), xp.where(again, zero, agreeing),
+                   before.jumps), again
+
+
+def jumped(before: Rejects, again: Array, weight: Array, far: Array) -> Array:
+    """Return (B, A) where a stream is believed to be elsewhere; far: from where it should be."""
+    return again | (before.held_off() & (weight > BELIEVED) & far)
+
+
+def remember(xp: ModuleType, rejects: Rejects, jump: Array) -> Rejects:
+    """Return the counters with this jump (B, A), where there was one."""
+    zero = xp.zeros_like(rejects.row)
+    return rejects._replace(jumps=rejects.jumps * (1.0 - 1.0 / MEMORY)
+                            + xp.where(jump, zero + 1.0, zero))

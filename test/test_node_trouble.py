@@ -1,0 +1,196 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""What goes wrong around a node, and that it says so and stays within reach."""
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import GetState
+import numpy as np
+from rclpy.clock import ClockType
+from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
+from ros_graph import read_log
+from std_srvs.srv import SetBool, Trigger
+from test_node_edges import channel, give, NS, path, pose, tag, take
+from test_node_types import array_of
+
+from liquid_ros.ros import outputs
+from liquid_ros.ros.state import load, save
+from liquid_ros.ros.wire import HEADER, ORIGIN
+
+
+def status(made):
+    """Return level and message of an input's first status."""
+    told = made.status()[0]
+    return told.level, told.message
+
+
+# -- time
+
+
+def test_timers_wait_for_no_clock_that_can_be_set_back(graph):
+    """Of real time they are steady; once time is simulated they follow /clock."""
+    node, _, _ = channel(graph, publish_rate_hz=50.0)
+    timers = node._shared_timers
+
+    def clocks():
+        return {timer.clock.clock_type for due, timer in timers._timers.items() if not due[1]}
+    assert clocks() == {ClockType.STEADY_TIME}
+    node.set_parameters([Parameter('use_sim_time', value=True)])
+    graph.until(lambda: clocks() == {ClockType.ROS_TIME}, 'timers of simulated time')
+    assert {timer.clock.clock_type for due, timer in timers._timers.items() if due[1]} == {
+        ClockType.STEADY_TIME}
+
+
+def test_timers_that_end_leave_nothing_in_the_node(graph):
+    node, made, _ = channel(graph)
+    entities = node.default_callback_group.entities
+    before = len(entities)
+    for rate_hz in np.linspace(1.0, 50.0, 40):
+        node.set_parameters([Parameter('path_rate_hz', value=float(rate_hz))])
+    assert len(entities) == before
+
+
+def test_a_fixed_rate_without_clock_is_told(graph, capfd):
+    node, made, out = channel(graph, publish_rate_hz=100.0, use_sim_time=True)
+    for i in range(20):
+        take(made.flow, pose(100 + 0.1 * i), 0)
+        made.tally.received += 1
+    level, message = status(made)
+    assert level == DiagnosticStatus.STALE and 'no /clock' in message and not out
+    status(made)
+    told = [line for line in capfd.readouterr().err.splitlines() if '/clock' in line]
+    assert len(told) == 1 and 'WARN' in told[0]
+
+
+def test_a_stream_that_always_begins_anew_is_told(graph):
+    """Slower than gap_reset_s, or in two frames in turn: nothing is smoothed, and that is WARN."""
+    _, made, _ = channel(graph)
+    give(made, *(pose(100 + 10.0 * i) for i in range(20)))
+    level, message = status(made)
+    assert level == DiagnosticStatus.WARN and '19 of 20' in message and 'gap_reset_s' in message
+    give(made, *(pose(400 + 0.1 * i) for i in range(20)))
+    assert status(made) == (DiagnosticStatus.OK, '20 messages')
+
+
+def test_each_stream_is_told_of_by_itself(graph):
+    """What is dropped of one says nothing of another."""
+    _, made, _ = channel(graph, input_type='transform')
+    give(made, *(tag('a', 100 + 0.1 * i) for i in range(4)), tag('b', 100.0), tag('b', 99.9))
+    own = {told.name.rpartition(' ')[2]: (told.level, told.message) for told in made.status()[1:]}
+    assert own == {'[a]': (DiagnosticStatus.OK, '4 poses'),
+                   '[b]': (DiagnosticStatus.WARN, 'dropped 1 of 2')}
+    assert {told.message for told in made.status()} == {'0 messages', '0 poses'}
+
+
+def test_what_came_while_inactive_is_no_loss(graph):
+    node, made, _ = channel(graph)
+    node.trigger_deactivate()
+    give(made, *(pose(100 + 0.1 * i) for i in range(20)))
+    node.trigger_activate()
+    assert status(made) == (DiagnosticStatus.OK, '0 messages')
+    assert made.tally.dropped == {'inactive': 20}
+
+
+def test_a_fixed_rate_of_which_all_is_dropped_says_so(graph):
+    _, made, _ = channel(graph, publish_rate_hz=100.0)
+    give(made, *(pose(100 + 0.1 * i, np.nan) for i in range(5)))
+    level, message = status(made)
+    assert level == DiagnosticStatus.STALE and message.endswith('; dropped 5 of 5')
+
+
+def test_more_than_can_be_smoothed_leaves_the_node_within_reach(graph):
+    """Diagnostics come, services answer, and a warning says that messages are lost."""
+    node = graph.process('-p', 'autostart:=true', '-p', 'input_type:=pose_array', '-p',
+                         'publish_odometry:=true')
+    publisher = graph.speak('pose_array', '/pose', best_effort=True)
+    reports = []
+    graph.peer.create_subscription(DiagnosticArray, '/diagnostics', reports.append, 10)
+    client = graph.peer.create_client(GetState, '/smoother/get_state')
+    graph.until(lambda: publisher.get_subscription_count() and client.service_is_ready(),
+                'the node', 60.0)
+    answers = []
+    rows = np.tile([1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0], (250, 1))
+    body = bytearray(serialize_message(array_of(0, rows)))
+
+    def flood():
+        for _ in range(30):
+            stamp_ns = graph.peer.get_clock().now().nanoseconds
+            HEADER['<'].pack_into(body, ORIGIN, *divmod(stamp_ns, NS), len('map') + 1)
+            publisher.publish(bytes(body))
+        if len(reports) > 8 and not answers:
+            answers.append(client.call_async(GetState.Request()))
+        return (len(reports) > 8 and answers and answers[0].done()
+                and 'messages are lost' in read_log(node))
+    graph.until(flood, 'reports, an answer and a warning', 40.0)
+
+
+# -- frames and paths
+
+
+def test_transforms_that_no_listener_takes_are_left_out(graph, capfd, monkeypatch):
+    """Those from no frame, or from a frame to itself."""
+    class Message:
+        def __init__(self, transforms):
+            self.transforms = transforms
+    _, made, out = channel(graph, child_frame='body')
+    told = []
+    made.outputs._tf = type('Publisher', (), {'publish': staticmethod(told.append)})
+    monkeypatch.setattr(outputs, 'tf_message', lambda: Message)
+    give(made, pose(100.0), pose(100.1, frame=''), pose(100.2, frame='body'), pose(100.3))
+    assert [t.child_frame_id for m in told for t in m.transforms] == ['body', 'body']
+    assert len(out) == 4
+    assert 'set frame_id' in capfd.readouterr().err
+
+
+def test_a_path_goes_on_after_a_load_with_what_was_before(graph, tmp_path):
+    """Smoothed it is no more, but there."""
+    node, made, out = channel(graph, input_type='path')
+    give(made, path('map', 1.0, *np.arange(20.0)))
+    save(str(tmp_path / 'state'), node.channels)
+    load(str(tmp_path / 'state'), node.channels)
+    give(made, path('map', 1.0, *np.arange(25.0)))
+    assert [len(message.poses) for message in out] == [20, 25]
+    assert [p.pose.position.x for p in out[1].poses[:20]] == list(range(20))
+    give(made, path('map', 1.0, *np.arange(30.0)))
+    assert len(out[2].poses) == 30
+
+
+def test_a_path_passed_through_has_what_can_be_used(graph):
+    """Not a pose that was good once, and the second of one stamp where the first is bad."""
+    node, made, out = channel(graph, input_type='path')
+    good = path('map', 1.0, 0.0, 1.0, 2.0)
+    give(made, good)
+    node._on_enable(SetBool.Request(data=False), SetBool.Response())
+    bad = path('map', 1.0, 0.0, 1.0, 2.0, 3.0)
+    bad.poses[1].pose.orientation.w = 0.0
+    twice = path('map', 1.0, 0.0, 1.0, 2.0, 3.0, np.nan, 5.0)
+    twice.poses[5].header = twice.poses[4].header
+    give(made, bad, twice)
+    assert [[p.pose.position.x for p in message.poses] for message in out[1:]] == [
+        [0.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0, 5.0]]
+    assert all(p.pose.orientation.w == 1.0 for message in out for p in message.poses)
+
+
+# -- services and parameters
+
+
+def test_nothing_is_not_saved_over_something(graph, tmp_path):
+    node, made, _ = channel(graph, state_file=str(tmp_path / 'state'), input_type='transform')
+    give(made, *(tag('a', 100 + 0.1 * i) for i in range(5)))
+    assert node._on_save(None, Trigger.Response()).success
+    before = (tmp_path / 'state').read_bytes()
+    node.trigger_deactivate()
+    answer = node._on_save(None, Trigger.Response())
+    assert not answer.success and 'no stream that has begun' in answer.message
+    assert (tmp_path / 'state').read_bytes() == before
+
+
+def test_a_parameter_may_be_set_to_what_it_is(graph):
+    """As where a dump is loaded into the node that it came from."""
+    node, _, _ = channel(graph, smoothing=0.2)
+    same = [Parameter(name, value=node.get_parameter(name).value) for name in (
+        'input_topic', 'autostart', 'smoother', 'gap_reset_s', 'inputs')]
+    assert node.set_parameters_atomically(same).successful
+    other = Parameter('input_topic', value='/elsewhere')
+    assert not node.set_parameters_atomically([*same, other]).successful
