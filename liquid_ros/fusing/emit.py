@@ -142,15 +142,16 @@ CLONED void {name}(long n, {taken})
         """Find out whether all results are finite, and write them."""
         self.lines.append('double bad = 0.0;')
         copies: Dict[bool, List[str]] = {True: [], False: []}
-        for argument, offset, array in self.results:
-            size = array.index.size
-            around = f'for (int i = 0; i < {size}; i++)'
+        for argument, offset, array, unless in self.results:
+            around = f'for (int i = 0; i < {array.index.size}; i++)'
             source = self._at(array.node, self._index(array.index.reshape(-1), ['i']))
             if argument in self._read_from(array.node):
                 raise ValueError(f'got a result that is a view of {argument}, where it goes')
             self.lines.append(f'_Pragma("omp simd reduction(+:bad)") {around} '
                               f'bad += {source} * 0.0;')
-            copies[argument == written].append(f'{around} {argument}[{offset} + i] = {source};')
+            stays = '0.0' if unless is None else self._at(unless.node, str(unless.index[0]))
+            line = f'if ({stays} == 0.0) {around} {argument}[{offset} + i] = {source};'
+            copies[argument == written].append(line)
         self.lines += copies[True]
         if copies[False]:
             self.lines += ['if (bad == 0.0) {', *('  ' + line for line in copies[False]), '}']

@@ -3,7 +3,7 @@
 
 """Which operations share a loop, in which order the loops come, and when a result is last read."""
 
-from typing import Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from liquid_ros.fusing.graph import Node, Traced, View
 
 
 class Result(NamedTuple):
-    """What goes into which argument of the function, from which element on."""
+    """
+    What goes into which argument of the function, from which element on.
+
+    unless: of one number; where that is not 0, what is there stays.
+    """
 
     argument: str
     offset: int
     array: Traced
+    unless: Optional[Traced] = None
 
 
 Results = Sequence[Result]
@@ -29,6 +34,7 @@ def loops(node: Node) -> Tuple[int, ...]:
 def live(nodes: Sequence[Node], results: Results) -> Set[int]:
     """Return the nodes that the results need."""
     wanted = {result.array.node for result in results}
+    wanted.update(result.unless.node for result in results if result.unless is not None)
     for n in range(len(nodes) - 1, -1, -1):
         if n in wanted:
             wanted.update(view.node for view in nodes[n].args)

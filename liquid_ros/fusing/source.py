@@ -89,6 +89,20 @@ def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
     return '\n'.join(parts)
 
 
+def _result(graph: Graph, given: Given, name: str, array: Traced) -> Result:
+    """Return a new state's part; what stays as a whole where one number says so is not copied."""
+    node = graph.nodes[array.node]
+    if node.what == 'where' and np.array_equal(array.index.ravel(), np.arange(node.size)):
+        condition, old, new = node.args
+        before = graph.nodes[old.node]
+        same = np.array_equal(old.places.ravel(), np.arange(before.size))
+        if (before.kind, before.what) == ('input', name) and same and not np.ptp(
+                condition.places):
+            return Result(*given, Traced(graph, new.node, new.places),
+                          Traced(graph, condition.node, condition.places.ravel()[:1]))
+    return Result(*given, array)
+
+
 def _function(variant: Variant, width: int, config: LiquidConfig,
               layouts: Tuple[Layout, Layout], state: Layout) -> str:
     graph, axes = Graph(), tangent_size(width)
@@ -110,7 +124,8 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
         before, array('given', 'row', 0, (1, width)), array('given', 'dt_s', width, (1, 1)),
         array('given', 'variances', width + 1, (1, axes)))
     said = estimate_layout(width)
-    results = [Result('state', state.columns[name][0], following[name]) for name in state.shapes]
+    results = [_result(graph, places[f'state {name}'], f'state {name}', following[name])
+               for name in state.shapes]
     results += [Result('said', said.columns[name][0], value)
                 for name, value in estimate._asdict().items()]
     strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,

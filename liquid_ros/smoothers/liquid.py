@@ -22,7 +22,8 @@ from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.rejects import count, jumped, Rejects, remember
-from liquid_ros.smoothers.scale import bound, measure, Scale, unit_size
+from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
+from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
@@ -44,7 +45,6 @@ WARY = 40.0  # the gate is no wider while messages are held off
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
-ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 SURPRISE, UNUSUAL = 3.0, 25.0  # of a mean nu^2 / S, or nu^2 over the unit's square, beyond
 RASH = 2e-3  # so much of nu^2 is in the variance
 FAR = 1e6  # a normalised innovation beyond this is as good as infinite
@@ -107,6 +107,7 @@ class Liquid:
             'output_besides': zero,
             'past': stack(zero, zero),
             'clock': zero[:, :2],
+            'repeats': namespace(rows).concatenate([zero[:, :1]] * 4, -1),
             'habits': stack(zero + 0.8, zero, zero + 0.8, zero),
             'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
@@ -126,7 +127,11 @@ class Liquid:
         moved, away = (cast(minus(rows, state[name]), w['bias_out'])  # float64 up to here
                        for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
-        clock = tick(xp, state['clock'], cast(dt_s, w['bias_out']))
+        now_s = cast(dt_s, w['bias_out'])
+        repeats, echo = repeated(xp, Repeats.of(state['repeats']), moved, now_s)
+        # but for the filter itself time stands still where nothing was measured
+        clock = tick(xp, state['clock'], now_s + state['repeats'][:, 3:])
+        lately = clock._replace(dt_s=now_s)
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
         before = Rejects.of(state['rejects'])
         held_off, accident = before.held_off(), before.accident(seen_size.age)
@@ -139,9 +144,9 @@ class Liquid:
         sizes, left = measure(xp, seen_size, calm,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
-        average = _alive(xp, scale, group)
+        average = alive(xp, scale, group)
         unit = Unit(scale * scale, clock.mean_dt)
-        prior = ahead(xp, state, MAIN, clock, unit)
+        prior = ahead(xp, state, MAIN, lately, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
         told, stated = 1.0, state['stated']
         if variances is not None:
@@ -207,13 +212,15 @@ class Liquid:
         lasting = xp.exp(said[..., 7])
         # -- update
         # not where the prediction counts for nothing already: P would grow without end
-        wider = xp.where(spread > SURE * expected, 0.0 * gate, xp.exp(said[..., INFLATION]))
-        verdict = Verdict(weight, wider, again,
+        wider = xp.where((spread > SURE * expected) | echo, 0.0 * gate,
+                         xp.exp(said[..., INFLATION]))
+        again = again & ~echo
+        verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
-            prior = ahead(xp, state, OUTPUT, clock, unit)
+            prior = ahead(xp, state, OUTPUT, lately, unit)
             innovation = cast(minus(rows, prior.rows), w['bias_out'])
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is left of the innovation may be error as well as noise
@@ -223,13 +230,13 @@ class Liquid:
         # usual after a gap, which explains everything
         rash = (surprise > SURPRISE) | unusual
         besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
+        besides = xp.where(echo, state['output_besides'], besides)
         grain = finest(xp, state['grain'], moved)
-        following = {
-            **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
+        words = xp.where(echo[..., None], state['process'][..., :6],
+                         stack(*process, usual, lasting))
+        learned = {
             'measured': rows, 'hidden': hidden,
             'anchor': xp.where(anchored[:, AXES[:rows.shape[1]]], rows, state['anchor']),
-            'process': stack(*process, usual, lasting, xp.where(again, LOST, wider)),
-            'output_besides': besides,
             'past': stack(seen, past[..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain,
@@ -237,10 +244,18 @@ class Liquid:
             'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }
-        return following, Estimate(output.track.rows,
-                                   at_least(xp, output.variance * lasting + besides, grain),
-                                   output.velocity, 3.0 * surprise[..., ::3],
-                                   weight[..., ::3])
+        following = {
+            **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
+            'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
+            'output_besides': besides, 'repeats': xp.concatenate(repeats, -1),
+            **unlearned(xp, echo, state, learned),
+        }
+        one = xp.ones_like(weight)
+        variance = output.variance * words[..., 5] + besides
+        return following, Estimate(output.track.rows, at_least(xp, variance, grain),
+                                   output.velocity,
+                                   3.0 * xp.where(echo, one, surprise)[..., ::3],
+                                   xp.where(echo, one, weight)[..., ::3])
 
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
@@ -271,16 +286,6 @@ class Liquid:
         said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
-
-
-def _alive(xp: ModuleType, scale: Array, group: Array) -> Array:
-    """
-    Return the (B, A, A) means over the axes of each group that move at all.
-
-    A planar robot's z and a vehicle's roll never do; they must not dilute the others.
-    """
-    alive = xp.where(scale > ALIVE * (scale @ group), xp.ones_like(scale), 0.0 * scale)
-    return group * (alive / (alive @ group))[:, None, :]
 
 
 def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:

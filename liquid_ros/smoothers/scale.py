@@ -21,6 +21,7 @@ FLOOR, HUGE = 1e-12, 1e18  # m or rad: of the size, where nothing has ever moved
 LEAST = 1e-30  # stands for an innovation of nothing where it divides
 WAY = 1e-3  # of a message's way: no sensor is believed to resolve less
 IDLE = 3e-4  # of its group's mean: an axis that does not move has at least this size
+ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
 
 
@@ -94,3 +95,13 @@ def measure(xp: ModuleType, scale: Scale, innovation: Array, way: Array, average
 def unit_size(xp: ModuleType, scale: Scale) -> Array:
     """Return the unit (B, A); a change of regime shows in the fast size."""
     return xp.maximum(scale.slow, 0.1 * scale.fast)
+
+
+def alive(xp: ModuleType, scale: Array, group: Array) -> Array:
+    """
+    Return the (B, A, A) means over the axes of each group that move at all.
+
+    A planar robot's z and a vehicle's roll never do; they must not dilute the others.
+    """
+    moving = xp.where(scale > ALIVE * (scale @ group), xp.ones_like(scale), 0.0 * scale)
+    return group * (moving / (moving @ group))[:, None, :]
