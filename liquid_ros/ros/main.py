@@ -12,7 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
 
-OVERDUE_S, FAIR = 0.5, 10  # a report is so late, through so many turns of the executor
+OVERDUE_S, FAIR = 0.5, 16  # so long a report is late; so many turns between two looks
 
 
 def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
@@ -77,13 +77,17 @@ def spin(node: SmootherNode) -> None:
         simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
     executor.add_node(node)
     try:
-        turns, since = 0, monotonic()  # that a report is late
+        turns, late_at = 0, None
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.5)
-            if node.overdue_s <= 0.0:
-                turns, since = 0, monotonic()
             turns += 1
-            if (turns > FAIR and monotonic() - since > OVERDUE_S
+            if turns % FAIR:
+                continue
+            if node.overdue_s <= 0.0:
+                late_at = None
+            elif late_at is None:
+                late_at = monotonic()
+            elif (monotonic() - late_at > OVERDUE_S
                     and not isinstance(executor, SingleThreadedExecutor)):
                 node.get_logger().warning('more comes than can be smoothed: messages are lost')
                 executor.remove_node(node)
