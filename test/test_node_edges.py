@@ -3,76 +3,18 @@
 
 """Messages at the edge of what a node must bear, given to its channel one by one."""
 
+from channels import accounted, channel, give, NS, path, pose, tag, take
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
 from nav_msgs.msg import Path
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.serialization import deserialize_message, serialize_message
-from ros_graph import stamped, START_NS
+from ros_graph import START_NS
 from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.ros.diagnostics import SHOWN_STREAMS
 from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.outputs import topic_word
-
-NS = 10**9
-ROW = [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0]
-
-
-def channel(graph, **params):
-    """Return a node, its channel and what its output publishes from here on."""
-    node = graph.smoother(**params)
-    made, out = node.channels[0], []
-    publish = made.outputs.main.publish
-    made.outputs.main.publish = lambda message: (
-        out.append(typed(made, message)), publish(message))
-    return node, made, out
-
-
-def wired(flow, message):
-    """Return a message as the subscription gives it."""
-    return serialize_message(message) if flow._codec.raw else message
-
-
-def typed(made, message):
-    """Return what is published as an object."""
-    return deserialize_message(message, made._codec.message) if made._codec.raw else message
-
-
-def take(flow, message, now_ns):
-    """Let a message come at a time."""
-    flow.take(wired(flow, message), now_ns)
-
-
-def give(made, *messages):
-    """Let messages come."""
-    for message in messages:
-        made._on_message(wired(made.flow, message))
-
-
-def pose(at_s, x=0.0, frame='map'):
-    """Return a pose at so many seconds."""
-    return stamped('pose', round(at_s * NS), [x, *ROW[1:]], frame)
-
-
-def tag(child, at_s, x=0.0):
-    """Return a transform."""
-    message = stamped('transform', round(at_s * NS), [x, *ROW[1:]])
-    message.child_frame_id = child
-    return message
-
-
-def path(frame, start_s, *xs, step_s=0.1):
-    """Return a path."""
-    poses = [pose(start_s + i * step_s, x, frame) for i, x in enumerate(xs)]
-    return Path(header=poses[-1].header, poses=poses)
-
-
-def accounted(made):
-    """Return whether every message has one fate."""
-    tally = made.tally
-    return tally.received == tally.accepted + tally.pending + sum(tally.dropped.values())
 
 
 def stamps_of(messages):

@@ -3,6 +3,7 @@
 
 """What goes wrong around a node, and that it says so and stays within reach."""
 
+from channels import array_of, channel, give, NS, path, pose, tag, take
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
 import numpy as np
@@ -11,8 +12,6 @@ from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from ros_graph import read_log
 from std_srvs.srv import SetBool, Trigger
-from test_node_edges import channel, give, NS, path, pose, tag, take
-from test_node_types import array_of
 
 from liquid_ros.ros import outputs
 from liquid_ros.ros.state import load, save

@@ -5,7 +5,8 @@
 
 import importlib.util
 
-from geometry_msgs.msg import Pose, PoseArray, PoseStamped
+from channels import array_of
+from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 import pytest
@@ -19,17 +20,6 @@ from liquid_ros.streams import StreamBank
 from liquid_ros.timing import NS_PER_S
 
 POSES = ('pose_with_covariance', 'odometry')
-
-
-def array_of(stamp_ns, rows, frame='map'):
-    """Return a PoseArray; a row of None becomes a pose of NaN."""
-    message = PoseArray(header=header_at(stamp_ns, frame))
-    for row in rows:
-        pose = Pose()
-        p, q = pose.position, pose.orientation
-        p.x, p.y, p.z, q.x, q.y, q.z, q.w = [np.nan] * 7 if row is None else map(float, row)
-        message.poses.append(pose)
-    return message
 
 
 def with_covariance(kind, stamp_ns, row, variance):
