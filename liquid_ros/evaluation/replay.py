@@ -199,7 +199,7 @@ class _Player:
         if began(update, Arrival.JUMP):
             self._newest_ns.pop(sample.topic, None)
         stamp_ns = sample.stamps_ns[0]
-        if arrive(None, stamp_ns, self._policy)[0] is Arrival.ZERO_STAMP:
+        if not sample.keys and arrive(None, stamp_ns, self._policy)[0] is Arrival.ZERO_STAMP:
             return True
         if stamp_ns <= self._newest_ns.get(sample.topic, stamp_ns - 1):
             return True

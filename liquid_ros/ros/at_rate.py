@@ -51,8 +51,9 @@ class AtRate:
         self._latest.pop(run, None)
 
     def keep(self, run: Optional[Key], *latest: Any) -> None:
-        """Take a message, as Latest has it; run: whose stamps rise together."""
-        self._latest[run] = Latest(*latest)
+        """Take a message, as Latest has it, where wanted; run: whose stamps rise together."""
+        if self.wanted:
+            self._latest[run] = Latest(*latest)
 
     def judge(self, stamp_ns: int, now_ns: int) -> None:
         """Tell of a message that is too old to be predicted from."""
@@ -70,9 +71,8 @@ class AtRate:
     def tick(self, now_ns: int, ahead_ns: int) -> None:
         """Publish predictions to so long after the present of all streams heard of lately."""
         for run, (message, keys, stamp_ns, frame_id) in self._latest.items():
-            lasts = [last for last in map(self._bank.last_ns, keys) if last is not None]
-            if not keys:
-                lasts = [stamp_ns]
+            lasts = [last for last in map(self._bank.last_ns, keys) if last is not None
+                     ] if keys else [stamp_ns]
             if not lasts or now_ns - max(lasts) > self._hold_ns:
                 continue
             if max(lasts) - now_ns > NS_PER_S / self._rate_hz:

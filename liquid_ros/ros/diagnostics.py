@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
 
 from liquid_ros.ros.messages import Key
+from liquid_ros.ros.watch import HINTS
 from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
 
 STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
@@ -17,7 +18,6 @@ DT_WINDOW = 256
 SHOWN_STREAMS = 32  # of an input with many; all of them are counted
 
 MOST_RESETS = 0.5  # of the messages: beyond it they are hardly smoothed
-NO_TIME = 'use_sim_time is set and no /clock came: nothing is predicted'
 
 Values = List[Tuple[str, object]]
 
@@ -140,7 +140,7 @@ class Tally:
     def why_none_at_rate(self, now_ns: int, hold_ns: int, future_ns: int) -> str:
         """Return why no outputs at a fixed rate can be expected; empty where they can."""
         if not now_ns:
-            return NO_TIME
+            return HINTS['no time']
         ages_ns = [now_ns - stream.last_ns for stream in self.streams.values()
                    if stream.last_ns is not None]
         if any(-future_ns <= age_ns <= hold_ns for age_ns in ages_ns):
@@ -182,7 +182,7 @@ class Report(NamedTuple):
 def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     """Return the status of an input, and where there are many streams, one for each of them."""
     level, message = _judge(tally, about)
-    whole = level, about.name, message
+    alone = about.active and not about.trouble  # else what is told of all goes for each
     p50_ms, p99_ms = tally.steps_s.milliseconds()
     values: Values = [
         ('received', tally.received), ('accepted', tally.accepted),
@@ -199,13 +199,13 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     shown = zip(list(tally.streams.items())[:SHOWN_STREAMS if many else 1], news)
     for (key, stream), (came, lost) in shown:
         own = stream.values(came, about.elapsed_s, about.now_ns)
-        if many and about.active and not about.trouble:  # else it is that of all
-            level, message = _judge_stream(came, lost)
         if many:
-            made.append(_status(level, f'{about.name} [{key}]', message, about.device, own))
+            its_level, its_message = _judge_stream(came, lost) if alone else (level, message)
+            made.append(_status(its_level, f'{about.name} [{key}]', its_message, about.device,
+                                own))
         else:
             values += [pair for pair in own if not pair[0].startswith('resets')]
-    return [_status(*whole, about.device, values), *made]
+    return [_status(level, about.name, message, about.device, values), *made]
 
 
 def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:

@@ -252,9 +252,8 @@ class Flow:
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
         oldest_ns = stamp_ns - self.bank.policy.gap_reset_ns  # what is older begins anew anyway
         run = None if self._array_input else batch.keys[i]
-        if self._at_rate.wanted:
-            self._at_rate.keep(run, message, batch.keys, stamp_ns, frame_id)
-        if self._at_rate.wanted and self.enabled:
+        self._at_rate.keep(run, message, batch.keys, stamp_ns, frame_id)
+        if self._leads[0]:
             self._at_rate.judge(stamp_ns, now_ns)
             return True
         if not self.enabled:
@@ -281,11 +280,11 @@ class Flow:
         arrival, stamp_ns, *_ = arrive(None, batch.stamps_ns[0], self.bank.policy, now_ns or None)
         if arrival is Arrival.ZERO_STAMP:
             return self._drop(arrival.value)
-        if self._at_rate.wanted:
-            self._at_rate.keep(None, message, (), stamp_ns, batch.frames[0])
-        later, ahead_ns = self._leads
-        if not later and not self._outputs.send(message, stamp_ns + ahead_ns, batch.frames[0],
-                                                None, None, (), None):
+        frame_id, (later, ahead_ns) = batch.frames[0], self._leads
+        self._at_rate.keep(None, message, (), stamp_ns, frame_id)
+        nothing = self._answers.predicted((), stamp_ns, frame_id, stamp_ns)
+        if not later and not self._outputs.send(
+                message, stamp_ns + ahead_ns, frame_id, nothing, None, (), nothing):
             return self._drop('withheld')
         self.tally.published += not later
         self.tally.accepted += 1

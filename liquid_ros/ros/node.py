@@ -78,7 +78,7 @@ class SmootherNode(LifecycleNode):
     def overdue_s(self) -> float:
         """Return for how long a report should have gone out and has not."""
         if not self._report_timers:
-            self._reported = monotonic()
+            return 0.0
         return monotonic() - self._reported - DIAGNOSTICS_PERIOD_S
 
     # Parameters. Humble has no callback before or after the set, so the set itself is extended:

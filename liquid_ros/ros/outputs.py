@@ -162,25 +162,25 @@ class Outputs:
         Publisher.publish(self.main, body)  # whether it is active need not be asked once more
 
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
-             run: Optional[Key], keys: Sequence[Key], bodies: Optional[Smooth]) -> bool:
+             run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
         """
         Publish an output; return False where it must not go out.
 
         That is where its stamp is not newer than the run's last one, or nothing is known.
         template: the input message; it goes out itself where smooth is None.
         run: whose stamps must rise; None: those of all streams.
-        bodies: of each of the keys, for odometry and TF; None: there are none.
+        bodies: of each of the keys, for odometry and TF.
         """
         if not self.expects(run, stamp_ns):
             return False
-        first = bodies.rows.item(0) if bodies is not None and run is not None else 0.0
+        first = bodies.rows.item(0) if run is not None else 0.0
         if first != first:
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         head = Head(stamp_ns, frame_id)
         self.main.publish(self._codec.moved(template, head) if smooth is None
                           else self._codec.write(template, head, smooth))
-        if bodies is not None and (self._odometry or self._tf):
+        if self._odometry is not None or self._tf is not None:
             own = self._codec.child(template) or self._own_child()
             self._send_bodies(head.header(), [self._child(own, key) for key in keys], bodies)
         return True

@@ -85,12 +85,12 @@ class Track:
         """Start empty."""
         self._rows: Dict[int, np.ndarray] = {}
         self._measured = np.zeros((0, 7))
-        self._unknown_ns: Optional[int] = None  # of poses up to here nothing need be known
+        self._unknown_ns = -np.inf  # of poses up to here nothing need be known
 
     def clear(self, unknown_ns: Optional[int] = None) -> None:
         """Forget all poses; those up to a stamp are to be given as they were measured."""
         self._rows.clear()
-        self._unknown_ns = unknown_ns
+        self._unknown_ns = -np.inf if unknown_ns is None else unknown_ns
 
     def newer(self, batch: Batch, last_ns: Optional[int], jump_reset_ns: int) -> Batch:
         """
@@ -120,14 +120,12 @@ class Track:
         self._rows = {stamp: self._rows[stamp] for stamp in stamps if stamp in self._rows}
         rows, given = np.full((len(stamps), 7), np.nan), set()
         for i, (stamp, measured) in enumerate(zip(stamps, self._measured)):
-            smooth, usable = self._rows.get(stamp), refuse(measured) is None
-            if usable and (passed and smooth is not None or smooth is None
-                           and self._unknown_ns is not None and stamp <= self._unknown_ns):
-                smooth = unit(measured[None].copy())[0]
-            elif passed:
-                continue
-            if smooth is not None and stamp not in given:
-                rows[i] = smooth
+            row = self._rows.get(stamp)
+            if passed or row is None:
+                there = row is not None or stamp <= self._unknown_ns
+                row = unit(measured[None].copy())[0] if there and not refuse(measured) else None
+            if row is not None and stamp not in given:
+                rows[i] = row
                 given.add(stamp)
         return rows
 

@@ -47,7 +47,7 @@ HINTS = {
     'reset': 'it was held back for older ones when the streams were reset',
     'withheld': 'an output with that stamp or a later one is out already',
     'new frame': 'frame_id changed; the stream starts anew',
-    'no time': 'use_sim_time is set and no /clock came, so nothing is predicted',
+    'no time': 'use_sim_time is set and no /clock came: nothing is predicted',
     'future': "the stamp is ahead of the node's clock; are the clocks in step?",
     'ahead': "the newest stamp is ahead of the node's clock, and at publish_rate_hz nothing goes "
              'out before it; are the clocks in step?',

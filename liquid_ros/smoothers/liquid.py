@@ -128,9 +128,10 @@ class Liquid:
                        for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         now_s = cast(dt_s, w['bias_out'])
-        repeats, echo = repeated(xp, Repeats.of(state['repeats']), moved, now_s)
+        sent = Repeats.of(state['repeats'])
+        repeats, echo = repeated(xp, sent, moved, now_s)
         # but for the filter itself time stands still where nothing was measured
-        clock = tick(xp, state['clock'], now_s + state['repeats'][:, 3:])
+        clock = tick(xp, state['clock'], now_s + sent.waited)
         lately = clock._replace(dt_s=now_s)
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
         before = Rejects.of(state['rejects'])

@@ -11,7 +11,7 @@ have been several of them.
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array
+from liquid_ros.arrays import Array, unstack
 
 FEW = 1.5  # jumps, of which each counts the less the longer ago it was
 MEMORY = 1500.0  # messages
@@ -34,7 +34,7 @@ class Rejects(NamedTuple):
     @classmethod
     def of(cls, packed: Array) -> 'Rejects':
         """Return the counters that stack(*rejects) packed."""
-        return cls(*(packed[..., i] for i in range(3)))
+        return cls(*unstack(packed))
 
     def held_off(self) -> Array:
         """Return (B, A) bool: True where the last message was rejected."""

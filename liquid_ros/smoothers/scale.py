@@ -11,7 +11,7 @@ digit can take away. Every length the cell sees or says is in this unit.
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, clip, stack
+from liquid_ros.arrays import Array, clip, stack, unstack
 
 FAST, SLOW = 0.25, 0.004  # shares of a new size
 CLIP = 5.0  # an innovation counts at most as so many usual ones
@@ -41,7 +41,7 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, packed: Array) -> 'Scale':
         """Return the sizes that stack(*scale) packed."""
-        return cls(*(packed[..., i] for i in range(4)))
+        return cls(*unstack(packed))
 
     @classmethod
     def zeros(cls, zero: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from liquid_ros.arrays import Array, clip
+from liquid_ros.arrays import Array, clip, unstack
 from liquid_ros.smoothers.motion import Covariance, Process
 from liquid_ros.smoothers.scale import YOUNG
 
@@ -54,8 +54,7 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
 def recall(xp: ModuleType, process: Array, covariance: Array, first: Array, unit: Unit
            ) -> Tuple[Process, Array, Covariance]:
     """Return the process, R and P of last time; at the second message guesses in the unit."""
-    known = [process[..., i] for i in range(5)]
-    p = [covariance[..., i] for i in range(6)]
+    known, p = unstack(process)[:5], unstack(covariance)
     if not isinstance(first, np.ndarray) or first.any():  # torch cannot ask without waiting
         square, dt = unit
         one, zero = xp.ones_like(square), xp.zeros_like(square)
