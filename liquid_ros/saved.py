@@ -10,21 +10,27 @@ from typing import Any, Dict, Hashable, List, Mapping, NamedTuple, Optional, Tup
 import numpy as np
 
 from liquid_ros.backend import Backend
+from liquid_ros.beginnings import Beginnings
 from liquid_ros.errors import CheckpointError, InputError
 from liquid_ros.manifold import unit_row
 from liquid_ros.smoothers.base import Smoother, State
 
-STAMPS = 'last_ns'
+STAMPS, YOUNG = 'last_ns', 'young'
 PREFIX = 'state.'  # of a state's array
 
 
 class Streams(NamedTuple):
-    """N streams: names, stamps and frames of the last messages, and rows of state."""
+    """
+    N streams: names, stamps and frames of the last messages, and rows of state.
+
+    young: as Beginnings.state() has it.
+    """
 
     keys: List[Hashable]
     last_ns: List[int]
     frames: List[Optional[str]]
     rows: State
+    young: np.ndarray
 
 
 def pack(smoother: Smoother, width: int, backend: Backend, streams: Streams
@@ -41,7 +47,7 @@ def pack(smoother: Smoother, width: int, backend: Backend, streams: Streams
         same = False
     if not same:
         raise InputError("a stream's key cannot be written, expected texts, numbers or tuples")
-    arrays = {STAMPS: np.array(streams.last_ns, dtype=np.int64)}
+    arrays = {STAMPS: np.array(streams.last_ns, dtype=np.int64), YOUNG: streams.young}
     for name, array in streams.rows.items():
         arrays[PREFIX + name] = backend.to_numpy(array).copy()
     return arrays, {'keys': keys, 'frames': json.dumps(streams.frames),
@@ -68,7 +74,9 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
         fits = isinstance(frames, list) and stamps.dtype == np.int64
         fits = fits and stamps.shape == (len({*keys}),) == (len(keys),) == (len(frames),)
         fits = fits and all(frame is None or isinstance(frame, str) for frame in frames)
-        fits = fits and all(array.dtype == np.float64 for array in rows.values())
+        young = np.array(arrays[YOUNG])
+        fits = fits and young.shape == (len(keys), Beginnings(width).layout.size)
+        fits = fits and all(array.dtype == np.float64 for array in (young, *rows.values()))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'the saved state is damaged: {error!r}') from error
     shapes = {name: (len(keys),) + tuple(array.shape[1:]) for name, array in
@@ -78,7 +86,7 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
     if not all(np.isfinite(array).all() for array in rows.values()):
         raise CheckpointError('the saved state is damaged: it is not finite')
     return Streams(keys, stamps.tolist(), frames,
-                   {name: backend.asarray(array) for name, array in rows.items()})
+                   {name: backend.asarray(array) for name, array in rows.items()}, young)
 
 
 def identity(smoother: Smoother, width: int, backend: Backend) -> Dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Dict, Hashable, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from liquid_ros import saved
-from liquid_ros.arrays import Array, namespace
 from liquid_ros.backend import Backend, NumpyBackend
+from liquid_ros.beginnings import Beginnings
 from liquid_ros.errors import InputError
 from liquid_ros.fused import Fused
 from liquid_ros.intake import checked, Messages, refusals, usable_values
@@ -19,6 +19,7 @@ from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
+from liquid_ros.stepping import advanced, Given
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
 from liquid_ros.update import Update
@@ -43,6 +44,7 @@ class StreamBank:
         self._backend: Backend = backend or NumpyBackend()
         self._last_ns: Dict[Hashable, int] = {}
         self._frames: Dict[Hashable, str] = {}
+        self._young = Beginnings(width)
         begun, _ = smoother.init(self._backend.asarray(unit_row(width)))
         self._layout = Layout.of(begun)
         self._said = estimate_layout(width)
@@ -94,9 +96,11 @@ class StreamBank:
             self._store = Store(self._backend, self._layout.size)
             self._last_ns.clear()
             self._frames.clear()
+            self._young = Beginnings(self.width)
         for key in keys or ():
             self._last_ns.pop(key, None)
             self._frames.pop(key, None)
+            self._young.forget(key)
             self._store.drop(key)
 
     def state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
@@ -106,7 +110,8 @@ class StreamBank:
         return saved.pack(
             self._untuned, self.width, self._backend,
             saved.Streams(keys, [self._last_ns[key] for key in keys],
-                          [self._frames.get(key) for key in keys], rows))
+                          [self._frames.get(key) for key in keys], rows,
+                          self._young.state(keys)))
 
     def load_state(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> None:
         """
@@ -119,6 +124,7 @@ class StreamBank:
         if streams.keys:
             self._store.put(self._store.take(streams.keys), self._layout.pack(streams.rows))
         self._last_ns = dict(zip(streams.keys, streams.last_ns))
+        self._young.load(streams.keys, streams.young)
         self._frames = {key: frame for key, frame in zip(streams.keys, streams.frames)
                         if frame is not None}
 
@@ -192,7 +198,7 @@ class StreamBank:
         """
         dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
         values = usable_values(row)
-        if (not dt_s or values is None or self._frames.get(key) != frame
+        if (not dt_s or values is None or self._frames.get(key) != frame or key in self._young
                 or not isinstance(self._smoother, Fused)):
             return None
         said = self._smoother.step_one(self._store.find(key), values, dt_s)
@@ -228,7 +234,24 @@ class StreamBank:
         if begins:
             self._advance(messages, begins, None, answer, block)
         if steps:
-            self._advance(messages, steps, np.array(dts)[:, None], answer, block)
+            intervals_s = np.array(dts)[:, None]
+            self._look_back(messages, steps, intervals_s, answer)
+            self._advance(messages, steps, intervals_s, answer, block)
+
+    def _look_back(self, messages: Messages, chosen: List[int], dt_s: np.ndarray, answer: Update
+                   ) -> None:
+        """Begin streams anew with the message before where it was a false start."""
+        young = [j for j, i in enumerate(chosen) if messages.keys[i] in self._young]
+        if not young:
+            return
+        at = [chosen[j] for j in young]
+        keys = [messages.keys[i] for i in at]
+        astray, rows = self._young.follow(keys, unit_rows(messages.rows[at]), dt_s[young])
+        if astray:
+            begun = advanced(self._smoother, self._backend, self._layout, None, Given(rows))[0]
+            self._store.put(self._store.take(keys[j] for j in astray), begun)
+        for j in astray:
+            answer.arrivals[at[j]] = Arrival.FALSE_START
 
     def _arrive(self, messages: Messages, i: int, answer: Update) -> Tuple[Arrival, float]:
         """Return what message i is to its stream, and dt; the answer takes note."""
@@ -249,7 +272,9 @@ class StreamBank:
         measured = unit_rows(messages.rows[rows])
         at = self._store.take([messages.keys[i] for i in chosen])
         variances = None if messages.variances is None else messages.variances[rows]
-        following, estimates, sound = self._step(at, measured, dt_s, variances)
+        packed = None if dt_s is None else self._store.get(at)
+        following, estimates, sound = advanced(self._smoother, self._backend, self._layout,
+                                               packed, Given(measured, dt_s, variances))
         if False not in sound.tolist():
             self._store.put(at, following)
             block[rows] = estimates
@@ -262,29 +287,11 @@ class StreamBank:
             chosen = [chosen[j] for j in kept]
             block[chosen] = estimates[kept]
             answer.accepted[chosen] = True
+        if dt_s is None:
+            self._young.begin([messages.keys[i] for i in chosen],
+                              unit_rows(messages.rows[chosen]))
         for i in chosen:
             key = messages.keys[i]
             self._last_ns[key] = answer.stamps_ns[i]
             if messages.frames is not None:
                 self._frames[key] = messages.frames[i]
-
-    def _step(self, at: List[int], measured: np.ndarray, dt_s: Optional[np.ndarray],
-              variances: Optional[np.ndarray]) -> Tuple[Array, np.ndarray, np.ndarray]:
-        """Return the packed states, the packed estimates in NumPy, and which are finite."""
-        backend, smoother = self._backend, self._smoother
-        if dt_s is not None and isinstance(smoother, Fused):
-            packed = self._store.get(at)
-            said = smoother.step_packed(packed, measured, dt_s, variances)
-            return packed, said[:, :-1], said[:, -1] == 0.0
-        batch = backend.asarray(measured)
-        stated = None if variances is None else backend.asarray(variances)
-        with np.errstate(all='ignore'):  # what is not finite is caught below
-            if dt_s is None:
-                state, estimate = smoother.init(batch, stated)
-            else:
-                state, estimate = smoother.step(self._get(at), batch, backend.asarray(dt_s),
-                                                stated)
-        following = self._layout.pack(state)
-        estimates = np.concatenate([backend.to_numpy(part) for part in estimate], 1)
-        sound = backend.to_numpy(namespace(following).isfinite(following).all(1))
-        return following, estimates, sound & np.isfinite(estimates).all(1)

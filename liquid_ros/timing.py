@@ -23,10 +23,12 @@ class Arrival(Enum):
     GAP = 'gap'  # so late after the last one that the stream starts anew
     JUMP = 'jump'  # so far back in time that the stream starts anew (a looped bag)
     FRAME = 'frame'  # later, but in another frame: the stream starts anew (StreamBank says so)
+    FALSE_START = 'false_start'  # it shows that the first ones were of elsewhere (likewise)
     ZERO_STAMP = 'zero_stamp'  # the sender left the stamp at zero: dropped
 
 
-RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP, Arrival.FRAME})
+RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP, Arrival.FRAME,
+                      Arrival.FALSE_START})
 ACCEPTED = RESTARTS | {Arrival.STEP}
 
 ZERO_STAMPS = ('accept', 'reject', 'use_receive_time')

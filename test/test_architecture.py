@@ -19,8 +19,8 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 # Names of this package's modules; a name stands for what is below it, too.
 L0 = ('errors', 'params', 'params_text', 'presets', 'timing')
 L1 = L0 + ('arrays', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
-L2 = L1 + ('backend', 'checkpoint', 'fastest', 'fused', 'intake', 'reorder', 'safetensors',
-           'saved', 'store', 'streams', 'update')
+L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'intake', 'reorder',
+           'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')
 ANY = ('',)

@@ -425,3 +425,11 @@ def test_a_latched_listener_of_a_stream_s_path_is_advised_what_helps(graph, capf
     graph.until(lambda: said.append(capfd.readouterr().err)
                 or 'let it ask for volatile durability' in ''.join(said), 'the advice')
     assert 'qos_overrides' not in ''.join(said)
+
+
+def test_a_false_start_is_told_and_forgotten(graph):
+    """The first message is of the origin: the third tells."""
+    node, made, out = channel(graph, publish_odometry=True)
+    give(made, pose(1.0), *(pose(1.0 + 0.1 * k, 3.0 + 0.001 * (k % 2)) for k in range(1, 30)))
+    assert made.tally.resets == {'false_start': 1} and made.tally.accepted == 30
+    assert len(out) == 30 and abs(out[-1].pose.position.x - 3.0) < 0.001
