@@ -25,6 +25,7 @@ from liquid_ros.smoothers.rejects import count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
+from liquid_ros.smoothers.stamps import measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
@@ -112,6 +113,7 @@ class Liquid:
             'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
             'rejects': stack(zero, zero, zero),
+            'stamps': Stamps.zeros(namespace(rows), zero),
             'stated': unheard(zero),
             'size': Scale.zeros(zero),
             **bank.packed(bank.Bank.zeros(namespace(rows), zero)),
@@ -127,14 +129,14 @@ class Liquid:
         moved, away = (cast(minus(rows, state[name]), w['bias_out'])  # float64 up to here
                        for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
-        now_s = cast(dt_s, w['bias_out'])
-        sent = Repeats.of(state['repeats'])
+        filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
+        stamps, now_s = measured_after(xp, Stamps.of(state['stamps']), state['clock'],
+                                       cast(dt_s, w['bias_out']), moved, seen_size.slow)
+        before, sent = Rejects.of(state['rejects']), Repeats.of(state['repeats'])
         repeats, echo = repeated(xp, sent, moved, now_s)
         # but for the filter itself time stands still where nothing was measured
         clock = tick(xp, state['clock'], now_s + sent.waited)
         lately = clock._replace(dt_s=now_s)
-        filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
-        before = Rejects.of(state['rejects'])
         held_off, accident = before.held_off(), before.accident(seen_size.age)
         strange = bank.surprise(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
@@ -211,7 +213,6 @@ class Liquid:
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
-        # -- update
         # not where the prediction counts for nothing already: P would grow without end
         wider = xp.where((spread > SURE * expected) | echo, 0.0 * gate,
                          xp.exp(said[..., INFLATION]))
@@ -249,6 +250,7 @@ class Liquid:
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
             'output_besides': besides, 'repeats': xp.concatenate(repeats, -1),
+            'stamps': xp.concatenate(stamps, -1),
             **unlearned(xp, echo, state, learned),
         }
         one = xp.ones_like(weight)
@@ -261,7 +263,8 @@ class Liquid:
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
         xp, packed = namespace(dt_s), state['clock']
-        dt_s = xp.maximum(cast(dt_s, packed), 0.0 * packed[:, :1] + LEAST_S)
+        passed = cast(dt_s, packed) + Stamps.of(state['stamps']).behind
+        dt_s = xp.maximum(passed, 0.0 * passed + LEAST_S)
         clock = Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:], dt_s, dt_s)
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)

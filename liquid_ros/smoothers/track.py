@@ -12,6 +12,7 @@ from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Known, Link, LOST, State
 from liquid_ros.smoothers.motion import Covariance
 from liquid_ros.smoothers.scale import Scale, unit_size
+from liquid_ros.smoothers.stamps import measured_between
 from liquid_ros.smoothers.units import Clock, recall, Unit
 
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
@@ -50,7 +51,7 @@ class Prior(NamedTuple):
 
 
 # What known() and link() need of a state.
-LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size', 'grain')
+LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size', 'stamps', 'grain')
 
 
 class Verdict(NamedTuple):
@@ -100,6 +101,7 @@ def known(state: State) -> Known:
 def link(before: State, after: State, dt_s: Array) -> Link:
     """Return what states predicted for the following ones, P inflated as it was."""
     xp, packed = namespace(dt_s), after['clock']
+    dt_s = measured_between(xp, before, after, dt_s)
     first = before['clock'][:, :1] < 0.5  # not by the following one: some may be left out between
     clock = Clock(packed[:, :1], first, packed[:, 1:], dt_s, dt_s)
     scale = unit_size(xp, Scale.of(after['size']))

@@ -13,6 +13,7 @@ from liquid_ros.smoothers.motion import Covariance, Process
 from liquid_ros.smoothers.scale import YOUNG
 
 BURST = 0.1  # of the mean dt: messages closer than this came together
+MISSED = 30.0  # messages: more that come together would take the mean dt for nothing
 UNKNOWN_VARIANCE = 1.0  # of the first estimate, before a second message gives a scale
 
 
@@ -44,8 +45,8 @@ def tick(xp: ModuleType, before: Array, dt_s: Array) -> Clock:
     first = count < 1.5
     mean_dt = last = before[:, 1:]
     share = clip(1.0 / count, 0.02, 1.0)
-    # a gap counts as five messages, once it is known what a message's dt is
-    usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, 5.0 * mean_dt))
+    # once it is known what a message's dt is, a gap counts as so many
+    usual = xp.where(count < YOUNG / 3, dt_s, xp.minimum(dt_s, MISSED * mean_dt))
     mean_dt = xp.where(first, dt_s, mean_dt + share * (usual - mean_dt))
     stretch = mean_dt / xp.where(first, mean_dt, last)
     return Clock(count, first, mean_dt, dt_s, dt_s / mean_dt, stretch)
