@@ -82,6 +82,13 @@ def test_nothing_changes_where_messages_are_not_in_bursts():
         assert spent == dt_s and known.behind == 0.0 and known.number == 0.0
 
 
+def test_values_sent_again_are_no_bursts():
+    """A camera of 10 Hz on a topic of 50: the stamps are right."""
+    stamps, rows, _ = sent(1, 0.0)
+    out, bank = smoothed(stamps, rows[np.arange(COUNT) // 5 * 5])
+    assert believed(bank)
+
+
 def test_time_keeps_to_the_stamps_in_the_long_run():
     """Also over a gap, and where the rate changes."""
     stamps, rows, _ = sent(5, 2e-4)

@@ -25,7 +25,7 @@ from liquid_ros.smoothers.rejects import count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
-from liquid_ros.smoothers.stamps import measured_after, Stamps
+from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
@@ -130,13 +130,15 @@ class Liquid:
                        for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
-        stamps, now_s = measured_after(xp, Stamps.of(state['stamps']), state['clock'],
-                                       cast(dt_s, w['bias_out']), moved, seen_size.slow)
         before, sent = Rejects.of(state['rejects']), Repeats.of(state['repeats'])
+        now_s = cast(dt_s, w['bias_out'])
         repeats, echo = repeated(xp, sent, moved, now_s)
         # but for the filter itself time stands still where nothing was measured
-        clock = tick(xp, state['clock'], now_s + sent.waited)
-        lately = clock._replace(dt_s=now_s)
+        stamps, since_s = measured_after(xp, Stamps.of(state['stamps']), state['clock'],
+                                         now_s + sent.waited, moved, seen_size.slow)
+        clock = tick(xp, state['clock'], since_s)
+        lately = clock._replace(dt_s=xp.where(
+            echo, now_s, xp.maximum(since_s - sent.waited, CRAWL * now_s)))
         held_off, accident = before.held_off(), before.accident(seen_size.age)
         strange = bank.surprise(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
@@ -226,8 +228,7 @@ class Liquid:
             innovation = cast(minus(rows, prior.rows), w['bias_out'])
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is left of the innovation may be error as well as noise
-        residual = (1.0 - output.gain) * innovation
-        besides = xp.exp(said[..., 9]) * residual * residual
+        besides = xp.exp(said[..., 9]) * ((1.0 - output.gain) * innovation)**2
         # a surprise that is believed may yet be an outlier, and what comes far from all that is
         # usual after a gap, which explains everything
         rash = (surprise > SURPRISE) | unusual
@@ -243,14 +244,13 @@ class Liquid:
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain,
             'habits': habit, 'said': held,
-            'stated': stated, 'size': stack(*sizes),
+            'stamps': xp.concatenate(stamps, -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
             'output_besides': besides, 'repeats': xp.concatenate(repeats, -1),
-            'stamps': xp.concatenate(stamps, -1),
             **unlearned(xp, echo, state, learned),
         }
         one = xp.ones_like(weight)

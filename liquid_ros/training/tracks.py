@@ -30,7 +30,7 @@ FEWEST = 60  # usable messages of a recording
 SHORTEST = 20  # messages of a run that is used at all
 # What a prediction is made from.
 NEEDED = ('output_rows', 'output_motion', 'output_covariance', 'process', 'output_besides',
-          'clock', 'grain')
+          'clock', 'stamps', 'grain')
 
 
 class Track(NamedTuple):
