@@ -65,3 +65,8 @@ def each_axis(group: Array) -> Array:
 def group_average(axes: int) -> np.ndarray:
     """Return the (A, A) matrix that replaces each axis by the mean of its group of three."""
     return np.kron(np.eye(axes // 3), np.full((3, 3), 1.0 / 3.0))
+
+
+def turning(axes: int) -> np.ndarray:
+    """Return (axes, 1): one for an axis of rotation, zero for one of position."""
+    return (np.arange(axes) >= 3).astype(float)[:, None]

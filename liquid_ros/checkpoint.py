@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional
 import numpy as np
 
 from liquid_ros import safetensors
-from liquid_ros.arrays import group_average
+from liquid_ros.arrays import group_average, turning
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.fused import fuse
@@ -42,8 +42,8 @@ def _liquid_shapes(config: LiquidConfig) -> Shapes:
     kind.stepper(config.activation)
     return {**kind.shapes(config.hidden, FEATURES),
             'weight_out': (OUTPUTS, kind.read(config.hidden) + FEATURES),
-            'weight_slow': (LEVELS, SLOW), 'bias_out': (OUTPUTS,), 'lower': (OUTPUTS,),
-            'upper': (OUTPUTS,), 'bank': (4, FILTERS)}
+            'weight_slow': (LEVELS, SLOW), 'bias_out': (OUTPUTS,), 'bias_turn': (LEVELS,),
+            'lower': (OUTPUTS,), 'upper': (OUTPUTS,), 'bank': (4, FILTERS)}
 
 
 def _direct_shapes(config: DirectConfig) -> Shapes:
@@ -52,7 +52,8 @@ def _direct_shapes(config: DirectConfig) -> Shapes:
 
 
 LEARNED: Dict[str, Learned] = {
-    'liquid': Learned(LiquidConfig, _liquid_shapes, lambda: {'group': group_average(MAX_AXES)}),
+    'liquid': Learned(LiquidConfig, _liquid_shapes, lambda: {
+        'group': group_average(MAX_AXES), 'turning': turning(MAX_AXES)}),
     'liquid_direct': Learned(DirectConfig, _direct_shapes, dict),
 }
 

@@ -183,7 +183,7 @@ def test_training_adds_no_synapse_and_counts_only_those_there_are(cell):
         there = (np.abs(drawn.adjacency_matrix).sum()
                  + np.abs(drawn.sensory_adjacency_matrix).sum())
         rest = sum(p.numel() for n, p in run.cell.named_parameters()
-                   if n in ('weight_out', 'weight_slow', 'bias_out'))
+                   if n in ('weight_out', 'weight_slow', 'bias_out', 'bias_turn'))
         assert run.parameters() == 4 * there + 3 * 12 + rest
         np.testing.assert_array_equal(before['w'] != 0.0, drawn.adjacency_matrix != 0)
         np.testing.assert_array_equal(np.sign(before['erev']), drawn.adjacency_matrix)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from liquid_ros.arrays import group_average
+from liquid_ros.arrays import group_average, turning
 from liquid_ros.checkpoint import build
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import bank
@@ -26,12 +26,12 @@ def wild(seed, size):
     rng = np.random.default_rng(seed)
     shapes = {'weight_in': (16, FEATURES), 'weight_rec': (16, 16),
               'weight_out': (OUTPUTS, 16 + FEATURES), 'weight_slow': (LEVELS, SLOW),
-              'bias_out': (OUTPUTS,)}
+              'bias_out': (OUTPUTS,), 'bias_turn': (LEVELS,)}
     weights = {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
     return Liquid(LiquidConfig(hidden=16), {
         **weights, 'alpha': np.exp(rng.standard_normal(16)), 'lower': np.array(LOWER),
         'upper': np.array(UPPER), 'bank': bank.tables(),
-        'group': group_average(6)})
+        'group': group_average(6), 'turning': turning(6)})
 
 
 def run(smoother, rows, dt_s):

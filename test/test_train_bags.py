@@ -291,7 +291,7 @@ def test_two_processes_are_one_with_twice_the_batch(kind, bag, tmp_path):
     given = ['--bag', str(bag), '--topic', '/pose', '--force'] if kind == 'bag' else []
     common = ['iterations=5', 'stretch=12', 'stretches=[1,3]', 'compile=false',
               'learning_rate=0.01', *(['every=5', 'calm=5', 'trainable=all'] if given
-                                      else ['hidden=6', 'calibrate=0'])]
+                                      else ['hidden=6', 'turning=0', 'calibrate=0'])]
     double = ['batch=8', 'shares=4', *(['rows=4'] if given else [])]
     half = ['batch=4', 'shares=2', *(['rows=2'] if given else [])]
     done = command(*given, '-o', one, settings=[*common, *double])

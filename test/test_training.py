@@ -15,18 +15,19 @@ import pytest
 
 from liquid_ros import safetensors
 from liquid_ros.backend import NumpyBackend, TorchBackend
-from liquid_ros.checkpoint import load, SHIPPED
+from liquid_ros.checkpoint import fingerprint, load, SHIPPED
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.liquid import INFLATION, Liquid, OUTPUTS, STATED
 from liquid_ros.smoothers.sight import FEATURES
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.motions import chain, Clock, MOTIONS, surges
+from liquid_ros.training.motions import chain, Clock, MOTIONS, rough, surges
 from liquid_ros.training.sensors import first_order, KINDS, noise
+from liquid_ros.training.stages import stages
 from liquid_ros.training.synthetic import simulate
 
 SMALL = {'hidden': 6, 'batch': 8, 'shares': 2, 'stretch': 12, 'stretches': (1, 3),
-         'iterations': 12, 'calibrate': 0, 'compile': False}
+         'iterations': 12, 'turning': 0, 'calibrate': 0, 'compile': False}
 
 
 @pytest.mark.parametrize('motion', MOTIONS)
@@ -218,7 +219,7 @@ def test_the_shipped_weights_are_those_of_the_shipped_recipe():
     _, meta = safetensors.load(SHIPPED)
     told = json.loads(meta['provenance'])
     assert TrainConfig.from_dict(told['training']) == TrainConfig()
-    assert told['iterations'] == TrainConfig().iterations + TrainConfig().calibrate
+    assert told['iterations'] == stages(TrainConfig())[-1].last
 
 
 def test_the_command_writes_weights_that_load(tmp_path):
@@ -287,3 +288,69 @@ def test_fewer_states_leave_no_acceleration_and_no_velocity(states):
     else:  # a steady speed is followed within half a step
         assert np.abs(estimate.rows - row).max() < 0.04
     assert np.abs(state['motion'][..., 1]).max() < 0.05
+
+
+@pytest.mark.parametrize('stop', [12, 14, 16])
+def test_what_rotations_add_is_fitted_alone_and_goes_on_after_a_stop(tmp_path, stop):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    config = TrainConfig(**{**SMALL, 'turning': 4, 'calibrate': 3})
+    before, whole, part = Trainer(TrainConfig(**SMALL)), Trainer(config), Trainer(config)
+    for trainer, count in ((before, 12), (whole, 16), (part, stop)):
+        for _ in range(count):
+            trainer.advance()
+    path = str(tmp_path / 'x.pt')
+    part.save(path)
+    rest = Trainer(config)
+    rest.load(path)
+    for _ in range(16 - stop):
+        rest.advance()
+    assert whole.iteration == rest.iteration == whole.total - 3
+    was, now = before.weights(), whole.weights()
+    assert (was['bias_turn'] == 0.0).all() and (np.abs(now['bias_turn']) > 1e-4).all()
+    for name, array in now.items():
+        np.testing.assert_array_equal(rest.weights()[name], array)
+        if name != 'bias_turn':
+            np.testing.assert_allclose(array, was[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_last_parts_of_a_run_go_on_from_weights(tmp_path):
+    pytest.importorskip('torch', reason='training needs torch')
+    first, out = tmp_path / 'first.safetensors', tmp_path / 'w.safetensors'
+
+    def command(path, *more, **changes):
+        given = {**SMALL, **changes}
+        settings = [f'{n}={list(v) if isinstance(v, tuple) else v}' for n, v in given.items()]
+        return subprocess.run([sys.executable, '-m', 'liquid_ros', 'train', '-o', str(path), *more,
+                               '--set', *settings], capture_output=True, text=True, timeout=120)
+    assert command(first).returncode == 0
+    done = command(out, '--start', str(first), turning=3)
+    assert done.returncode == 0 and 'for 3 iterations' in done.stderr, done.stderr
+    (was, _), (now, meta) = safetensors.load(str(first)), safetensors.load(str(out))
+    told = json.loads(meta['provenance'])
+    assert told['iterations'] == 15 and told['begun_with'] == fingerprint(str(first))
+    assert (now['bias_turn'] != was['bias_turn']).all()
+    for name in was:
+        assert name == 'bias_turn' or np.allclose(now[name], was[name], rtol=1e-4, atol=1e-6)
+    for changes, why in (({'hidden': 7, 'turning': 3}, 'hidden=6'), ({}, 'turning or calibrate')):
+        done = command(out, '--start', str(first), **changes)
+        assert done.returncode == 1 and why in done.stderr and 'Traceback' not in done.stderr
+
+
+def test_rotations_turn_as_bodies_do_where_they_are_to():
+    """Only they: the spectrum of a rough one falls less and less."""
+    plain, bodies = (simulate(np.random.default_rng(3), 64, 512, 6, 'singer', 'white', rough=share)
+                     for share in (0.0, 1.0))
+    moving = (plain.truth != 0.0).any(1) & (bodies.truth != 0.0).any(1)
+    same = (plain.truth == bodies.truth).all(1)
+    assert same[:, :3][moving[:, :3]].all() and not same[:, 3:][moving[:, 3:]].any()
+    assert np.isfinite(bodies.measured).all()
+    rng = np.random.default_rng(0)
+    dt_s = np.full((200, 2048), 0.01)
+    out = rough(rng, Clock(dt_s, np.cumsum(dt_s, 1), dt_s[:, :1], 3))
+    power = (np.abs(np.fft.rfft(out * np.hanning(2048)[None, :, None], axis=1))**2).mean((0, 2))
+    log_f, log_p = np.log(np.arange(1, 1025) / 2048), np.log(power[1:])
+    slopes = [-np.polyfit(log_f[m], log_p[m], 1)[0] for m in (
+        (log_f > np.log(low)) & (log_f < np.log(high))
+        for low, high in ((0.012, 0.045), (0.06, 0.18), (0.22, 0.4)))]
+    assert slopes[0] > slopes[1] > slopes[2] > 0.0

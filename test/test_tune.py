@@ -186,7 +186,8 @@ def test_weights_that_were_looked_at_stay_what_they_were():
 
 @pytest.mark.parametrize('trainable, changed', [
     ('bias', {'bias_out'}), ('slow', {'bias_out', 'weight_slow'}),
-    ('all', {'bias_out', 'weight_slow', 'weight_out', 'weight_in', 'weight_rec', 'alpha'})])
+    ('all', {'bias_out', 'bias_turn', 'weight_slow', 'weight_out', 'weight_in', 'weight_rec',
+             'alpha'})])
 def test_only_what_is_to_be_fitted_changes(trainable, changed):
     source = loader(SMALL, track())
     tuner = Tuner(replace(SMALL, trainable=trainable), weights(), source, source.some(1))

@@ -11,10 +11,10 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from liquid_ros.cli import guarded, Parser
 from liquid_ros.cli.loop import run
-from liquid_ros.errors import InputError
+from liquid_ros.errors import InputError, ParameterError
 from liquid_ros.params import Params
 
-OF_BAGS = ('topic', 'truth', 'start', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
+OF_BAGS = ('topic', 'truth', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
 
 DESCRIPTION = """\
 Fit the smoother's weights (needs torch).
@@ -22,7 +22,8 @@ Fit the smoother's weights (needs torch).
 With --bag: to a sensor's own recordings, beginning with the weights of the package. No truth is
 needed: what counts is how well the next messages are expected. A part at the end of each
 recording is held out, and weights that do no better there are not written.
-Without --bag: from nothing, on simulated motions and sensors, as those of the package."""
+Without --bag: from nothing, on simulated motions and sensors, as those of the package; with
+--start the parts of such a run that come last alone, behind the weights of a file."""
 
 EPILOG = """\
 torchrun --nproc-per-node N -m liquid_ros train ... shares the work among N processes, each with
@@ -50,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
                    help='without --bag: iterations between checkpoints (default: %(default)s)')
     p.add_argument('--device', default='cpu', metavar='auto|cuda|cpu',
                    help='where to compute (default: %(default)s)')
+    p.add_argument('--start', default='', metavar='FILE',
+                   help="weights to begin with, package://PACKAGE/PATH, or with --bag 'scratch' "
+                        '(default: with --bag those of this package)')
     own = p.add_argument_group('recordings')
     own.add_argument('--bag', action='append', default=[], metavar='REC',
                      help='a rosbag2, TUM or CSV file, or a folder of bags; may be repeated')
@@ -57,9 +61,6 @@ def parser() -> argparse.ArgumentParser:
                      help='a topic of the bags, or a glob; may be repeated (default: all)')
     own.add_argument('--truth', default='', metavar='T',
                      help='a topic, a file or BAG:/TOPIC that is true; learned from, too')
-    own.add_argument('--start', default='', metavar='FILE',
-                     help="weights to begin with, package://PACKAGE/PATH, or 'scratch' "
-                          '(default: those of this package)')
     own.add_argument('--force', action='store_true', help='write weights that are not better, too')
     own.add_argument('--plot', default='', metavar='FILE', help='draw learning curves')
     own.add_argument('--workers', type=int, default=2, metavar='N',
@@ -101,20 +102,24 @@ def read_settings(path: Optional[str], overrides: Sequence[str]) -> Dict[str, An
 
 def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
     """Run on simulated streams to the end, and write weights and a state to go on from."""
+    from liquid_ros.checkpoint import find, fingerprint
     from liquid_ros.training.config import TrainConfig
     from liquid_ros.training.fit import Trainer
     config, output = TrainConfig.from_dict(given), Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, world)
+    first = behind(args.start, config) if args.start else None
+    trainer = Trainer(config, world, first)
+    origin = {} if first is None else {'begun_with': fingerprint(find(args.start))}
     if world.rank == 0:
-        print(f'training {trainer.parameters()} weights for {trainer.total} iterations'
+        left = trainer.total - trainer.iteration
+        print(f'training {trainer.parameters()} weights for {left} iterations'
               + ('; the first takes a minute or two to compile' if config.compile else ''),
               file=sys.stderr)
     begun = time.monotonic()
 
     def export() -> bool:
         if world.rank == 0:
-            trainer.export(str(output))
+            trainer.export(str(output), **origin)
         return True
 
     run(trainer, args, world, max(1, args.every), export)
@@ -123,6 +128,26 @@ def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
         print(f'{output}: {trainer.iteration} iterations, {time.monotonic() - begun:.0f} s',
               file=sys.stderr)
     return 0
+
+
+def behind(path: str, config: Any) -> Dict[str, Any]:
+    """
+    Return the weights that the last parts of a run go on from.
+
+    Errors: ParameterError where they are of another shape than the configuration's, or where
+    nothing comes behind them.
+    """
+    from liquid_ros.backend import NumpyBackend
+    from liquid_ros.checkpoint import find, load
+    from liquid_ros.training.modules import CONFIGS
+    from liquid_ros.training.stages import stages
+    smoother: Any = load(config.smoother, find(path), NumpyBackend())
+    wanted = CONFIGS[config.smoother](config)
+    if smoother.config != wanted:
+        raise ParameterError(f'{path!r}: got weights of {smoother.config}, expected {wanted}')
+    if stages(config)[-1].last == config.iterations:
+        raise ParameterError(f'got --start {path}, expected turning or calibrate above zero, too')
+    return smoother.weights  # type: ignore[no-any-return]
 
 
 def start(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from liquid_ros.packing import estimate_layout, Layout, Shapes
 from liquid_ros.smoothers.liquid import Liquid, LiquidConfig
 
 WIDTHS = (3, 7)
-EXACT = ('group',)  # what is not a number of a checkpoint
+EXACT = ('group', 'turning')  # what is not a number of a checkpoint
 KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind it
 # what the source is of
 TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'smoothers/cells/*.py', 'fusing/*.py')

@@ -71,8 +71,8 @@ class Liquid:
     The default smoother.
 
     weights: the cell's, weight_out (10, R + F) of the R numbers read out of it and the features,
-    weight_slow (5, SLOW), bias_out (10,), and the constants lower, upper (10,), bank (4, M),
-    group (6, 6); all on the namespace and device of the rows.
+    weight_slow (5, SLOW), bias_out (10,), bias_turn (5,) of rotations, and the constants lower,
+    upper (10,), bank (4, M), group (6, 6), turning (6, 1); all on the rows' namespace and device.
     """
 
     linked = track.LINKED
@@ -286,7 +286,8 @@ class Liquid:
         quick = xp.concatenate([read, features], -1) @ w['weight_out'].T
         levels = quick[..., :LEVELS]
         # small swings of the cell do not shake the levels: next to 0 this is next to 0
-        held = features[..., :SLOW] @ w['weight_slow'].T + levels**3 / (1.0 + levels * levels)
+        held = (features[..., :SLOW] @ w['weight_slow'].T + levels**3 / (1.0 + levels * levels)
+                + w['turning'][:features.shape[1]] * w['bias_turn'])
         said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)

@@ -45,6 +45,8 @@ class TrainConfig:
     likelihood_weight: float = setting(0.2, 0.0, 100.0, 'of the negative log-likelihood')
     harm_weight: float = setting(0.5, 0.0, 100.0, 'of being worse than the measurements')
     steady: float = setting(0.4, 0.0, 1.0, 'share of the run in which P may not be inflated')
+    turning: int = setting(700, 0, 10**9, 'more steps behind them, in which what is added for '
+                           'rotations is fitted, and nothing else')
     calibrate: int = setting(800, 0, 10**9, 'more steps at the end, in which the variance that '
                              'the liquid smoother states is fitted, and nothing else')
     clip_norm: float = setting(1.0, 1e-9, 1e9, 'largest norm of a gradient')

@@ -50,8 +50,8 @@ class Feed:
         self.parts: List[Any] = [None] * config.shares
         self.left = [0] * config.shares
 
-    def next(self) -> Chunk:
-        """Return the next stretch of every stream."""
+    def next(self, rough: float = 0.0) -> Chunk:
+        """Return the next stretch of every stream; rough: as simulate() has it, of new ones."""
         c = self.config
         pieces = []
         for i in range(c.shares):
@@ -59,7 +59,7 @@ class Feed:
             if fresh:
                 self.left[i] = int(self.rng.choice(c.stretches))
                 part = simulate(self.rng, c.batch // c.shares, self.left[i] * c.stretch + 1,
-                                c.axes)
+                                c.axes, rough=rough)
                 self.parts[i] = in_metres(part)[0] if c.smoother == 'liquid_direct' else part
             part = self.parts[i]
             at = part.dt_s.shape[1] - self.left[i] * c.stretch

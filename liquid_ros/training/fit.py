@@ -5,7 +5,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 import numpy as np
 import torch
@@ -13,14 +13,13 @@ import torch
 from liquid_ros.checkpoint import save
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import SMOOTHERS
-from liquid_ros.smoothers.liquid import OUTPUTS, STATED
 from liquid_ros.training.config import TrainConfig
 from liquid_ros.training.feed import begin_anew, Chunk, Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
+from liquid_ros.training.stages import ROUGH, Stage, stages
 from liquid_ros.training.world import World
 
 FAR_OUT, FURTHEST = 50.0, 1e4  # squared error over variance; where that alone is fitted
-CALIBRATION_RATE = 2e-3  # of learning, at its highest
 
 
 def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
@@ -75,16 +74,25 @@ def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor
 class Trainer:
     """A run that can stop and go on: the weights, their average, the optimiser, the streams."""
 
-    def __init__(self, config: TrainConfig, world: World = World()) -> None:
-        """Begin at iteration 0, seeded; each process of a world has a batch of its own."""
+    def __init__(self, config: TrainConfig, world: World = World(),
+                 begun: Optional[Mapping[str, np.ndarray]] = None) -> None:
+        """
+        Begin at iteration 0, seeded; each process of a world has a batch of its own.
+
+        begun: weights as the smoother has them; then begin behind the iterations that fit them.
+        """
         torch.manual_seed(config.seed)
         self.config, self.world = config, world
         self.shape = CONFIGS[config.smoother](config)
         self.cell = MODULES[config.smoother](config).to(world.device)
         self._shared: Any = None
+        if begun is not None:
+            self.cell.begin_with(begun)
+            self.cell.to(world.device)
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
-        self._optimise(self.cell.parameters())
-        self.iteration = 0
+        self._stages = stages(config)
+        self.iteration = 0 if begun is None else config.iterations
+        self._optimise(self.stage.fitted(self.cell))
         self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
         self._feed = Feed(config, world.rank, world.size)
@@ -99,40 +107,24 @@ class Trainer:
     @property
     def total(self) -> int:
         """Return how many iterations there are."""
-        return self.config.iterations + self._calibration
+        return self._stages[-1].last
 
     @property
-    def calibrating(self) -> bool:
-        """Return whether the variance that is stated is fitted, and nothing else."""
-        return self.iteration >= self.config.iterations and self._calibration > 0
-
-    @property
-    def _calibration(self) -> int:
-        return self.config.calibrate if self.config.smoother == 'liquid' else 0
+    def stage(self) -> Stage:
+        """Return the part of the run that the next iteration is of; of the last one at the end."""
+        return next((s for s in self._stages if self.iteration < s.last), self._stages[-1])
 
     def _optimise(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Begin to fit these; the rate is set at each advance()."""
         self.optimiser = torch.optim.Adam(parameters, self.config.learning_rate,
                                           betas=(0.9, 0.98))
 
-    def _outputs(self) -> List[torch.nn.Parameter]:
-        return [self.cell.weight_out, self.cell.bias_out]
-
-    def _fitted(self) -> List[torch.nn.Parameter]:
-        """Return what is fitted, with a gradient of nothing where it is not to change."""
-        if not self.calibrating:
-            return list(self.cell.parameters())
-        rest = [i for i in range(OUTPUTS) if i not in STATED]
-        for parameter in self._outputs():
-            assert parameter.grad is not None
-            parameter.grad[rest] = 0.0
-        return self._outputs()
-
     def rate(self) -> float:
         """Return the learning rate: a short rise, then a cosine down to a hundredth."""
         c = self.config
-        if self.calibrating:
-            return CALIBRATION_RATE * (1.0 - (self.iteration - c.iterations) / c.calibrate)
+        first, last, *_ = stage = self.stage
+        if stage.rate:
+            return stage.rate * (1.0 - (self.iteration - first) / (last - first))
         rise = min(1.0, (self.iteration + 1) / (0.03 * c.iterations + 1))
         fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.iteration / c.iterations)))
         return c.learning_rate * rise * (0.01 + 0.99 * fall)
@@ -151,14 +143,17 @@ class Trainer:
     def _simulated(self, weights: Dict[str, torch.Tensor]
                    ) -> Tuple[torch.Tensor, Dict[str, float]]:
         """Return the loss of the next stretch of simulated streams, and figures."""
-        chunk = self._feed.next().on(self.world.device)
+        stage = self.stage
+        chunk = self._feed.next(ROUGH * stage.turning).on(self.world.device)
         self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
         smoother = SMOOTHERS[self.config.smoother](self.shape, weights)
         state, errors, variances = advance(smoother, self._step, self._state, chunk)
         self._state = {name: array.detach() for name, array in state.items()}
         raw = (chunk.measured - chunk.truth)[:, 1:].float()
+        if stage.turning:
+            errors, variances, raw = errors[..., 3:], variances[..., 3:], raw[..., 3:]
         loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
-        if self.calibrating:
+        if stage.names and not stage.turning:
             loss = unlikelihood(errors.detach(), variances, FURTHEST)
         return loss, figures
 
@@ -168,16 +163,17 @@ class Trainer:
 
     def advance(self) -> Dict[str, float]:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
-        begun = self.config.iterations if self.calibrating else 0
-        if self.calibrating and self.iteration == begun:
+        stage = self.stage
+        begun = stage.first
+        if begun and self.iteration == begun:
             self.cell.load_state_dict(self.average)
-            self._optimise(self._outputs())
+            self._optimise(stage.fitted(self.cell))
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate()
         loss, figures = self._loss()
         self.optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._fitted(), self.config.clip_norm)
+        norm = torch.nn.utils.clip_grad_norm_(stage.kept(self.cell), self.config.clip_norm)
         if bool(torch.isfinite(norm)):
             self.optimiser.step()
         else:
@@ -203,10 +199,10 @@ class Trainer:
         """Return how many numbers are trained."""
         return sum(p.numel() for p in self.cell.parameters() if p.requires_grad)
 
-    def export(self, path: str) -> None:
-        """Write the averaged weights as the smoother reads them."""
+    def export(self, path: str, **origin: str) -> None:
+        """Write the averaged weights as the smoother reads them; origin: what else to tell."""
         save(self.config.smoother, path, self.shape, self.weights(), {
-            'training': self.config.to_dict(), 'iterations': self.iteration,
+            **origin, 'training': self.config.to_dict(), 'iterations': self.iteration,
             'figures': {name: round(value, 4) for name, value in self.figures.items()}})
 
     def state(self) -> Dict[str, Any]:
@@ -219,9 +215,11 @@ class Trainer:
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
         self.cell.load_state_dict(saved['cell'])
-        self.iteration, self.average = saved['iteration'], saved['average']
-        if self.iteration > self.config.iterations:
-            self._optimise(self._outputs())
+        self.average = saved['average']
+        self.iteration = max(saved['iteration'] - 1, 0)  # the optimiser is of the last one
+        if self.stage.first:
+            self._optimise(self.stage.fitted(self.cell))
+        self.iteration = saved['iteration']
         self.optimiser.load_state_dict(saved['optimiser'])
         self._feed.restore(saved['feed'])
         self.ended = saved['ended']

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Mapping
 import numpy as np
 import torch
 
-from liquid_ros.arrays import group_average
+from liquid_ros.arrays import group_average, turning
 from liquid_ros.errors import CheckpointError
 from liquid_ros.smoothers import bank, liquid, sight
 from liquid_ros.smoothers.cells import CELLS
@@ -37,6 +37,7 @@ class LiquidModule(torch.nn.Module):
         self.weight_out = torch.nn.Parameter(torch.zeros(OUTPUTS, seen))
         self.weight_slow = torch.nn.Parameter(torch.zeros(LEVELS, SLOW))
         self.bias_out = torch.nn.Parameter(torch.tensor(BIAS))
+        self.bias_turn = torch.nn.Parameter(torch.zeros(LEVELS))
         with torch.no_grad():
             # the cube of nothing has no slope
             self.weight_out[:LEVELS].normal_(0.0, 0.5 / math.sqrt(seen))
@@ -49,7 +50,8 @@ class LiquidModule(torch.nn.Module):
             lower[output], upper[output] = value - 0.1, value
         self.constants = {'lower': torch.tensor(lower), 'upper': torch.tensor(upper),
                           'bank': torch.from_numpy(bank.tables()).float(),
-                          'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float()}
+                          'group': torch.from_numpy(group_average(liquid.MAX_AXES)).float(),
+                          'turning': torch.from_numpy(turning(liquid.MAX_AXES)).float()}
 
     def begin_with(self, weights: Mapping[str, np.ndarray]) -> None:
         """

@@ -147,6 +147,43 @@ def harmonic(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     return (size * np.sin(2.0 * np.pi * time / period + phase)).sum(-1)
 
 
+SINES = 40  # of a rough motion
+FASTEST, SLOWEST = 0.45, 5e-4  # of them, in periods a message
+BENDS = (0.01, 0.05, 0.2)  # between them the slope of the spectrum changes
+
+
+def rough(rng: np.random.Generator, clock: Clock) -> np.ndarray:
+    """
+    Return how bodies turn: a spectrum that falls steeply at first and ever less.
+
+    There is something of every frequency in it, which no model of a few states predicts.
+    """
+    n, axes = len(clock.dt_s), clock.axes
+    grid = np.log(FASTEST / SLOWEST) / SINES
+    place = np.arange(SINES) + rng.uniform(0.0, 1.0, (n, axes, SINES))
+    log_f = np.log(SLOWEST) + grid * place
+    groups = axes // 3
+    # slopes of the power's logarithm, from slow to fast
+    steep = rng.uniform(2.0, 6.0, (n, groups, 1))
+    then = [rng.uniform(low, high, steep.shape) * steep for low, high in ((0.4, 1.0), (0.1, 0.8))]
+    slopes = np.repeat(np.concatenate([np.minimum(steep, 3.0), steep, *then], 2), 3, 1)
+    bends = np.log(np.array(BENDS))
+    power = -slopes[..., :1] * (log_f - bends[0])
+    for k, bend in enumerate(bends):
+        power -= (slopes[..., k + 1:k + 2] - slopes[..., k:k + 1]) * np.maximum(log_f - bend, 0.0)
+    # of unit power a message at the second bend; noise has 1 there
+    power += slopes[..., 1:2] * (bends[1] - bends[0])
+    level = np.repeat(log_uniform(rng, 1e-2, 30.0, n, groups, 1), 3, 1)
+    size = level * np.exp(0.5 * (power + log_f)) * np.sqrt(4.0 * grid)
+    phase = rng.uniform(0.0, 2.0 * np.pi, size.shape)
+    omega = 2.0 * np.pi * np.exp(log_f) / clock.dt0_s[..., None]
+    out = np.empty((n, clock.dt_s.shape[1], axes))
+    for row in range(n):
+        angle = clock.t_s[row][:, None, None] * omega[row] + phase[row]
+        out[row] = np.einsum('tak,ak->ta', np.sin(angle), size[row])
+    return out
+
+
 def minimum_jerk(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     """Return rests joined by minimum-jerk strokes (Flash & Hogan 1985)."""
     return _strokes(rng, clock, log_uniform(rng, 4.0, 200.0, len(clock.dt_s), 1, 24)

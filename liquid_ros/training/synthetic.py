@@ -7,7 +7,8 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from liquid_ros.training.motions import MOTIONS, sometimes, surges
+from liquid_ros.training import motions
+from liquid_ros.training.motions import Clock, MOTIONS, sometimes, surges
 from liquid_ros.training.sensors import clock, KINDS, noise, outliers
 
 SHARES = {'white_acceleration': 0.18, 'wander': 0.09, 'switching_acceleration': 0.14,
@@ -30,12 +31,14 @@ class Batch(NamedTuple):
 
 
 def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
-             motion: Optional[str] = None, sensor: Optional[str] = None) -> Batch:
+             motion: Optional[str] = None, sensor: Optional[str] = None,
+             rough: float = 0.0) -> Batch:
     """
     Return simulated streams of all kinds, or of one motion and one sensor.
 
     axes: a multiple of three; groups of three share outliers and message times.
     sensor: a name of KINDS; a named sensor has no outliers and no drops of its own.
+    rough: share of the streams whose axes beyond the third move as bodies turn.
     """
     times = clock(rng, streams, steps, axes)
     names = list(MOTIONS)
@@ -50,6 +53,10 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
         rows = np.flatnonzero(kinds == i)
         part = times._replace(dt_s=times.dt_s[rows], t_s=times.t_s[rows], dt0_s=times.dt0_s[rows])
         truth[rows] = MOTIONS[names[i]](rng, part)
+    if rough:
+        rows = np.flatnonzero(sometimes(rng, rough, streams) & ~plain)
+        truth[rows, :, 3:] = motions.rough(rng, Clock(
+            times.dt_s[rows], times.t_s[rows], times.dt0_s[rows], axes - 3))
     if motion is None:
         truth += surges(rng, times) * (sometimes(rng, SURGES, streams) & ~plain)[:, None, None]
     weights = np.array(list(KINDS.values()))

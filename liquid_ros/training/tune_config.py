@@ -23,6 +23,7 @@ class TuneConfig(TrainConfig):
                                          'lengths of a turn, in stretches, drawn evenly')
     learning_rate: float = setting(0.1, 1e-9, 1.0, 'at its highest')
     steady: float = setting(0.0, 0.0, 1.0, 'share of the run in which P may not be inflated')
+    turning: int = setting(0, 0, 0, 'nothing comes after the last look')
     calibrate: int = setting(0, 0, 0, 'nothing comes after the last look')
     compile: bool = setting(False, 0, 1, 'fuse the step with torch.compile: for long runs')
     rows: int = setting(16, 1, 10**6, 'stretches of recordings advanced side by side')
