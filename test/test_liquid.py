@@ -12,7 +12,7 @@ import pytest
 
 from liquid_ros.arrays import group_average, turning
 from liquid_ros.checkpoint import build
-from liquid_ros.manifold import minus, plus
+from liquid_ros.manifold import minus, plus, unit_row
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.liquid import LEVELS, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
 from liquid_ros.smoothers.motion import Process, propagate, transition
@@ -293,6 +293,20 @@ def test_a_planar_robot_s_outlier_is_rejected_like_another_s():
     out, _, weight = run(SHIPPED, rows, dt)
     assert weight[300, 0] < 1e-2 and np.abs(out - truth)[280:].max() < 0.05
     assert (out[:, 2] == 0.7).all()
+
+
+def test_a_vehicle_s_roll_and_pitch_say_nothing_of_its_yaw():
+    """Nothing, next to nothing, or a hundredth of the yaw's noise: the yaw is as smooth."""
+    rng = np.random.default_rng(5)
+    t, noise = 0.05 * np.arange(900), rng.standard_normal((900, 3))
+    turns = np.stack([0.0 * t, 0.0 * t, 0.8 * np.sin(0.9 * t) + 0.5 * np.sin(0.31 * t)], 1)
+    truth = plus(np.repeat(unit_row(7), 900, 0), np.concatenate([0.0 * turns, turns], 1))
+    off = []
+    for size in (0.0, 1e-5, 1e-4, 3e-4):
+        rows = plus(truth, np.concatenate([0.01 * noise, noise * [size, size, 0.03]], 1))
+        out, _, _ = run(SHIPPED, rows, np.full(900, 0.05))
+        off.append(np.sqrt((minus(out, truth)[100:, 5]**2).mean()))
+    assert off[0] < 0.7 * 0.03 and max(off) < 1.05 * off[0]
 
 
 def test_smoother_than_the_input_and_nearer_to_the_truth():

@@ -149,7 +149,7 @@ class Liquid:
         sizes, left = measure(xp, seen_size, calm,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
-        average = alive(xp, scale, group)
+        average = alive(xp, scale, group, w['turning'][:moved.shape[1], 0])
         unit = Unit(scale * scale, clock.mean_dt)
         prior = ahead(xp, state, MAIN, lately, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
@@ -229,8 +229,7 @@ class Liquid:
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is left of the innovation may be error as well as noise
         besides = xp.exp(said[..., 9]) * ((1.0 - output.gain) * innovation)**2
-        # a surprise that is believed may yet be an outlier, and what comes far from all that is
-        # usual after a gap, which explains everything
+        # what is believed against all that is usual, or over a gap alone, may yet be an outlier
         rash = (surprise > SURPRISE) | unusual
         besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
         besides = xp.where(echo, state['output_besides'], besides)

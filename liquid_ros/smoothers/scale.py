@@ -21,7 +21,7 @@ FLOOR, HUGE = 1e-12, 1e18  # m or rad: of the size, where nothing has ever moved
 LEAST = 1e-30  # stands for an innovation of nothing where it divides
 WAY = 1e-3  # of a message's way: no sensor is believed to resolve less
 IDLE = 3e-4  # of its group's mean: an axis that does not move has at least this size
-ALIVE = 1e-3  # of its group's mean size: below it an axis does not move
+ALIVE, TURNS = 1e-3, 0.05  # of its group's mean size: below it an axis does not move, or turn
 RESTING = 0.01  # of the largest usual size: below it a still, coarse sensor is not believed
 
 
@@ -97,11 +97,14 @@ def unit_size(xp: ModuleType, scale: Scale) -> Array:
     return xp.maximum(scale.slow, 0.1 * scale.fast)
 
 
-def alive(xp: ModuleType, scale: Array, group: Array) -> Array:
+def alive(xp: ModuleType, scale: Array, group: Array, turning: Array) -> Array:
     """
     Return the (B, A, A) means over the axes of each group that move at all.
 
     A planar robot's z and a vehicle's roll never do; they must not dilute the others.
+    turning: (A,) one for an axis of rotation: a roll that moves by a hundredth of the yaw is none
+    to judge it by.
     """
-    moving = xp.where(scale > ALIVE * (scale @ group), xp.ones_like(scale), 0.0 * scale)
+    least = ALIVE + (TURNS - ALIVE) * turning
+    moving = xp.where(scale > least * (scale @ group), xp.ones_like(scale), 0.0 * scale)
     return group * (moving / (moving @ group))[:, None, :]
