@@ -16,7 +16,7 @@ from liquid_ros.manifold import minus
 from liquid_ros.packing import Layout
 
 FEW = 60  # messages; a jump later on is the smoother's (smoothers/rejects.py)
-LITTLE = 0.1  # of the first move, as a way and as a speed: it stays
+LITTLE = 0.05  # of the first move, as a way and as a speed: it stays
 
 
 class Beginnings:
@@ -54,10 +54,13 @@ class Beginnings:
         ways = np.sqrt((minus(rows, before['row']).reshape(len(rows), -1, 3)**2).sum(-1))
         first = before['ways'] > 0.0
         slower = np.maximum(1.0, before['dt_s'] / dt_s)
-        astray = (first & (ways * slower < LITTLE * before['ways'])).any(1)
+        again = (ways == 0.0).all(1)[:, None]  # a value that is sent again says nothing
+        astray = (first & ~again & (ways * slower < LITTLE * before['ways'])).any(1)
         messages = before['messages'] + 1.0
-        known = self.layout.pack({'messages': messages, 'dt_s': dt_s, 'ways': ways, 'row': rows})
-        grown = first.any(1) | (messages[:, 0] > FEW)
+        known = self.layout.pack({
+            'messages': messages, 'dt_s': np.where(again, before['dt_s'], dt_s),
+            'ways': np.where(again, before['ways'], ways), 'row': rows})
+        grown = (first & ~again).any(1) | (messages[:, 0] > FEW)
         for i, key in enumerate(keys):
             self._known[key] = known[i]
             if grown[i]:

@@ -38,6 +38,17 @@ def test_it_is_the_stream_without_them(name, width, wrong):
     assert_same(got, clean, slice(begun, None), slice(1, None))
 
 
+def test_values_that_are_sent_again_begin_where_they_are():
+    """The first new value's repeat is no rest."""
+    keys, stamps, rows = stream(0)
+    rows[:, 0] += 0.01 * np.arange(COUNT)
+    got = bank().update(keys, stamps, rows[np.arange(COUNT) // 5 * 5])
+    assert Arrival.FALSE_START not in got.arrivals
+    rows[:5] = unit_row(7)
+    got = bank().update(keys, stamps, rows[np.arange(COUNT) // 5 * 5])
+    assert got.arrivals.index(Arrival.FALSE_START) == 10
+
+
 def test_of_what_turns_alone():
     keys, stamps, rows = stream(1)
     rows[:, :3] = 0.0

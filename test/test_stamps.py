@@ -82,6 +82,27 @@ def test_nothing_changes_where_messages_are_not_in_bursts():
         assert spent == dt_s and known.behind == 0.0 and known.number == 0.0
 
 
+@pytest.mark.parametrize('of, missing', [(5, 10), (5, 20), (2, 10), (2, 20)])
+def test_an_outage_is_one_for_stamps_of_receipt_too(of, missing):
+    stamps, rows, truth = sent(of, 2e-4)
+    kept = np.ones(COUNT, dtype=bool)
+    kept[400:400 + missing] = False
+    out, bank = smoothed(stamps[kept], rows[kept])
+    assert not believed(bank)
+    assert np.abs((out - truth[kept])[400:440]).max() < 0.1  # the way is up to 0.2 m
+
+
+@pytest.mark.parametrize('pause_s', [0.5, 1.0, 2.0, 4.0])
+def test_who_sends_only_what_moves_is_believed(pause_s):
+    """30 messages at 100 Hz, then nothing moves and nothing comes."""
+    at = np.arange(COUNT)
+    stamps = 0.01 * at + pause_s * (at // 30)
+    truth = np.outer(0.006 * at, [1.0, 0.5, 0.2])
+    rows = truth + 0.001 * np.random.default_rng(2).standard_normal(truth.shape)
+    out, bank = smoothed(stamps, rows)
+    assert believed(bank) and rms(out, truth) < 0.001
+
+
 def test_values_sent_again_are_no_bursts():
     """A camera of 10 Hz on a topic of 50: the stamps are right."""
     stamps, rows, _ = sent(1, 0.0)

@@ -21,12 +21,13 @@ from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
-from liquid_ros.smoothers.rejects import count, jumped, Rejects, remember
+from liquid_ros.smoothers.rejects import believed, count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
+from liquid_ros.smoothers.strays import narrowed, noted, outcome, Strays, undisturbed
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, tick, Unit, UNKNOWN_VARIANCE
@@ -42,7 +43,6 @@ STATED = (7, 9)  # what the stated variance follows, and nothing else
 
 SLACK = 0.3  # of the way since the last message
 CLEAN, TURN = 0.05, 5.0  # of it: noise below is as good as none; its square, a way back
-WARY = 40.0  # the gate is no wider while messages are held off
 STALE = 1e8  # a squared miss beyond so many times P
 NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
@@ -113,6 +113,7 @@ class Liquid:
             'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
             'rejects': stack(zero, zero, zero),
+            'strays': stack(*[zero] * 6),
             'stamps': Stamps.zeros(namespace(rows), zero),
             'stated': unheard(zero),
             'size': Scale.zeros(zero),
@@ -184,13 +185,14 @@ class Liquid:
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
+        strays, returned = outcome(xp, Strays.of(state['strays']), average, moved)
         # a stated gate is of the S that was predicted, before this message had its say in R
-        judged = prior.covariance[0] + (expected if self._gates else noise)
+        judged = prior.covariance[0] + (
+            expected if self._gates else undisturbed(xp, strays, held_off, expected, noise))
         surprise = mean(average, square / (judged + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
-        # the second of two that agree is not believed because it agrees
-        gate = xp.where(held_off, xp.minimum(gate, WARY + 0.0 * gate), gate)
+        gate = narrowed(xp, gate, held_off, strays.known())
         miss = mean(average, square)
         near = mean(average, xp.minimum(moved * moved, agile * agile)) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
@@ -206,9 +208,7 @@ class Liquid:
         again = again | bent
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
-        ratio = clip(surprise / gate, 0.0, FAR)
-        weight = xp.where((ratio < FAR) & ~stale, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
-        weight = xp.where(again, xp.ones_like(ratio), weight)
+        weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again)
         unusual = miss > UNUSUAL * mean(average, unit.square)
         jump = jumped(before, again, weight, unusual & ~anchored)
         filters = bank.carried(xp, filters, jump & accident)
@@ -237,12 +237,12 @@ class Liquid:
         words = xp.where(echo[..., None], state['process'][..., :6],
                          stack(*process, usual, lasting))
         learned = {
-            'measured': rows, 'hidden': hidden,
+            'measured': rows, 'hidden': hidden, 'past': stack(seen, past[..., 0]),
             'anchor': xp.where(anchored[:, AXES[:rows.shape[1]]], rows, state['anchor']),
-            'past': stack(seen, past[..., 0]),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
-            'rejects': stack(*rejects), 'grain': grain,
-            'habits': habit, 'said': held,
+            'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
+            'strays': stack(*noted(xp, strays, average, moved, normal * normal, returned,
+                                   xp.where(rejects.held_off(), strays.noise, noise))),
             'stamps': xp.concatenate(stamps, -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }

@@ -17,6 +17,7 @@ FEW = 1.5  # jumps, of which each counts the less the longer ago it was
 MEMORY = 1500.0  # messages
 KNOWN = 60.0  # messages after which a stream is known well enough to call one an accident
 BELIEVED = 0.5  # a weight beyond
+MOST = 1e6  # gates: more are as good as infinitely many
 
 
 class Rejects(NamedTuple):
@@ -62,6 +63,13 @@ def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: A
     again = (agreeing > enough - 0.5) | (row > give_up_after - 0.5)
     return Rejects(xp.where(again, zero, row), xp.where(again, zero, agreeing),
                    before.jumps), again
+
+
+def believed(xp: ModuleType, ratio: Array, refused: Array, again: Array) -> Array:
+    """Return the weight (B, A) of a message whose surprise is so many gates."""
+    one = xp.ones_like(ratio)
+    weight = xp.where((ratio < MOST) & ~refused, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
+    return xp.where(again, one, weight)
 
 
 def jumped(before: Rejects, again: Array, weight: Array, far: Array) -> Array:

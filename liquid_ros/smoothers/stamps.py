@@ -23,21 +23,26 @@ SOON = 0.3  # mean dt: what comes sooner tells; a clock that drifts and a turn o
 MEMORY, ENOUGH = 300.0, 20.0  # messages that the sums go back, and how many of those are to tell
 LEAST, MOST = 0.5, 2.0  # the slope
 BEGINS, GOES_ON = 0.05, 0.01  # its squared correlation: more than that
-FAR = 30.0  # usual sizes, or mean dt: beyond it is no matter of stamps
+FAR = 30.0  # usual sizes, or mean dt, that count at most
+OUTAGE = 8.0  # mean dt: time that is further behind goes on with the stamps
+# who sends only what moves has pauses: beyond so many mean dt, and for so few that tell
+PAUSE, SELDOM = 12.0, 0.02
+SETTLED = 30.5  # messages after which the mean dt is one
 PULL, CRAWL = 0.05, 0.1  # share of what time is behind; the least of T or dt that passes
 
 
 class Stamps(NamedTuple):
     """
-    What is known of a stream's stamps, packed (B, A + 5).
+    What is known of a stream's stamps, packed (B, A + 6).
 
-    usual: (B, A) u. number: of the messages that told. across, along, whole: sums of products of
-    what is explained and what explains it, of the one's squares and of the other's. behind: s that
-    time is behind the stamps. Each (B, 1).
+    usual: (B, A) u. number: of the messages that told. pauses: long ones. across, along, whole:
+    sums of products of what is explained and what explains it, of the one's squares and of the
+    other's. behind: s that time is behind the stamps. Each (B, 1).
     """
 
     usual: Array
     number: Array
+    pauses: Array
     across: Array
     along: Array
     whole: Array
@@ -46,13 +51,13 @@ class Stamps(NamedTuple):
     @classmethod
     def of(cls, packed: Array) -> 'Stamps':
         """Return what concatenate(stamps) packed."""
-        axes = packed.shape[1] - 5
-        return cls(packed[:, :axes], *(packed[:, axes + i:axes + i + 1] for i in range(5)))
+        axes = packed.shape[1] - 6
+        return cls(packed[:, :axes], *(packed[:, axes + i:axes + i + 1] for i in range(6)))
 
     @classmethod
     def zeros(cls, xp: ModuleType, zero: Array) -> Array:
         """Return them packed, after a first message; zero (B, A)."""
-        return xp.concatenate([zero] + [zero[:, :1]] * 5, -1)
+        return xp.concatenate([zero] + [zero[:, :1]] * 6, -1)
 
 
 def measured_after(xp: ModuleType, before: Stamps, clock: Array, dt_s: Array, moved: Array,
@@ -69,20 +74,22 @@ def measured_after(xp: ModuleType, before: Stamps, clock: Array, dt_s: Array, mo
     size = xp.maximum(size, FLOOR + 0.0 * size)
     rest = soon * clip((moved - pace * before.usual) / size, -FAR, FAR)
     lead = soon * clip((1.0 - pace) * before.usual / size, -FAR, FAR)
-    number, across, along, whole = ((1.0 - 1.0 / MEMORY) * old + new for old, new in (
-        (before.number, soon), (before.across, _summed(rest * lead)),
+    paused = xp.where((pace > PAUSE) & (count > SETTLED), one, zero)
+    number, pauses, across, along, whole = ((1.0 - 1.0 / MEMORY) * old + new for old, new in (
+        (before.number, soon), (before.pauses, paused), (before.across, _summed(rest * lead)),
         (before.along, _summed(lead * lead)), (before.whole, _summed(rest * rest))))
     least = xp.where(before.behind == 0.0, BEGINS * one, GOES_ON * one)
     passed = dt_s + before.behind
-    received = ((number > ENOUGH) & (across > LEAST * along) & (across < MOST * along)
+    received = ((number > ENOUGH) & (pauses < SELDOM * number)
+                & (across > LEAST * along) & (across < MOST * along)
                 & (across * across > least * along * whole)
-                & (xp.abs(passed - mean_dt) < FAR * mean_dt))
+                & (xp.abs(passed - mean_dt) < OUTAGE * mean_dt))
     spent = xp.where(received,
                      xp.maximum(mean_dt + PULL * (passed - mean_dt), CRAWL * mean_dt),
                      xp.maximum(passed, CRAWL * dt_s))
     share = xp.maximum(1.0 / (count + 1.0), USUAL * one)
-    return Stamps(before.usual + share * (moved - before.usual), number, across, along, whole,
-                  xp.where(received, passed - spent, zero)), spent
+    return Stamps(before.usual + share * (moved - before.usual), number, pauses, across, along,
+                  whole, xp.where(received, passed - spent, zero)), spent
 
 
 def measured_between(xp: ModuleType, before: State, after: State, dt_s: Array) -> Array:

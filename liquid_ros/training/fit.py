@@ -266,6 +266,8 @@ class Trainer:
         except KeyError as error:
             raise CheckpointError(f'{path!r} is of another version of this package: it has no '
                                   f'{error}') from error
+        except ValueError as error:  # the optimiser's, of other weights
+            raise CheckpointError(f'{path!r} belongs to a run with another --start') from error
 
     def _own(self, path: str) -> str:
         return path if self.world.rank == 0 else f'{path}.{self.world.rank}'

@@ -1,0 +1,91 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+What becomes of wild messages: where those that follow are back again, they were stray ones.
+
+A stream that strays and comes back time and again has a second place, as a marker has that is
+seen from the wrong side: less is believed of it. One whose wild messages lead somewhere moves so.
+"""
+
+from types import ModuleType
+from typing import NamedTuple, Tuple
+
+from liquid_ros.arrays import Array, unstack
+from liquid_ros.smoothers.sight import mean, WILD
+
+SOON = 3.5  # messages after a wild one: who is not back by then has gone
+BACK = 0.1  # of the square of the way there: what is left of it on the way back
+TWICE, RARELY = 1.5, 0.3  # so often it came back, and of those did not
+MEMORY = 1500.0  # messages
+WARY, STRICT = 40.0, 25.0  # the gate is no wider while messages are held off, of one that strays
+
+
+class Strays(NamedTuple):
+    """
+    What is known of a group's axes, each (B, A), packed (B, A, 6).
+
+    since: messages since a wild one that may yet come back, from one on; zero for none. away: the
+    way since before it. back, gone: how often it was back of late, and how often not. far: square
+    of the way that it went. noise: R before messages were held off.
+    """
+
+    since: Array
+    away: Array
+    back: Array
+    gone: Array
+    far: Array
+    noise: Array
+
+    @classmethod
+    def of(cls, packed: Array) -> 'Strays':
+        """Return what stack(*strays) packed."""
+        return cls(*unstack(packed))
+
+    def known(self) -> Array:
+        """Return (B, A) bool: True where a stream strays and comes back."""
+        return (self.back > TWICE) & (self.gone < RARELY * self.back)
+
+
+def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
+            ) -> Tuple[Strays, Array]:
+    """Return what is known after a move (B, A), and where it was the way back."""
+    zero, keep, out = xp.zeros_like(moved), 1.0 - 1.0 / MEMORY, before.since > 0.5
+    away = before.away + moved
+    back = out & (mean(average, away * away) < BACK * before.far)
+    gone = out & ~back & (before.since > SOON)
+    return before._replace(
+        since=xp.where(out & ~back & ~gone, before.since + 1.0, zero), away=away,
+        back=keep * before.back + xp.where(back, zero + 1.0, zero),
+        gone=keep * before.gone + xp.where(gone, zero + 1.0, zero)), back
+
+
+def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, expected: Array, noise: Array
+                ) -> Array:
+    """
+    Return R to judge a message by: of a stream that strays that from before it, and no more.
+
+    expected: (B, A) of the message before. noise: of this one, which had its say in it.
+    """
+    calm = xp.where(held_off, strays.noise, expected)
+    return xp.where(strays.known(), xp.minimum(noise, calm), noise)
+
+
+def narrowed(xp: ModuleType, gate: Array, held_off: Array, strays: Array) -> Array:
+    """Return the gate: of two messages that agree the second is not believed for that."""
+    gate = xp.where(held_off, xp.minimum(gate, WARY + 0.0 * gate), gate)
+    return xp.where(strays, xp.minimum(gate, STRICT + 0.0 * gate), gate)
+
+
+def noted(xp: ModuleType, strays: Strays, average: Array, moved: Array, square: Array,
+          returned: Array, noise: Array) -> Strays:
+    """
+    Return what is known after a message; square (B, A): nu^2 over the S that was predicted.
+
+    returned: as outcome() has it. noise: R to judge by while messages are held off.
+    """
+    begins = (mean(average, square) > WILD) & ~returned & (strays.since < 0.5)
+    return strays._replace(
+        since=xp.where(begins, xp.ones_like(moved), strays.since),
+        away=xp.where(begins, moved, strays.away),
+        far=xp.where(begins, mean(average, moved * moved), strays.far), noise=noise)

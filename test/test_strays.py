@@ -1,0 +1,75 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A stream that strays and comes back is believed less of; one that moves is not."""
+
+import numpy as np
+import pytest
+
+from liquid_ros.checkpoint import build
+from liquid_ros.smoothers.strays import noted, outcome, Strays
+from liquid_ros.streams import StreamBank
+
+SHIPPED = build('liquid')
+COUNT, NOISE = 700, 0.005
+
+
+def hand(seed=0):
+    """Return a true motion and noisy messages of it (T, 3), at 30 Hz."""
+    t = np.arange(COUNT) / 30.0
+    truth = 0.25 * np.stack([np.sin(2.1 * t), np.cos(1.3 * t), np.sin(0.7 * t)], 1)
+    return truth, truth + NOISE * np.random.default_rng(seed).standard_normal((COUNT, 3))
+
+
+def smoothed(rows):
+    """Return estimates and weights, message by message."""
+    stamps = [10**9 + k * 10**9 // 30 for k in range(COUNT)]
+    estimate = StreamBank(SHIPPED, 3).update(['k'] * COUNT, stamps, rows).estimate
+    return estimate.rows, estimate.weight[:, 0]
+
+
+def known(after):
+    """Return what is known of a stream after moves with a wild one now and then."""
+    strays, average = Strays(*np.zeros((6, 1, 3))), np.full((1, 3, 3), 1.0 / 3.0)
+    for move, wild in after:
+        moved = np.full((1, 3), move)
+        strays, back = outcome(np, strays, average, moved)
+        strays = noted(np, strays, average, moved, 0.0 * moved + 99.0 * wild, back, 0.0 * moved)
+    return bool(strays.known().all())
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_two_wrong_messages_at_one_place_are_none_to_believe(seed):
+    """Pairs, of a second place 60 sigma away on one axis that has been seen before."""
+    truth, rows = hand(seed)
+    singles, pairs = np.arange(60, COUNT, 45), np.arange(200, COUNT, 90)
+    wrong = np.union1d(singles, np.concatenate([pairs, pairs + 1]))
+    rows[wrong, 0] += 0.3
+    out, weight = smoothed(rows)
+    late = wrong[wrong > 190]
+    assert np.median(weight[late]) < 0.02 and (weight[late] < 0.2).mean() > 0.85
+    right = np.setdiff1d(np.arange(60, COUNT), wrong)
+    assert (weight[right] > 0.9).mean() > 0.95
+    assert np.sqrt(((out - truth)[200:]**2).mean()) < NOISE
+
+
+def test_what_comes_back_is_known_by_it():
+    still, there = [(0.0, False)] * 20, [(1.0, True), (-1.0, False)]
+    assert not known(still + there + still)
+    assert known((still + there) * 2)
+    assert known((still + [(1.0, True), (-1.0, True)]) * 2)  # believed, and the way back is wild
+    pair = [(1.0, True), (0.0, True), (-1.0, False)]
+    assert known((still + pair) * 2)
+
+
+def test_what_moves_is_not():
+    still, off = [(0.0, False)] * 20, [(1.0, True), (0.0, False)]
+    assert not known((still + off) * 9)
+    assert not known((still + [(1.0, True), (2.0, True), (1.0, True)]) * 9)
+    there = [(1.0, True), (-1.0, False)]
+    assert not known((still + there) * 2 + (still + off) * 2)
+
+
+def test_it_is_forgotten():
+    there = [(0.0, False)] * 20 + [(1.0, True), (-1.0, False)]
+    assert known(there * 3) and not known(there * 3 + [(0.0, False)] * 3000)
