@@ -14,7 +14,7 @@ from liquid_ros.manifold import minus, plus, quat_exp, quat_multiply
 from liquid_ros.smoothers import motion, SMOOTHERS
 from liquid_ros.smoothers.base import Known
 from liquid_ros.smoothers.kalman import Kalman
-from liquid_ros.smoothers.liquid import LEVELS, Liquid
+from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.rts import has_hindsight, inverse, Window
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
@@ -139,8 +139,8 @@ def test_a_rotation_about_one_axis_is_flat(name):
                                                   quat_exp(angles))], 1)
     alike = {'sigma_rad': 0.02, 'sigma_m': 0.02, 'accel_density': 1.0, 'accel_density_rad': 1.0}
     smoother = SMOOTHERS[name](**alike) if name != 'liquid' else make(name)
-    if name == 'liquid':  # without what rotations add
-        weights = {**smoother.weights, 'bias_turn': np.zeros(LEVELS)}
+    if name == 'liquid':  # without what is of rotations alone
+        weights = {**smoother.weights, 'turning': np.zeros((6, 1))}
         smoother = Liquid(smoother.config, weights)
     got = filtered(smoother, stamps, poses)[1].smooth()
     turned = minus(got.rows, np.r_[np.zeros(3), start][None])
