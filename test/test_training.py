@@ -354,3 +354,12 @@ def test_rotations_turn_as_bodies_do_where_they_are_to():
         (log_f > np.log(low)) & (log_f < np.log(high))
         for low, high in ((0.012, 0.045), (0.06, 0.18), (0.22, 0.4)))]
     assert slopes[0] > slopes[1] > slopes[2] > 0.0
+
+
+def test_a_run_begun_behind_weights_is_not_gone_on_with_from_nothing(tmp_path):
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    config, path = TrainConfig(**{**SMALL, 'turning': 3}), str(tmp_path / 'x.pt')
+    Trainer(config, begun=Trainer(config).weights()).save(path)
+    with pytest.raises(CheckpointError, match='--start'):
+        Trainer(config).load(path)
