@@ -188,7 +188,7 @@ class Liquid:
         strays, returned = outcome(xp, Strays.of(state['strays']), average, moved)
         # a stated gate is of the S that was predicted, before this message had its say in R
         judged = prior.covariance[0] + (
-            expected if self._gates else undisturbed(xp, strays, held_off, expected, noise))
+            expected if self._gates else undisturbed(xp, strays, held_off, told, expected, noise))
         surprise = mean(average, square / (judged + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
@@ -242,7 +242,7 @@ class Liquid:
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
             'strays': stack(*noted(xp, strays, average, moved, normal * normal, returned,
-                                   xp.where(rejects.held_off(), strays.noise, noise))),
+                                   xp.where(rejects.held_off(), strays.noise, usual))),
             'stamps': xp.concatenate(stamps, -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }

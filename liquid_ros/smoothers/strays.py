@@ -27,7 +27,7 @@ class Strays(NamedTuple):
 
     since: messages since a wild one that may yet come back, from one on; zero for none. away: the
     way since before it. back, gone: how often it was back of late, and how often not. far: square
-    of the way that it went. noise: R before messages were held off.
+    of the way that it went. noise: usual R before messages were held off.
     """
 
     since: Array
@@ -60,14 +60,15 @@ def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
         gone=keep * before.gone + xp.where(gone, zero + 1.0, zero)), back
 
 
-def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, expected: Array, noise: Array
-                ) -> Array:
+def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, told: Array, expected: Array,
+                noise: Array) -> Array:
     """
     Return R to judge a message by: of a stream that strays that from before it, and no more.
 
-    expected: (B, A) of the message before. noise: of this one, which had its say in it.
+    told: factor on R that is stated. expected: (B, A) of the message before, noise: of this one,
+    which had its say in it; both with that factor.
     """
-    calm = xp.where(held_off, strays.noise, expected)
+    calm = xp.where(held_off, strays.noise * told, expected)
     return xp.where(strays.known(), xp.minimum(noise, calm), noise)
 
 
@@ -82,7 +83,7 @@ def noted(xp: ModuleType, strays: Strays, average: Array, moved: Array, square: 
     """
     Return what is known after a message; square (B, A): nu^2 over the S that was predicted.
 
-    returned: as outcome() has it. noise: R to judge by while messages are held off.
+    returned: as outcome() has it. noise: R to judge by while messages are held off, the usual one.
     """
     begins = (mean(average, square) > WILD) & ~returned & (strays.since < 0.5)
     return strays._replace(
