@@ -49,6 +49,11 @@ def unstack(array: Array) -> List[Array]:
     return [array[..., i] for i in range(array.shape[-1])]
 
 
+def columns(array: Array) -> List[Array]:
+    """Return the columns (B, 1) of an array (B, N)."""
+    return [array[:, i:i + 1] for i in range(array.shape[1])]
+
+
 def clip(array: Array, low: float, high: float) -> Array:
     """Return the array with each value moved into [low, high]."""
     if not isinstance(array, np.ndarray):

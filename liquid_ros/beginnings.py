@@ -39,9 +39,9 @@ class Beginnings:
 
     def begin(self, keys: Sequence[Hashable], rows: np.ndarray) -> None:
         """Take the streams' first rows (N, W), unit quaternions."""
-        for key, row in zip(keys, rows):
-            self._known[key] = np.zeros(self.layout.size)
-            self.layout.unpack(self._known[key][None])['row'][:] = row
+        known = np.zeros((len(rows), self.layout.size))
+        self.layout.unpack(known)['row'][:] = rows
+        self._known.update(zip(keys, known))
 
     def follow(self, keys: Sequence[Hashable], rows: np.ndarray, dt_s: np.ndarray
                ) -> Tuple[List[int], np.ndarray]:
@@ -62,9 +62,10 @@ class Beginnings:
             'ways': np.where(again, before['ways'], ways), 'row': rows})
         grown = (first & ~again).any(1) | (messages[:, 0] > FEW)
         for i, key in enumerate(keys):
-            self._known[key] = known[i]
             if grown[i]:
                 self.forget(key)
+            else:
+                self._known[key] = known[i]
         return np.flatnonzero(astray).tolist(), before['row'][astray]
 
     def forget(self, key: Hashable) -> None:

@@ -284,12 +284,11 @@ class StreamBank:
             self._store.put([at[j] for j in kept], following[kept])
             for j in np.flatnonzero(~sound).tolist():
                 answer.reasons[chosen[j]] = 'diverged'
-            chosen = [chosen[j] for j in kept]
+            chosen, measured = [chosen[j] for j in kept], measured[kept]
             block[chosen] = estimates[kept]
             answer.accepted[chosen] = True
         if dt_s is None:
-            self._young.begin([messages.keys[i] for i in chosen],
-                              unit_rows(messages.rows[chosen]))
+            self._young.begin([messages.keys[i] for i in chosen], measured)
         for i in chosen:
             key = messages.keys[i]
             self._last_ns[key] = answer.stamps_ns[i]

@@ -107,9 +107,9 @@ def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
     from liquid_ros.training.fit import Trainer
     config, output = TrainConfig.from_dict(given), Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    first = behind(args.start, config) if args.start else None
-    trainer = Trainer(config, world, first)
-    origin = {} if first is None else {'begun_with': fingerprint(find(args.start))}
+    path = find(args.start) if args.start else ''
+    trainer = Trainer(config, world, behind(path, config) if path else None)
+    origin = {'begun_with': fingerprint(path)} if path else {}
     if world.rank == 0:
         left = trainer.total - trainer.iteration
         print(f'training {trainer.parameters()} weights for {left} iterations'
@@ -138,10 +138,10 @@ def behind(path: str, config: Any) -> Dict[str, Any]:
     nothing comes behind them.
     """
     from liquid_ros.backend import NumpyBackend
-    from liquid_ros.checkpoint import find, load
+    from liquid_ros.checkpoint import load
     from liquid_ros.training.modules import CONFIGS
     from liquid_ros.training.stages import stages
-    smoother: Any = load(config.smoother, find(path), NumpyBackend())
+    smoother: Any = load(config.smoother, path, NumpyBackend())
     wanted = CONFIGS[config.smoother](config)
     if smoother.config != wanted:
         raise ParameterError(f'{path!r}: got weights of {smoother.config}, expected {wanted}')

@@ -12,7 +12,7 @@ than that are one: something rests, or is lost.
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array
+from liquid_ros.arrays import Array, columns
 from liquid_ros.smoothers.base import State
 
 HABIT = 8.0  # new values one after the other with about as many repeats behind each
@@ -35,7 +35,7 @@ class Repeats(NamedTuple):
     @classmethod
     def of(cls, packed: Array) -> 'Repeats':
         """Return the counters that concatenate(repeats) packed."""
-        return cls(*(packed[:, i:i + 1] for i in range(4)))
+        return cls(*columns(packed))
 
 
 def repeated(xp: ModuleType, before: Repeats, moved: Array, dt_s: Array

@@ -14,7 +14,7 @@ phase-locked loop.
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, clip
+from liquid_ros.arrays import Array, clip, columns
 from liquid_ros.smoothers.base import LEAST_S, State
 from liquid_ros.smoothers.scale import FLOOR
 
@@ -52,7 +52,7 @@ class Stamps(NamedTuple):
     def of(cls, packed: Array) -> 'Stamps':
         """Return what concatenate(stamps) packed."""
         axes = packed.shape[1] - 6
-        return cls(packed[:, :axes], *(packed[:, axes + i:axes + i + 1] for i in range(6)))
+        return cls(packed[:, :axes], *columns(packed[:, axes:]))
 
     @classmethod
     def zeros(cls, xp: ModuleType, zero: Array) -> Array:

@@ -112,7 +112,10 @@ class Trainer:
     @property
     def stage(self) -> Stage:
         """Return the part of the run that the next iteration is of; of the last one at the end."""
-        return next((s for s in self._stages if self.iteration < s.last), self._stages[-1])
+        return self._stage_of(self.iteration)
+
+    def _stage_of(self, iteration: int) -> Stage:
+        return next((s for s in self._stages if iteration < s.last), self._stages[-1])
 
     def _optimise(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Begin to fit these; the rate is set at each advance()."""
@@ -153,7 +156,7 @@ class Trainer:
         if stage.turning:
             errors, variances, raw = errors[..., 3:], variances[..., 3:], raw[..., 3:]
         loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
-        if stage.names and not stage.turning:
+        if stage.stating:
             loss = unlikelihood(errors.detach(), variances, FURTHEST)
         return loss, figures
 
@@ -173,7 +176,9 @@ class Trainer:
         loss, figures = self._loss()
         self.optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(stage.kept(self.cell), self.config.clip_norm)
+        fitted = self.optimiser.param_groups[0]['params']
+        stage.keep(fitted)
+        norm = torch.nn.utils.clip_grad_norm_(fitted, self.config.clip_norm)
         if bool(torch.isfinite(norm)):
             self.optimiser.step()
         else:
@@ -215,11 +220,10 @@ class Trainer:
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
         self.cell.load_state_dict(saved['cell'])
-        self.average = saved['average']
-        self.iteration = max(saved['iteration'] - 1, 0)  # the optimiser is of the last one
-        if self.stage.first:
-            self._optimise(self.stage.fitted(self.cell))
-        self.iteration = saved['iteration']
+        self.iteration, self.average = saved['iteration'], saved['average']
+        last = self._stage_of(self.iteration - 1)  # which the optimiser is of
+        if last.first:
+            self._optimise(last.fitted(self.cell))
         self.optimiser.load_state_dict(saved['optimiser'])
         self._feed.restore(saved['feed'])
         self.ended = saved['ended']

@@ -51,12 +51,10 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     truth = np.zeros((streams, steps, axes))
     for i in np.unique(kinds):
         rows = np.flatnonzero(kinds == i)
-        part = times._replace(dt_s=times.dt_s[rows], t_s=times.t_s[rows], dt0_s=times.dt0_s[rows])
-        truth[rows] = MOTIONS[names[i]](rng, part)
+        truth[rows] = MOTIONS[names[i]](rng, _of(times, rows))
     if rough:
         rows = np.flatnonzero(sometimes(rng, rough, streams) & ~plain)
-        truth[rows, :, 3:] = motions.rough(rng, Clock(
-            times.dt_s[rows], times.t_s[rows], times.dt0_s[rows], axes - 3))
+        truth[rows, :, 3:] = motions.rough(rng, _of(times, rows)._replace(axes=axes - 3))
     if motion is None:
         truth += surges(rng, times) * (sometimes(rng, SURGES, streams) & ~plain)[:, None, None]
     weights = np.array(list(KINDS.values()))
@@ -71,6 +69,10 @@ def simulate(rng: np.random.Generator, streams: int, steps: int, axes: int = 3,
     dead = idle(rng, streams, axes)[:, None]
     return Batch(times.dt_s, np.where(dead, 0.0, truth), np.where(dead, 0.0, measured), kinds,
                  sensors)
+
+
+def _of(times: Clock, rows: np.ndarray) -> Clock:
+    return times._replace(dt_s=times.dt_s[rows], t_s=times.t_s[rows], dt0_s=times.dt0_s[rows])
 
 
 def idle(rng: np.random.Generator, streams: int, axes: int) -> np.ndarray:
