@@ -13,40 +13,16 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tup
 import numpy as np
 
 from liquid_ros.fusing.graph import Graph, Node, View
-from liquid_ros.fusing.product import PRODUCT
-from liquid_ros.fusing.schedule import grouped, last_use, live, loops, Results, Room
-
-PRELUDE = """\
-#include <math.h>
-#define MAX(a, b) ((a) >= (b) || isnan(a) ? (a) : (b))
-#define MIN(a, b) ((a) <= (b) || isnan(a) ? (a) : (b))
-#define APART __restrict__ /* GCC or Clang; other compilers leave the step plain */
-#define TILE static inline __attribute__((always_inline)) void
-typedef double two __attribute__((vector_size(16), aligned(8), may_alias));
-typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
-typedef float two_single __attribute__((vector_size(8), aligned(4), may_alias));
-typedef float four_single __attribute__((vector_size(16), aligned(4), may_alias));
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
-#define CLONED __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONED
-#endif
-#ifdef LIBMVEC /* glibc's functions of four numbers at once, within 4 units in the last place */
-#pragma omp declare simd notinbranch
-extern double exp(double);
-#pragma omp declare simd notinbranch
-extern double expm1(double);
-#pragma omp declare simd notinbranch
-extern double log(double);
-#pragma omp declare simd notinbranch
-extern double tanh(double);
-#pragma omp declare simd notinbranch
-extern double asinh(double);
-#define MANY _Pragma("omp simd")
-#else
-#define MANY
-#endif
-""" + PRODUCT
+from liquid_ros.fusing.schedule import (
+    apart,
+    grouped,
+    last_use,
+    live,
+    loops,
+    Results,
+    Room,
+    VECTORS,
+)
 
 INFIX = {'add': '+', 'subtract': '-', 'multiply': '*', 'divide': '/', 'less': '<',
          'less_equal': '<=', 'greater': '>', 'greater_equal': '>=', 'equal': '==',
@@ -55,9 +31,7 @@ CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'f
          'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
          'maximum': 'MAX', 'minimum': 'MIN'}
 
-CODE_BYTES, LINE_BYTES = 45_000, 64  # of a function, or nearly all of it; of a cache's line
-
-VECTORS = {'exp', 'expm1', 'log', 'tanh', 'arcsinh'}  # of those, what LIBMVEC has
+CODE_BYTES, LINE_BYTES = 62_000, 64  # of a function, or nearly all of it; of a cache's line
 
 REDUCE = {'sum': ('0.0', 's += {}'), 'max': ('-INFINITY', 's = MAX({}, s)')}
 
@@ -71,18 +45,20 @@ class Given(NamedTuple):
 
 def emit(name: str, graph: Graph, given: Mapping[str, Given],
          results: Results, strides: Mapping[str, int], single: Sequence[str] = (),
-         fetched: Optional[Mapping[str, int]] = None) -> str:
+         fetched: Optional[Mapping[str, int]] = None, cloned: str = 'CLONED') -> str:
     """
-    Return the source of void name(long n, argument, ...), pointers to double.
+    Return the source of void name(long n, argument, ...), pointers to double, behind PRELUDE.
 
     given: the inputs. results: what goes where; into an argument that is read, too, only where
     all results are finite. strides: of each argument a stream's elements, 0 where all streams
     share it. The last argument is written alone, its last element is 0 where all results are
     finite, else NaN. single: arguments that are pointers to float. fetched: of which arguments
     how many elements are asked for at once at the start, and the code with them: after a pause
-    nothing of it is in a cache, and one miss after the other takes longer than the step.
+    nothing of it is in a cache, and one miss after the other takes longer than the step. cloned:
+    for which processors the compiler makes one each, a word of the prelude.
     """
-    return _Writer(graph, given, results, set(single)).function(name, strides, fetched or {})
+    return _Writer(graph, given, results, set(single)).function(
+        name, strides, fetched or {}, cloned)
 
 
 class _Writer:
@@ -95,7 +71,8 @@ class _Writer:
         self.tables: Dict[str, int] = {}  # values -> number
         self.scratches = 0
 
-    def function(self, name: str, strides: Mapping[str, int], fetched: Mapping[str, int]) -> str:
+    def function(self, name: str, strides: Mapping[str, int], fetched: Mapping[str, int],
+                 cloned: str) -> str:
         groups = grouped(self.nodes, live(self.nodes, self.results))
         last = last_use(self.nodes, groups, self.results)
         for at, group in enumerate(groups):
@@ -122,7 +99,7 @@ class _Writer:
         tables = '\n'.join(f'  static const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         return f"""
-CLONED void {name}(long n, {taken})
+{cloned} void {name}(long n, {taken})
 {{
 {tables}
 {fetch}
@@ -166,6 +143,9 @@ CLONED void {name}(long n, {taken})
             {'matmul': self._matmul, 'reduce': self._reduce,
              'join': self._join}[node.kind](group[0])
             return
+        if apart(node):
+            self._apart(group[0])
+            return
         shape = loops(node)
         inside = set(group)
         body = []
@@ -176,17 +156,33 @@ CLONED void {name}(long n, {taken})
         if not shape:
             self.lines += body
             return
-        around = ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)'
-                         for d, size in enumerate(shape))
+        around = _around(shape)
         if VECTORS & {self.nodes[n].what for n in group}:
             around = 'MANY for'.join(around.rsplit('for', 1))
         self.lines += [around + ' {', *('  ' + line for line in body), '}']
+
+    def _apart(self, n: int) -> None:
+        """Fill up the last of the numbers that a function takes at once."""
+        node, shape = self.nodes[n], loops(self.nodes[n])
+        some, whole = (f'for (int i = 0; i < {end}; i++)'
+                       for end in (node.size, f'WHOLE({node.size})'))
+        self.lines += [
+            f'{{ double t[WHOLE({node.size})];',
+            f'  {_around(shape)} t[{_flat(shape)}] = {self._read(node.args[0], shape)};',
+            f'  for (int i = {node.size}; i < WHOLE({node.size}); i++) t[i] = 1.0;',
+            f'  MANY {whole} t[i] = {CALLS[node.what]}(t[i]);',
+            f'  {some} b[{self.place[n]} + i] = t[i]; }}']
 
     def _expression(self, node: Node, inside: Set[int]) -> str:
         args = [f'v{view.node}' if view.node in inside else self._read(view, loops(node))
                 for view in node.args]
         if node.what in INFIX:
             return f'{args[0]} {INFIX[node.what]} {args[1]}'
+        if node.what in ('maximum', 'minimum') and 'const' in (
+                self.nodes[view.node].kind for view in node.args):
+            if self.nodes[node.args[0].node].kind == 'const':
+                args.reverse()
+            return f'{CALLS[node.what]}_ONE({", ".join(args)})'
         if node.what in CALLS:
             return f'{CALLS[node.what]}({", ".join(args)})'
         return {'where': '{} != 0.0 ? {} : {}', 'negative': '-{}', 'not': '{} == 0.0'}[
@@ -236,11 +232,9 @@ CLONED void {name}(long n, {taken})
             if not _line(into) or not _line(view.places.reshape(-1)):
                 shape = tuple(size for size in view.places.shape if size > 1)
             names = [f'i{d}' for d in range(len(shape))]
-            around = ' '.join(f'for (int {name} = 0; {name} < {size}; {name}++)'
-                              for name, size in zip(names, shape))
             target = self._index(into.reshape(shape), names)
             source = self._at(view.node, self._index(view.places.reshape(shape), names))
-            self.lines.append(f'{around} b[{self.place[n]} + {target}] = {source};')
+            self.lines.append(f'{_around(shape)} b[{self.place[n]} + {target}] = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]
@@ -261,7 +255,7 @@ CLONED void {name}(long n, {taken})
         (rows, inner), columns = left.places.shape, right.places.shape[1]
         if rows * columns == 1:
             raise ValueError('got a product of one number, which no step has')
-        if inner > 8:  # worth a call
+        if inner > 8 or columns > 8:  # worth a call
             a, w = self._dense(left), self._dense(right)
             kind = 'single' if self._read_from(right.node) & self.single else 'double'
             self.lines.append(f'product_{kind}({rows}, {columns}, {inner}, {a}, {w}, '
@@ -287,6 +281,11 @@ CLONED void {name}(long n, {taken})
                        f'for (int i = 0; i < {rows}; i++) for (int k = 0; k < {columns}; k++)',
                        f'  {scratch}[{columns} * i + k] = {source};']
         return f'{scratch}, {columns}'
+
+
+def _around(shape: Sequence[int]) -> str:
+    """Return loops over i0, i1, ..."""
+    return ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)' for d, size in enumerate(shape))
 
 
 def _line(index: np.ndarray) -> bool:

@@ -4,14 +4,27 @@
 """
 The source of a product of two matrices, in tiles whose sums stay in registers.
 
-Its types and words (four, two, TILE, APART, CLONED) are those of emit.PRELUDE.
+Its types and words (eight, four, two, TILE, APART, CLONED, WIDE) are those of prelude.PRELUDE.
+What the processor has is asked for when the library is loaded. Wide tiles and narrow ones add up
+in the same order: both give the same numbers to the bit.
 """
 
-# rows and columns that a product keeps in registers, and the type that holds the columns
-TILES = tuple((rows, columns, kind) for rows in (3, 1) for columns, kind in (
+from typing import Iterator, Sequence, Tuple
+
+Tile = Tuple[int, int, str]
+
+# rows and columns that a product keeps in registers, and the type that holds the columns: in 16
+# registers of four numbers, and in AVX-512's 32 of eight
+NARROW = tuple((rows, columns, kind) for rows in (3, 1) for columns, kind in (
     (16, 'four'), (8, 'four'), (4, 'four'), (2, 'two'), (1, 'double')))
+WIDE = tuple((rows, columns, kind) for rows in (6, 3, 1) for columns, kind in (
+    (16, 'eight'), (8, 'eight'), (4, 'four'), (2, 'two'), (1, 'double')))
 TYPES = {'double': 'double', 'single': 'float'}
-LANES = {'four': 4, 'two': 2, 'double': 1}
+LANES = {'eight': 8, 'four': 4, 'two': 2, 'double': 1}
+
+
+def _name(weight: str, rows: int, columns: int, kind: str) -> str:
+    return f'tile_{weight}_{rows}_{columns}_{kind}'
 
 
 def _tile(rows: int, columns: int, kind: str, weight: str) -> str:
@@ -28,7 +41,7 @@ def _tile(rows: int, columns: int, kind: str, weight: str) -> str:
     ends = [f'*({kind} *)(out + out_row * {i} + {width * j}) = s{i}{j};'
             for i in range(rows) for j in parts]
     return '\n'.join([
-        f'TILE tile_{weight}_{rows}_{columns}(int inner, const double *APART a, int a_row, '
+        f'TILE {_name(weight, rows, columns, kind)}(int inner, const double *APART a, int a_row, '
         f'const {TYPES[weight]} *APART w, int w_row,',
         '                      double *APART out, int out_row)', '{',
         f'  {kind} ' + ', '.join(f'{one} = {zero}' for one in sums) + ';',
@@ -37,20 +50,37 @@ def _tile(rows: int, columns: int, kind: str, weight: str) -> str:
         *('  ' + line for line in ends), '}'])
 
 
-def _product(weight: str) -> str:
-    """Return the source of product_<weight>(): out = a w, each sum in the order of k."""
-    lines = [f'CLONED static void product_{weight}(int rows, int columns, int inner, '
-             'const double *APART a, int a_row,',
-             f'                           const {TYPES[weight]} *APART w, int w_row, '
-             'double *APART out)', '{', '  int i = 0;']
-    for rows in sorted({tile[0] for tile in TILES}, reverse=True):
+def _taken(weight: str) -> str:
+    return ('(int rows, int columns, int inner, const double *APART a, int a_row, '
+            f'const {TYPES[weight]} *APART w, int w_row, double *APART out)')
+
+
+def _product(weight: str, how: str, tiles: Sequence[Tile]) -> str:
+    """Return the source of product_<weight>_<how>(): out = a w, each sum in the order of k."""
+    lines = [f'static void product_{weight}_{how}{_taken(weight)}', '{', '  int i = 0;']
+    for rows in sorted({tile[0] for tile in tiles}, reverse=True):
         lines += [f'  for (; i + {rows} <= rows; i += {rows}) {{', '    int j = 0;']
-        lines += [f'    for (; j + {columns} <= columns; j += {columns}) '
-                  f'tile_{weight}_{rows}_{columns}(inner, a + a_row * i, a_row, w + j, w_row, '
-                  'out + columns * i + j, columns);' for of, columns, _ in TILES if of == rows]
+        lines += [f'    for (; j + {tile[1]} <= columns; j += {tile[1]}) '
+                  f'{_name(weight, *tile)}(inner, a + a_row * i, a_row, w + j, w_row, '
+                  'out + columns * i + j, columns);' for tile in tiles if tile[0] == rows]
         lines.append('  }')
     return '\n'.join([*lines, '}', ''])
 
 
-PRODUCT = '\n'.join(part for weight in TYPES for part in (
-    *(_tile(*tile, weight) for tile in TILES), _product(weight)))
+def _products() -> Iterator[str]:
+    for weight in TYPES:
+        yield from (_tile(*tile, weight) for tile in NARROW)
+        yield 'CLONED ' + _product(weight, 'narrow', NARROW)
+        yield f'static void (*product_{weight}){_taken(weight)} = product_{weight}_narrow;'
+    yield '#ifdef WIDE'
+    for weight in TYPES:
+        yield from (_tile(*tile, weight) for tile in WIDE if tile not in NARROW)
+        yield 'WIDE ' + _product(weight, 'wide', WIDE)
+    yield '__attribute__((constructor)) static void choose(void)\n{\n  __builtin_cpu_init();'
+    for weight in TYPES:
+        yield (f'  if (__builtin_cpu_supports("avx512f")) product_{weight} = '
+               f'product_{weight}_wide;')
+    yield '}\n#endif\n'
+
+
+PRODUCT = '\n'.join(_products())

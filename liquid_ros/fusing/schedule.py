@@ -25,10 +25,19 @@ class Result(NamedTuple):
 
 Results = Sequence[Result]
 
+# What the C library may have for many numbers at once, and how many at most.
+VECTORS, LANES = {'exp', 'expm1', 'log', 'tanh', 'arcsinh'}, 8
+
 
 def loops(node: Node) -> Tuple[int, ...]:
     """Return the lengths of the loops over an elementwise operation."""
     return tuple(size for size in node.args[0].places.shape if size > 1)
+
+
+def apart(node: Node) -> bool:
+    """Return whether a loop is too short for a function of many numbers: it has its own."""
+    return (node.kind == 'map' and node.what in VECTORS and node.size > 1
+            and loops(node)[-1] % LANES > 0)
 
 
 def live(nodes: Sequence[Node], results: Results) -> Set[int]:
@@ -60,17 +69,18 @@ def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
         for view in node.args:
             where = level[view.node]
             same = (node.kind == 'map' and nodes[view.node].kind == 'map'
+                    and not apart(node) and not apart(nodes[view.node])
                     and nodes[view.node].size == node.size and _straight(view)
                     and loops(nodes[view.node]) == loops(node))
             if same:
                 joinable = max(joinable, where)
             after = max(after, where if not same else where - 1)
         home = None
-        if node.kind == 'map':
+        if node.kind == 'map' and not apart(node):
             for at in range(max(after + 1, 0), len(groups)):
                 first = nodes[groups[at][0]]
-                if first.kind == 'map' and loops(first) == loops(node) \
-                        and at >= joinable:
+                if first.kind == 'map' and not apart(first) \
+                        and loops(first) == loops(node) and at >= joinable:
                     home = at
                     break
         if home is None:

@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 import numpy as np
 
 from liquid_ros.arrays import tangent_size
-from liquid_ros.fusing.emit import emit, Given, PRELUDE
+from liquid_ros.fusing.emit import emit, Given
 from liquid_ros.fusing.graph import Graph, Traced
+from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes
@@ -131,4 +132,5 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
     strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
                'said': said.size + 1}
     return emit(variant.function(width), graph, places, results, strides, single=['w'],
-                fetched={'w': layouts[0].size, 'state': state.size})
+                fetched={'w': layouts[0].size, 'state': state.size},
+                cloned='CLONED' if any(variant) else 'CLONED_WIDE')
