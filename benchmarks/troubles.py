@@ -63,6 +63,15 @@ def second_place(rng):
     return times_s, truth, rows
 
 
+def wrong_depth(rng):
+    """Put one message in twenty 10 cm and 20 degrees off, to either side, on one axis."""
+    times_s, truth, rows = even(rng)
+    wrong = rng.random(COUNT) < 0.05
+    off = np.array([0.0, 0.0, 0.1, 0.0, np.radians(20.0), 0.0])
+    rows[wrong] = plus(rows[wrong], off * rng.choice([-1.0, 1.0], (wrong.sum(), 1)))
+    return times_s, truth, rows
+
+
 def jump(rng):
     """Move what is tracked by 3 m at once; nobody counts the four messages behind that."""
     times_s, truth, rows = even(rng)
@@ -118,9 +127,10 @@ def grains(rng):
     return times_s, truth, rows
 
 
-TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place, 'a jump': jump,
-            'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts, 'sent again': sent_again,
-            'a vehicle': planar, 'grains': grains}
+TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
+            'a wrong depth': wrong_depth, 'a jump': jump, 'zeros first': zeros_first,
+            'gaps': gaps, 'bursts': bursts, 'sent again': sent_again, 'a vehicle': planar,
+            'grains': grains}
 
 
 def smoothed(smoother, times_s, rows):
