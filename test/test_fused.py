@@ -274,6 +274,49 @@ def builds():
         yield ['-DLIBMVEC', '-lmvec']
 
 
+def compile_here(folder, parts, build):
+    """Return the library of these parts of a source, with setup.py's flags."""
+    (folder / 'c.c').write_text('\n'.join(parts))
+    subprocess.run([COMPILER, '-O2', '-ftree-vectorize', '-fopenmp-simd', '-ffp-contract=off',
+                    '-fno-math-errno', '-fno-trapping-math', '-shared', '-fPIC', '-o', 'c.so',
+                    'c.c', *build, '-lm'], cwd=folder, check=True)
+    return ctypes.PyDLL(str(folder / 'c.so'))
+
+
+PRODUCTS = {
+    'right': lambda x, w: x @ w,
+    'right, turned': lambda x, w: x[:, :3] @ w[:3].T[:, ::-1].T,
+    'left': lambda x, w: w[:, :16] @ x,
+    'a left with few': lambda x, w: w[:, :4] @ x.T,
+    'both': lambda x, w: w @ w.T,
+    'ones': lambda x, w: _xp(x).ones_like(x[:, :1]) @ x[:1],
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize('build', builds(), ids=' '.join)
+def test_products_of_weights_that_are_float32(build, tmp_path):
+    rng = np.random.default_rng(9)
+    weight, given = rng.normal(size=(4, 20)).astype(np.float32), rng.normal(size=(16, 4))
+    parts, shapes = [PRELUDE], {}
+    for name, case in PRODUCTS.items():
+        graph = Graph()
+        x, w = graph.input('x', given.shape), graph.input('w', weight.shape)
+        result = case(x, w)
+        shapes[name] = result.shape
+        parts.append(emit(f'case_{len(shapes)}', graph, {'x': Given('x', 0), 'w': Given('w', 0)},
+                          [Result('out', 0, result)],
+                          {'x': 0, 'w': 0, 'out': result.index.size + 1}, single=['w']))
+    functions = compile_here(tmp_path, parts, build)
+    for at, (name, case) in enumerate(PRODUCTS.items(), 1):
+        out = np.empty(int(np.prod(shapes[name])) + 1)
+        getattr(functions, f'case_{at}')(ctypes.c_long(1), *(
+            ctypes.c_void_p(array.ctypes.data) for array in (given, weight, out)))
+        wanted = case(given, weight.astype(float))
+        assert wanted.shape == shapes[name], name
+        np.testing.assert_allclose(out[:-1], wanted.ravel(), rtol=1e-13, atol=1e-14, err_msg=name)
+
+
 @needs_compiler
 @pytest.mark.parametrize('build', builds(), ids=' '.join)
 def test_each_operation_is_that_of_numpy(build, tmp_path):
@@ -288,11 +331,9 @@ def test_each_operation_is_that_of_numpy(build, tmp_path):
         layouts[at] = result.shape
         places = {name: Given('given', inputs.columns[name][0]) for name in shapes}
         parts.append(emit(f'case_{at}', graph, places, [Result('out', 0, result)],
-                          {'given': inputs.size, 'out': result.index.size + 1}))
-    (tmp_path / 'c.c').write_text('\n'.join(parts))
-    subprocess.run([COMPILER, '-O2', '-fopenmp-simd', '-ffp-contract=off', '-shared', '-fPIC',
-                    '-o', 'c.so', 'c.c', *build, '-lm'], cwd=tmp_path, check=True)
-    functions = ctypes.PyDLL(str(tmp_path / 'c.so'))
+                          {'given': inputs.size, 'out': result.index.size + 1},
+                          cloned='CLONED_WIDE'))
+    functions = compile_here(tmp_path, parts, build)
     given = rng.normal(size=(4, Layout(shapes).size))
     for at, (name, case) in enumerate(CASES.items()):
         out = np.empty((4, int(np.prod(layouts[at])) + 1))

@@ -13,6 +13,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tup
 import numpy as np
 
 from liquid_ros.fusing.graph import Graph, Node, View
+from liquid_ros.fusing.product import TYPES
 from liquid_ros.fusing.schedule import (
     apart,
     grouped,
@@ -164,14 +165,13 @@ class _Writer:
     def _apart(self, n: int) -> None:
         """Fill up the last of the numbers that a function takes at once."""
         node, shape = self.nodes[n], loops(self.nodes[n])
-        some, whole = (f'for (int i = 0; i < {end}; i++)'
-                       for end in (node.size, f'WHOLE({node.size})'))
+        whole = f'WHOLE({node.size})'
         self.lines += [
-            f'{{ double t[WHOLE({node.size})];',
+            f'{{ double t[{whole}];',
             f'  {_around(shape)} t[{_flat(shape)}] = {self._read(node.args[0], shape)};',
-            f'  for (int i = {node.size}; i < WHOLE({node.size}); i++) t[i] = 1.0;',
-            f'  MANY {whole} t[i] = {CALLS[node.what]}(t[i]);',
-            f'  {some} b[{self.place[n]} + i] = t[i]; }}']
+            f'  for (int i = {node.size}; i < {whole}; i++) t[i] = 1.0;',
+            f'  MANY for (int i = 0; i < {whole}; i++) t[i] = {CALLS[node.what]}(t[i]);',
+            f'  for (int i = 0; i < {node.size}; i++) b[{self.place[n]} + i] = t[i]; }}']
 
     def _expression(self, node: Node, inside: Set[int]) -> str:
         args = [f'v{view.node}' if view.node in inside else self._read(view, loops(node))
@@ -256,8 +256,7 @@ class _Writer:
         if rows * columns == 1:
             raise ValueError('got a product of one number, which no step has')
         if inner > 8 or columns > 8:  # worth a call
-            a, w = self._dense(left), self._dense(right)
-            kind = 'single' if self._read_from(right.node) & self.single else 'double'
+            (_, a), (kind, w) = self._dense(left, ('double',)), self._dense(right)
             self.lines.append(f'product_{kind}({rows}, {columns}, {inner}, {a}, {w}, '
                               f'b + {self.place[n]});')
             return
@@ -267,20 +266,22 @@ class _Writer:
                        f'  double s = 0.0; for (int k = 0; k < {inner}; k++) s += {a} * {w};',
                        f'  b[{self.place[n]} + {columns} * i + j] = s;', '}']
 
-    def _dense(self, view: View) -> str:
-        """Return address and row stride of a matrix with dense rows, a copy if need be."""
+    def _dense(self, view: View, kinds: Sequence[str] = tuple(TYPES)) -> Tuple[str, str]:
+        """Return of which kind a matrix is, and where with what row stride: a copy if need be."""
         index, (rows, columns) = view.places, view.places.shape
+        kind = 'single' if self._read_from(view.node) & self.single else 'double'
         stride = int(index[1, 0] - index[0, 0]) if rows > 1 else columns
         straight = index[0, 0] + stride * np.arange(rows)[:, None] + np.arange(columns)
-        if np.array_equal(straight, index):
-            return f'&{self._at(view.node, str(index[0, 0]))}, {stride}'
+        if (kind in kinds and self.nodes[view.node].kind != 'const'
+                and np.array_equal(straight, index)):
+            return kind, f'&{self._at(view.node, str(index[0, 0]))}, {stride}'
         self.scratches += 1
         scratch = f'g{self.scratches}'
         source = self._at(view.node, self._index(index, ['i', 'k']))
         self.lines += [f'double {scratch}[{index.size}];',
                        f'for (int i = 0; i < {rows}; i++) for (int k = 0; k < {columns}; k++)',
                        f'  {scratch}[{columns} * i + k] = {source};']
-        return f'{scratch}, {columns}'
+        return 'double', f'{scratch}, {columns}'
 
 
 def _around(shape: Sequence[int]) -> str:

@@ -78,8 +78,7 @@ def _products() -> Iterator[str]:
         yield 'WIDE ' + _product(weight, 'wide', WIDE)
     yield '__attribute__((constructor)) static void choose(void)\n{\n  __builtin_cpu_init();'
     for weight in TYPES:
-        yield (f'  if (__builtin_cpu_supports("avx512f")) product_{weight} = '
-               f'product_{weight}_wide;')
+        yield f'  if (HAS_WIDE) product_{weight} = product_{weight}_wide;'
     yield '}\n#endif\n'
 
 
