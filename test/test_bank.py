@@ -133,6 +133,18 @@ def test_groups_and_streams_are_judged_by_themselves():
     (slow, dt_s), (quick, _) = white(5, 0.003), white(6, 1.0)
     both = judged(*drive(np.concatenate([slow, quick], -1), dt_s, 0.02))
     alone = judged(*drive(slow, dt_s, 0.02))
-    np.testing.assert_allclose(both.index[:, :1], alone.index, rtol=1e-12)
+    np.testing.assert_allclose(both.index[:, :3], alone.index, rtol=1e-12)
     one = judged(*drive(slow[3:4], dt_s[3:4], 0.02))
     np.testing.assert_allclose(one.behind[0], alone.behind[3], rtol=1e-9, atol=1e-12)
+
+
+def test_an_axis_that_is_shaken_is_judged_by_itself():
+    """Two that rest in as much noise would outvote it."""
+    rng, at = np.random.default_rng(8), np.arange(900)
+    measured = rng.standard_normal((4, 900, 3))
+    still = judged(*drive(measured, np.full((4, 900), 0.02), 0.02))
+    measured[..., 0] += 20.0 * np.sin(2.0 * np.pi * at / 10.0)
+    shaken = judged(*drive(measured, np.full((4, 900), 0.02), 0.02))
+    assert (shaken.index[:, 0, 1] > np.log(1.0)).all()
+    assert (shaken.index[:, 1:, 1] < np.log(0.3)).all()
+    assert (still.index[:, :, 1] == still.index[:, :1, 1]).all()

@@ -254,6 +254,31 @@ def test_one_tiny_interval_makes_no_spike(at):
     assert np.abs(out - truth)[1:].max() < 0.06
 
 
+@pytest.mark.parametrize('close_s', [1e-9, 1e-6, 1e-5, 1e-3])
+@pytest.mark.parametrize('count', [3, 5, 10])
+def test_a_stream_that_begins_with_a_queue_flies_nowhere(count, close_s):
+    """Of messages so close together no velocity is known, nor into which direction it turns."""
+    for seed in range(4):
+        dt = np.where(np.arange(200) < count, close_s, 1.0 / 30.0)
+        way, truth = curve(dt, seed=seed)
+        rows, goal = (plus(np.repeat(unit_row(7), len(dt), 0),
+                           np.concatenate([part, part[:, ::-1]], 1)) for part in (way, truth))
+        out, _, _ = run(SHIPPED, rows, dt)
+        assert np.abs(minus(out, goal)).max() < 0.1
+
+
+@pytest.mark.parametrize('steps', [False, True], ids=['shaken', 'moved on'])
+def test_one_axis_moves_though_the_others_rest(steps):
+    """Left and right by 10 cm three times a second, or 30 cm further every two seconds."""
+    at, rng = np.arange(1200), np.random.default_rng(0)
+    truth = np.zeros((1200, 3))
+    truth[:, 0] = 0.3 * (at // 60) if steps else 0.1 * np.sin(0.2 * np.pi * at)
+    rows = truth + 0.005 * rng.standard_normal(truth.shape)
+    out, _, _ = run(SHIPPED, rows, np.full(1200, 1.0 / 30.0))
+    judged = (at > 300) & ((at % 60 >= 6) | (not steps))
+    assert np.sqrt(((out - truth)[judged]**2).mean()) < 0.8 * 0.005
+
+
 @pytest.mark.parametrize('size', [1e5, 1e9, 1e11])
 def test_a_sentinel_value_leaves_no_trace(size):
     dt = np.full(600, 0.02)

@@ -96,4 +96,6 @@ def test_a_habit_takes_time_and_ends_at_once():
     assert habit(*[2, 3] * 8)[-2:] == [2, 3]  # 30 Hz on a topic of 100
     assert habit(*[4] * 12, 60, 4, 4)[-4:] == [4, 4, 0, 0]
     assert sum(habit(*[0] * 40, 5, 0, 0)) == 0
-    assert sum(habit(*[40] * 20)) == 0
+    assert habit(*[5, 4, 6, 3, 5] * 5)[-5:] == [5, 4, 6, 3, 5]  # the camera's own times jitter
+    assert sum(habit(*[60] * 20)) == 0
+    assert sum(habit(*[1, 0, 5, 0, 2, 7, 1, 12] * 5)) == 0  # a slow motion in grains

@@ -62,6 +62,14 @@ def test_stamps_of_receipt_are_as_good_as_even_ones(of, gap_s, width):
     assert rms(out, truth) < 1.1 * rms(even, truth) < 0.9 * rms(rows, truth)
 
 
+@pytest.mark.parametrize('of, gap_s', [(12, 1e-6), (14, 1e-4), (16, 1e-4)])
+def test_the_wait_for_a_large_burst_is_no_pause(of, gap_s):
+    stamps, rows, truth = sent(of, gap_s)
+    out, bank = smoothed(stamps, rows)
+    assert not believed(bank)
+    assert rms(out, truth) < 0.9 * rms(rows, truth)
+
+
 @pytest.mark.parametrize('width', [3, 7], ids=['point', 'pose'])
 @pytest.mark.parametrize('of, gap_s', [(2, 2e-4), (3, 1e-3), (5, 2e-3)])
 def test_what_was_measured_in_bursts_is_believed(of, gap_s, width):

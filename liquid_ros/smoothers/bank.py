@@ -31,6 +31,7 @@ LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
 DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
 FITS = 16.0  # of S: a squared innovation that a gap explains
+SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
 BEGINNING = 10  # messages after which no velocity is unknown any more
 
 
@@ -62,14 +63,14 @@ class Bank(NamedTuple):
 
 class Judgement(NamedTuple):
     """
-    What the filters say, G groups of axes, K memories.
+    What the filters say of each axis, by its whole group or by itself alone, K memories.
 
-    index: (B, G, K) log of the index, its root's mean under the posterior squared: in doubt the
-    larger one, which errs less. doubt: (B, G, K) mean square of log index about it. noise:
-    (B, A, K) log R. behind: (B, G, K, M) -2 log likelihood a message and axis, less the best
+    index: (B, A, K) log of the index, its root's mean under the posterior squared: in doubt the
+    larger one, which errs less. doubt: (B, A, K) mean square of log index about it. noise:
+    (B, A, K) log R. behind: (B, A, K, M) -2 log likelihood a message and axis, less the best
     filter's. own: (B, A) the index by one axis alone, of the middle memory. All of them of the
     filters of constant velocity.
-    lag: (B, G, K) how far the best random walk is behind, walk: (B, G, K) log of its step,
+    lag: (B, A, K) how far the best random walk is behind, walk: (B, A, K) log of its step,
     shake: (B, A, K) log of its R.
     """
 
@@ -210,7 +211,12 @@ def carried(xp: ModuleType, bank: Bank, where: Array) -> Bank:
 
 
 def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
-    """Return what the filters say; average (B, A, A): means over a group's moving axes."""
+    """
+    Return what the filters say; average (B, A, A): means over a group's moving axes.
+
+    Axes that rest in noise would outvote one that is shaken: it is judged by itself where its
+    index is far above the group's.
+    """
     size = bank.power.shape
     level = xp.log(clip(bank.power, LEAST, MOST))
     cost = level + bank.log_s[:, None]
@@ -219,18 +225,25 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
         size[0], size[1] // 3, size[2], size[3])
     axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
     seen = (among * age[:, None]).sum(-1)
-    counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
-    behind, walking = _behind(xp, pooled[..., :MOVING]), _behind(xp, pooled[..., MOVING:])
-    posterior, walks = _posterior(xp, behind, counts), _posterior(xp, walking, counts)
     moving = table[:, :MOVING]
+    own, group = (_log_index(xp, _posterior(xp, _behind(xp, costs[:, :, 1, :MOVING]), count),
+                             moving)
+                  for costs, count in ((cost, clip(age, 0.0, COUNTS[1])),
+                                       (pooled, axes * clip(seen, 0.0, COUNTS[1]))))
+    alone = own - each_axis(group) > SHAKEN
+    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
+    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
+    seen = xp.where(alone, age, each_axis(seen))
+    counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
+    behind, walking = _behind(xp, cost[..., :MOVING]), _behind(xp, cost[..., MOVING:])
+    posterior, walks = _posterior(xp, behind, counts), _posterior(xp, walking, counts)
     index = _log_index(xp, posterior, moving)
     doubt = (posterior * (moving[0] - index[..., None])**2).sum(-1)
-    noise = (each_axis(posterior) * level[..., :MOVING]).sum(-1)
-    own = _posterior(xp, _behind(xp, cost[:, :, 1, :MOVING]), clip(age, 0.0, COUNTS[1]))
-    lag = (pooled[..., MOVING:] - walking)[..., 0] - (pooled[..., :MOVING] - behind)[..., 0]
-    return Judgement(index, doubt, noise, behind, _log_index(xp, own, moving), lag,
+    noise = (posterior * level[..., :MOVING]).sum(-1)
+    lag = (cost[..., MOVING:] - walking)[..., 0] - (cost[..., :MOVING] - behind)[..., 0]
+    return Judgement(index, doubt, noise, behind, own, lag,
                      _log_index(xp, walks, table[:, MOVING:]),
-                     (each_axis(walks) * level[..., MOVING:]).sum(-1))
+                     (walks * level[..., MOVING:]).sum(-1))
 
 
 def _behind(xp: ModuleType, cost: Array) -> Array:

@@ -159,6 +159,7 @@ class Liquid:
             told, stated = heed(stated, variances)
         expected = prior.noise * told
         spread = prior.covariance[0] + expected
+        nothing = spread > SURE * expected  # is what the prediction counts for
         normal = clip(innovation / xp.sqrt(spread), -FAR, FAR)
         seen, past = xp.arcsinh(normal), state['past']
         listens = heard(xp, average, normal, past[..., 0], clock.count)
@@ -208,7 +209,7 @@ class Liquid:
         again = again | bent
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
-        weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again)
+        weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
         unusual = miss > UNUSUAL * mean(average, unit.square)
         jump = jumped(before, again, weight, unusual & ~anchored)
         filters = bank.carried(xp, filters, jump & accident)
@@ -216,8 +217,7 @@ class Liquid:
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
         # not where the prediction counts for nothing already: P would grow without end
-        wider = xp.where((spread > SURE * expected) | echo, 0.0 * gate,
-                         xp.exp(said[..., INFLATION]))
+        wider = xp.where(nothing | echo, 0.0 * gate, xp.exp(said[..., INFLATION]))
         again = again & ~echo
         verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))

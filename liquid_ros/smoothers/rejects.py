@@ -65,11 +65,15 @@ def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: A
                    before.jumps), again
 
 
-def believed(xp: ModuleType, ratio: Array, refused: Array, again: Array) -> Array:
-    """Return the weight (B, A) of a message whose surprise is so many gates."""
+def believed(xp: ModuleType, ratio: Array, refused: Array, again: Array, unknown: Array) -> Array:
+    """
+    Return the weight (B, A) of a message whose surprise is so many gates.
+
+    unknown: where the prediction may lie anywhere: of what is believed at all nothing is left out.
+    """
     one = xp.ones_like(ratio)
     weight = xp.where((ratio < MOST) & ~refused, 1.0 / (1.0 + ratio**4), 0.0 * ratio)
-    return xp.where(again, one, weight)
+    return xp.where(again | (unknown & (weight > BELIEVED)), one, weight)
 
 
 def jumped(before: Rejects, again: Array, weight: Array, far: Array) -> Array:

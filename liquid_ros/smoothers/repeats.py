@@ -16,7 +16,8 @@ from liquid_ros.arrays import Array, columns
 from liquid_ros.smoothers.base import State
 
 HABIT = 8.0  # new values one after the other with about as many repeats behind each
-MOST = 20.0  # repeats of a value: beyond it that is a rest
+ABOUT, ONE_MORE = 0.6, 1.5  # share of the usual repeats, and how many, that are about as many
+MOST = 40.0  # repeats of a value: beyond it that is a rest
 
 
 class Repeats(NamedTuple):
@@ -44,7 +45,7 @@ def repeated(xp: ModuleType, before: Repeats, moved: Array, dt_s: Array
     row, usual, alike, waited = before
     zero, one = xp.zeros_like(row), xp.ones_like(row)
     same = xp.abs(moved).sum(-1)[:, None] < 1e-300
-    about = (row > usual - 1.5) & (row < usual + 1.5)
+    about = xp.abs(row - usual) < xp.maximum(ABOUT * usual, ONE_MORE * one)
     following = Repeats(
         xp.where(same, row + one, zero),
         xp.where(same, usual, xp.where(about, xp.maximum(usual, row), row)),

@@ -11,7 +11,7 @@ then what is new. Of most it sees its own axis and the mean over its group.
 from types import ModuleType
 from typing import NamedTuple
 
-from liquid_ros.arrays import Array, clip, each_axis, stack
+from liquid_ros.arrays import Array, clip, stack
 from liquid_ros.smoothers.bank import Judgement, MEMORIES, MOVING
 from liquid_ros.smoothers.units import Clock
 
@@ -81,15 +81,15 @@ def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array
 def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average: Array,
           clock: Clock) -> Array:
     """Return what the cell sees (B, A, FEATURES)."""
-    index = each_axis(INDEX_SHARE * (bank.index - INDEX_MIDDLE))
-    doubt = each_axis(0.5 * xp.log(0.05 + bank.doubt))
+    index = INDEX_SHARE * (bank.index - INDEX_MIDDLE)
+    doubt = 0.5 * xp.log(0.05 + bank.doubt)
     unit = 2.0 * glance.level[..., None]
     noise, shake = (LEVEL_SHARE * clip(log_r - unit, -2.0 * WIDE, 2.0 * WIDE)
                     for log_r in (bank.noise, bank.shake))
-    lag = each_axis(0.5 * xp.arcsinh(30.0 * bank.lag))
-    walk = each_axis(INDEX_SHARE * (bank.walk - WALK_MIDDLE))
+    lag = 0.5 * xp.arcsinh(30.0 * bank.lag)
+    walk = INDEX_SHARE * (bank.walk - WALK_MIDDLE)
     curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
-    curves = [each_axis(curve[:, :, k]) for k in range(len(MEMORIES))]
+    curves = [curve[:, :, k] for k in range(len(MEMORIES))]
     zero, count = 0.0 * glance.seen, clock.count
     steady = stack(xp.log(0.05 + habit[..., 2]), 3.0 * habit[..., 3])
     lively = stack(xp.log(0.05 + habit[..., 0]), 3.0 * habit[..., 1])

@@ -27,6 +27,7 @@ FAR = 30.0  # usual sizes, or mean dt, that count at most
 OUTAGE = 8.0  # mean dt: time that is further behind goes on with the stamps
 # who sends only what moves has pauses: beyond so many mean dt, and for so few that tell
 PAUSE, SELDOM = 12.0, 0.02
+TIGHT, TOLD = 0.03, 0.1  # mean dt, and the share of a pause that one so soon takes back
 SETTLED = 30.5  # messages after which the mean dt is one
 PULL, CRAWL = 0.05, 0.1  # share of what time is behind; the least of T or dt that passes
 
@@ -75,9 +76,12 @@ def measured_after(xp: ModuleType, before: Stamps, clock: Array, dt_s: Array, mo
     rest = soon * clip((moved - pace * before.usual) / size, -FAR, FAR)
     lead = soon * clip((1.0 - pace) * before.usual / size, -FAR, FAR)
     paused = xp.where((pace > PAUSE) & (count > SETTLED), one, zero)
+    # but within a few hundredths of the mean dt nothing can be measured in turn
+    paused = paused - TOLD * xp.where(pace < TIGHT, one, zero)
     number, pauses, across, along, whole = ((1.0 - 1.0 / MEMORY) * old + new for old, new in (
         (before.number, soon), (before.pauses, paused), (before.across, _summed(rest * lead)),
         (before.along, _summed(lead * lead)), (before.whole, _summed(rest * rest))))
+    pauses = xp.maximum(pauses, zero)
     least = xp.where(before.behind == 0.0, BEGINS * one, GOES_ON * one)
     passed = dt_s + before.behind
     received = ((number > ENOUGH) & (pauses < SELDOM * number)

@@ -15,6 +15,7 @@ from liquid_ros.smoothers.scale import Scale, unit_size
 from liquid_ros.smoothers.stamps import measured_between
 from liquid_ros.smoothers.units import Clock, recall, Unit
 
+ANYWHERE = 1.0  # rad^2
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 
 
@@ -70,10 +71,25 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
     moves = motion.transition(process, clock.dt_s)
     p = motion.consistent(xp, motion.propagate(p, moves, process, clock.dt_s),
                           noise / SURE**3)
-    velocity, acceleration = moving[..., 0], moving[..., 1]
+    known = goes_on(xp, p[0])
+    velocity, acceleration = known * moving[..., 0], known * moving[..., 1]
     return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
                  moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
                  p, noise)
+
+
+def goes_on(xp: ModuleType, variance: Array) -> Array:
+    """
+    Return 1, or 0 for the axes (B, A) of a rotation that may have come to lie anywhere.
+
+    A turn is seen up to whole turns only: from one that leads anywhere none could be told.
+    """
+    one = xp.ones_like(variance)
+    if variance.shape[1] < 6:
+        return one
+    widest = xp.amax(variance[:, 3:], -1)[:, None]
+    return xp.concatenate([one[:, :3], xp.where(widest < ANYWHERE, one[:, 3:], 0.0 * one[:, 3:])],
+                          -1)
 
 
 def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdict: Verdict
