@@ -72,6 +72,15 @@ def wrong_depth(rng):
     return times_s, truth, rows
 
 
+def shaken(rng):
+    """Shake left and right by 10 cm three times a second; all other axes rest."""
+    times_s = np.arange(COUNT) / 30.0
+    way = np.zeros((COUNT, 6))
+    way[:, 0] = 0.1 * np.sin(6.0 * np.pi * times_s + rng.uniform(0.0, 6.0))
+    truth = plus(np.repeat(unit_row(7), COUNT, 0), way)
+    return times_s, truth, noisy(rng, truth)
+
+
 def jump(rng):
     """Move what is tracked by 3 m at once; nobody counts the four messages behind that."""
     times_s, truth, rows = even(rng)
@@ -128,9 +137,9 @@ def grains(rng):
 
 
 TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
-            'a wrong depth': wrong_depth, 'a jump': jump, 'zeros first': zeros_first,
-            'gaps': gaps, 'bursts': bursts, 'sent again': sent_again, 'a vehicle': planar,
-            'grains': grains}
+            'a wrong depth': wrong_depth, 'shaken': shaken, 'a jump': jump,
+            'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts,
+            'sent again': sent_again, 'a vehicle': planar, 'grains': grains}
 
 
 def smoothed(smoother, times_s, rows):
