@@ -42,7 +42,8 @@ def test_a_constant_variance_changes_nothing_in_liquid(seed, exponent, width):
     constant = np.broadcast_to(variances[:1] * 10.0**exponent, variances.shape)
     for part, expected in zip(run(make('liquid'), rows, dt_s, constant),
                               run(make('liquid'), rows, dt_s)):
-        np.testing.assert_array_equal(part, expected)
+        # one logarithm is the C library's, the next that of its functions of many numbers
+        np.testing.assert_allclose(part, expected, rtol=1e-12, atol=1e-13)
 
 
 @few
