@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, unstack
-from liquid_ros.smoothers.sight import mean, WILD
+from liquid_ros.smoothers.sight import mean
 
+FAR_OFF = 9.0  # a mean nu^2 / S beyond which a message may be a stray one
 SOON = 3.5  # messages after a wild one: who is not back by then has gone
 BACK = 0.1  # of the square of the way there: what is left of it on the way back
 TWICE, RARELY = 1.5, 0.3  # so often it came back, and of those did not
@@ -85,7 +86,7 @@ def noted(xp: ModuleType, strays: Strays, average: Array, moved: Array, square: 
 
     returned: as outcome() has it. noise: R to judge by while messages are held off, the usual one.
     """
-    begins = (mean(average, square) > WILD) & ~returned & (strays.since < 0.5)
+    begins = (mean(average, square) > FAR_OFF) & ~returned & (strays.since < 0.5)
     return strays._replace(
         since=xp.where(begins, xp.ones_like(moved), strays.since),
         away=xp.where(begins, moved, strays.away),
