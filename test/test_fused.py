@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from typing import NamedTuple, Sequence
 
 import numpy as np
 import pytest
@@ -264,14 +265,24 @@ def _nan(a):
     return 0.0 * a / (0.0 * a)
 
 
+class Build(NamedTuple):
+    """What the step is compiled with, and for which processors."""
+
+    flags: Sequence[str]
+    how: str = 'CLONED void'
+
+
 def builds():
-    """Yield what the step is compiled with: for any processor, for this one, with glibc's."""
-    yield ['-U__gnu_linux__']
-    yield []
-    name, version = platform.libc_ver()
-    if platform.machine() == 'x86_64' and name == 'glibc' and tuple(
-            int(part) for part in version.split('.')[:2]) >= (2, 35):
-        yield ['-DLIBMVEC', '-lmvec']
+    """Yield a build for any processor, for this one, with glibc's functions of many numbers."""
+    wide = Path('/proc/cpuinfo').exists() and {'avx512f', 'avx512dq', 'avx512vl'} <= set(
+        Path('/proc/cpuinfo').read_text().split())
+    yield Build(['-U__gnu_linux__'])
+    for how in ['CLONED void'] + ['WIDE void'] * wide:
+        yield Build([], how)
+        name, version = platform.libc_ver()
+        if platform.machine() == 'x86_64' and name == 'glibc' and tuple(
+                int(part) for part in version.split('.')[:2]) >= (2, 35):
+            yield Build(['-DLIBMVEC', '-lmvec'], how)
 
 
 def compile_here(folder, parts, build):
@@ -279,7 +290,7 @@ def compile_here(folder, parts, build):
     (folder / 'c.c').write_text('\n'.join(parts))
     subprocess.run([COMPILER, '-O2', '-ftree-vectorize', '-fopenmp-simd', '-ffp-contract=off',
                     '-fno-math-errno', '-fno-trapping-math', '-shared', '-fPIC', '-o', 'c.so',
-                    'c.c', *build, '-lm'], cwd=folder, check=True)
+                    'c.c', *build.flags, '-lm'], cwd=folder, check=True)
     return ctypes.PyDLL(str(folder / 'c.so'))
 
 
@@ -294,7 +305,7 @@ PRODUCTS = {
 
 
 @needs_compiler
-@pytest.mark.parametrize('build', builds(), ids=' '.join)
+@pytest.mark.parametrize('build', builds(), ids=str)
 def test_products_of_weights_that_are_float32(build, tmp_path):
     rng = np.random.default_rng(9)
     weight, given = rng.normal(size=(4, 20)).astype(np.float32), rng.normal(size=(16, 4))
@@ -306,7 +317,8 @@ def test_products_of_weights_that_are_float32(build, tmp_path):
         shapes[name] = result.shape
         parts.append(emit(f'case_{len(shapes)}', graph, {'x': Given('x', 0), 'w': Given('w', 0)},
                           [Result('out', 0, result)],
-                          {'x': 0, 'w': 0, 'out': result.index.size + 1}, single=['w']))
+                          {'x': 0, 'w': 0, 'out': result.index.size + 1}, single=['w'],
+                          how=build.how))
     functions = compile_here(tmp_path, parts, build)
     for at, (name, case) in enumerate(PRODUCTS.items(), 1):
         out = np.empty(int(np.prod(shapes[name])) + 1)
@@ -318,7 +330,7 @@ def test_products_of_weights_that_are_float32(build, tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize('build', builds(), ids=' '.join)
+@pytest.mark.parametrize('build', builds(), ids=str)
 def test_each_operation_is_that_of_numpy(build, tmp_path):
     rng = np.random.default_rng(6)
     shapes = {'a': (2, 3), 'm': (3, 3), 's': ()}
@@ -331,8 +343,7 @@ def test_each_operation_is_that_of_numpy(build, tmp_path):
         layouts[at] = result.shape
         places = {name: Given('given', inputs.columns[name][0]) for name in shapes}
         parts.append(emit(f'case_{at}', graph, places, [Result('out', 0, result)],
-                          {'given': inputs.size, 'out': result.index.size + 1},
-                          cloned='CLONED_WIDE'))
+                          {'given': inputs.size, 'out': result.index.size + 1}, how=build.how))
     functions = compile_here(tmp_path, parts, build)
     given = rng.normal(size=(4, Layout(shapes).size))
     for at, (name, case) in enumerate(CASES.items()):

@@ -46,7 +46,7 @@ class Given(NamedTuple):
 
 def emit(name: str, graph: Graph, given: Mapping[str, Given],
          results: Results, strides: Mapping[str, int], single: Sequence[str] = (),
-         fetched: Optional[Mapping[str, int]] = None, cloned: str = 'CLONED') -> str:
+         fetched: Optional[Mapping[str, int]] = None, how: str = 'CLONED void') -> str:
     """
     Return the source of void name(long n, argument, ...), pointers to double, behind PRELUDE.
 
@@ -55,11 +55,10 @@ def emit(name: str, graph: Graph, given: Mapping[str, Given],
     share it. The last argument is written alone, its last element is 0 where all results are
     finite, else NaN. single: arguments that are pointers to float. fetched: of which arguments
     how many elements are asked for at once at the start, and the code with them: after a pause
-    nothing of it is in a cache, and one miss after the other takes longer than the step. cloned:
-    for which processors the compiler makes one each, a word of the prelude.
+    nothing of it is in a cache, and one miss after the other takes longer than the step. how: what
+    stands before the name, with a word of the prelude: for which processors.
     """
-    return _Writer(graph, given, results, set(single)).function(
-        name, strides, fetched or {}, cloned)
+    return _Writer(graph, given, results, set(single)).function(how, name, strides, fetched or {})
 
 
 class _Writer:
@@ -72,8 +71,8 @@ class _Writer:
         self.tables: Dict[str, int] = {}  # values -> number
         self.scratches = 0
 
-    def function(self, name: str, strides: Mapping[str, int], fetched: Mapping[str, int],
-                 cloned: str) -> str:
+    def function(self, how: str, name: str, strides: Mapping[str, int],
+                 fetched: Mapping[str, int]) -> str:
         groups = grouped(self.nodes, live(self.nodes, self.results))
         last = last_use(self.nodes, groups, self.results)
         for at, group in enumerate(groups):
@@ -100,11 +99,11 @@ class _Writer:
         tables = '\n'.join(f'  static const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         return f"""
-{cloned} void {name}(long n, {taken})
+{how} {name}(long n, {taken})
 {{
 {tables}
 {fetch}
-  double b[{max(self.room.size, 1)}];
+  double b[{max(self.room.size, 1)}] __attribute__((aligned({LINE_BYTES})));
   for (long row = 0; row < n; row++) {{
 {body}
     {written}[{strides[written] - 1}] = bad;

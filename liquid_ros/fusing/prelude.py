@@ -21,17 +21,11 @@ typedef float four_single __attribute__((vector_size(16), aligned(4), may_alias)
 typedef float eight_single __attribute__((vector_size(32), aligned(4), may_alias));
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define CLONED __attribute__((target_clones("avx2", "default")))
-#if __GNUC__ < 12 /* it does not know the level, and GCC 12 takes more than avx512f by that name */
-#define CLONED_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CLONED_WIDE __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#endif
 #define WIDE __attribute__((target("avx512f,avx512dq,avx512vl")))
 #define HAS_WIDE (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") \\
                   && __builtin_cpu_supports("avx512vl"))
 #else
 #define CLONED
-#define CLONED_WIDE
 #endif
 #ifdef LIBMVEC /* glibc's functions of four numbers at once, within 4 units in the last place */
 #pragma omp declare simd notinbranch

@@ -5,8 +5,8 @@
 The source of a product of two matrices, in tiles whose sums stay in registers.
 
 Its types and words (eight, four, two, TILE, APART, CLONED, WIDE) are those of prelude.PRELUDE.
-What the processor has is asked for when the library is loaded. Wide tiles and narrow ones add up
-in the same order: both give the same numbers to the bit.
+Which tiles the processor can have is asked for in each call. Wide ones and narrow ones add up in
+the same order: both give the same numbers to the bit.
 """
 
 from typing import Iterator, Sequence, Tuple
@@ -69,17 +69,21 @@ def _product(weight: str, how: str, tiles: Sequence[Tile]) -> str:
 
 def _products() -> Iterator[str]:
     for weight in TYPES:
+        given = 'rows, columns, inner, a, a_row, w, w_row, out'
         yield from (_tile(*tile, weight) for tile in NARROW)
         yield 'CLONED ' + _product(weight, 'narrow', NARROW)
-        yield f'static void (*product_{weight}){_taken(weight)} = product_{weight}_narrow;'
-    yield '#ifdef WIDE'
-    for weight in TYPES:
+        yield '#ifdef WIDE'
         yield from (_tile(*tile, weight) for tile in WIDE if tile not in NARROW)
-        yield 'WIDE ' + _product(weight, 'wide', WIDE)
-    yield '__attribute__((constructor)) static void choose(void)\n{\n  __builtin_cpu_init();'
-    for weight in TYPES:
-        yield f'  if (HAS_WIDE) product_{weight} = product_{weight}_wide;'
-    yield '}\n#endif\n'
+        yield 'WIDE ' + _product(weight, 'wide', WIDE) + '#endif'
+        yield f"""\
+static void product_{weight}{_taken(weight)}
+{{
+#ifdef WIDE
+  if (HAS_WIDE) {{ product_{weight}_wide({given}); return; }}
+#endif
+  product_{weight}_narrow({given});
+}}
+"""
 
 
 PRODUCT = '\n'.join(_products())

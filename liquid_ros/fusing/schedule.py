@@ -115,7 +115,8 @@ class Room:
         self._taken: List[Tuple[int, int]] = []  # (start, stop), in order
 
     def take(self, size: int) -> int:
-        """Return where so many elements may lie."""
+        """Return where so many elements may lie, at the start of a line of the cache."""
+        size = _lines(size)
         start = at = 0
         while at < len(self._taken) and self._taken[at][0] - start < size:
             start, at = self._taken[at][1], at + 1
@@ -125,4 +126,8 @@ class Room:
 
     def give(self, start: int, size: int) -> None:
         """Take a buffer back."""
-        self._taken.remove((start, start + size))
+        self._taken.remove((start, start + _lines(size)))
+
+
+def _lines(size: int) -> int:
+    return -(-size // LANES) * LANES

@@ -38,6 +38,20 @@ class Variant(NamedTuple):
         return f'step_{width}' + '_smoothing' * self.smoothing + '_gated' * self.gated
 
 
+# the functions that most have, for processors with AVX-512, too
+EITHER = """{narrow}
+#ifdef WIDE
+{wide}
+#endif
+void {name}(long n, const float *w, const double *exact, double *state, const double *given,
+            double *said)
+{{
+#ifdef WIDE
+  if (HAS_WIDE) {{ {name}_wide(n, w, exact, state, given, said); return; }}
+#endif
+  {name}_narrow(n, w, exact, state, given, said);
+}}
+"""
 VARIANTS = tuple(Variant(smoothing, gated) for smoothing in (False, True)
                  for gated in (False, True))
 
@@ -131,6 +145,12 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
                 for name, value in estimate._asdict().items()]
     strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
                'said': said.size + 1}
-    return emit(variant.function(width), graph, places, results, strides, single=['w'],
-                fetched={'w': layouts[0].size, 'state': state.size},
-                cloned='CLONED' if any(variant) else 'CLONED_WIDE')
+    name = variant.function(width)
+
+    def written(how: str, name: str) -> str:
+        return emit(name, graph, places, results, strides, single=['w'],
+                    fetched={'w': layouts[0].size, 'state': state.size}, how=how)
+    if any(variant):
+        return written('CLONED void', name)
+    return EITHER.format(name=name, narrow=written('CLONED static void', f'{name}_narrow'),
+                         wide=written('WIDE static void', f'{name}_wide'))
