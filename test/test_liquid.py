@@ -267,6 +267,17 @@ def test_a_stream_that_begins_with_a_queue_flies_nowhere(count, close_s):
         assert np.abs(minus(out, goal)).max() < 0.1
 
 
+@pytest.mark.parametrize('every', [3, 5, 10])
+def test_stamps_that_were_rounded_down_lead_nowhere(every):
+    """Several messages a nanosecond apart, then a wait: their velocity is that of the noise."""
+    for seed in range(6):
+        t = 0.1 * (np.arange(600) // every)
+        dt = np.maximum(np.diff(t, prepend=0.0), 1e-9)
+        rows, truth = curve(dt, seed=seed)
+        out, _, _ = run(SHIPPED, rows, dt)
+        assert np.abs(out - truth).max() < 0.1
+
+
 @pytest.mark.parametrize('steps', [False, True], ids=['shaken', 'moved on'])
 def test_one_axis_moves_though_the_others_rest(steps):
     """Left and right by 10 cm three times a second, or 30 cm further every two seconds."""

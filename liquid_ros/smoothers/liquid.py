@@ -21,7 +21,7 @@ from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.motion import Process
-from liquid_ros.smoothers.rejects import believed, count, jumped, Rejects, remember
+from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
@@ -206,7 +206,8 @@ class Liquid:
                 & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
                                sizes.age, self.config.reacquire_after, self.config.give_up_after)
-        again = again | bent
+        again = again | bent | adrift(before, mean(average, moved * moved), miss,
+                                      mean(average, unit.square))
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
@@ -255,8 +256,7 @@ class Liquid:
         one = xp.ones_like(weight)
         variance = output.variance * words[..., 5] + besides
         return following, Estimate(output.track.rows, at_least(xp, variance, grain),
-                                   output.velocity,
-                                   3.0 * xp.where(echo, one, surprise)[..., ::3],
+                                   output.velocity, 3.0 * xp.where(echo, one, surprise)[..., ::3],
                                    xp.where(echo, one, weight)[..., ::3])
 
     def predict(self, state: State, dt_s: Array) -> Estimate:

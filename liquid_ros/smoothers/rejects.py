@@ -17,6 +17,7 @@ FEW = 1.5  # jumps, of which each counts the less the longer ago it was
 MEMORY = 1500.0  # messages
 KNOWN = 60.0  # messages after which a stream is known well enough to call one an accident
 BELIEVED = 0.5  # a weight beyond
+NEAR, ADRIFT = 1e-4, 1e6  # of a squared miss: the move; of the unit's square: a miss
 MOST = 1e6  # gates: more are as good as infinitely many
 
 
@@ -63,6 +64,15 @@ def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: A
     again = (agreeing > enough - 0.5) | (row > give_up_after - 0.5)
     return Rejects(xp.where(again, zero, row), xp.where(again, zero, agreeing),
                    before.jumps), again
+
+
+def adrift(before: Rejects, move: Array, miss: Array, unit: Array) -> Array:
+    """
+    Return (B, A) where the prediction has flown off: the message is where the one before it was.
+
+    move, miss, unit: squares, means over a group.
+    """
+    return (move < NEAR * miss) & (miss > ADRIFT * unit) & ~before.held_off()
 
 
 def believed(xp: ModuleType, ratio: Array, refused: Array, again: Array, unknown: Array) -> Array:
