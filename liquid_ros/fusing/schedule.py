@@ -40,6 +40,11 @@ def apart(node: Node) -> bool:
             and loops(node)[-1] % LANES > 0)
 
 
+def _joins(node: Node) -> bool:
+    """Return whether an operation may share a loop with others."""
+    return node.kind == 'map' and not apart(node)
+
+
 def live(nodes: Sequence[Node], results: Results) -> Set[int]:
     """Return the nodes that the results need."""
     wanted = {result.array.node for result in results}
@@ -68,19 +73,17 @@ def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
         joinable = -1
         for view in node.args:
             where = level[view.node]
-            same = (node.kind == 'map' and nodes[view.node].kind == 'map'
-                    and not apart(node) and not apart(nodes[view.node])
+            same = (_joins(node) and _joins(nodes[view.node])
                     and nodes[view.node].size == node.size and _straight(view)
                     and loops(nodes[view.node]) == loops(node))
             if same:
                 joinable = max(joinable, where)
             after = max(after, where if not same else where - 1)
         home = None
-        if node.kind == 'map' and not apart(node):
+        if _joins(node):
             for at in range(max(after + 1, 0), len(groups)):
                 first = nodes[groups[at][0]]
-                if first.kind == 'map' and not apart(first) \
-                        and loops(first) == loops(node) and at >= joinable:
+                if _joins(first) and loops(first) == loops(node) and at >= joinable:
                     home = at
                     break
         if home is None:

@@ -226,10 +226,8 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
     seen = (among * age[:, None]).sum(-1)
     moving = table[:, :MOVING]
-    own, group = (_log_index(xp, _posterior(xp, _behind(xp, costs[:, :, 1, :MOVING]), count),
-                             moving)
-                  for costs, count in ((cost, clip(age, 0.0, COUNTS[1])),
-                                       (pooled, axes * clip(seen, 0.0, COUNTS[1]))))
+    own = _middle_index(xp, cost, clip(age, 0.0, COUNTS[1]), moving)
+    group = _middle_index(xp, pooled, axes * clip(seen, 0.0, COUNTS[1]), moving)
     alone = own - each_axis(group) > SHAKEN
     cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
     axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
@@ -260,6 +258,11 @@ def _posterior(xp: ModuleType, behind: Array, count: Array) -> Array:
 def _log_index(xp: ModuleType, posterior: Array, table: Array) -> Array:
     """Return the log of the squared mean of the index's root (...)."""
     return 2.0 * xp.log((posterior * table[1]).sum(-1))
+
+
+def _middle_index(xp: ModuleType, cost: Array, count: Array, table: Array) -> Array:
+    """Return the log index (B, N) by costs (B, N, K, M) of the middle memory."""
+    return _log_index(xp, _posterior(xp, _behind(xp, cost[:, :, 1, :MOVING]), count), table)
 
 
 def packed(bank: Bank) -> State:

@@ -206,12 +206,12 @@ class Liquid:
                 & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
                                sizes.age, self.config.reacquire_after, self.config.give_up_after)
-        again = again | bent | adrift(before, mean(average, moved * moved), miss,
-                                      mean(average, unit.square))
+        unit_square = mean(average, unit.square)
+        again = again | bent | adrift(before, mean(average, moved * moved), miss, unit_square)
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
-        unusual = miss > UNUSUAL * mean(average, unit.square)
+        unusual = miss > UNUSUAL * unit_square
         jump = jumped(before, again, weight, unusual & ~anchored)
         filters = bank.carried(xp, filters, jump & accident)
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
