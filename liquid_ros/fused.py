@@ -18,7 +18,15 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from liquid_ros.arrays import Array, tangent_size
-from liquid_ros.fusing.source import EXACT, KNOBS, recipe, state_layout, Variant, weight_layouts
+from liquid_ros.fusing.source import (
+    EXACT,
+    KNOBS,
+    recipe,
+    state_layout,
+    Variant,
+    weight_layouts,
+    WIDTHS,
+)
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Known, Link, Smoother, State
 from liquid_ros.smoothers.liquid import Liquid
@@ -42,14 +50,18 @@ def library() -> Optional[ctypes.PyDLL]:
 
 def fuse(smoother: Smoother) -> Smoother:
     """Return the smoother with its step compiled, or as it is where that is not possible."""
+    if type(smoother) is not Liquid:
+        return smoother
+    if not isinstance(smoother.weights['bias_out'], np.ndarray):
+        from liquid_ros.fused_cuda import on_cuda
+        return on_cuda(smoother)
     compiled = library()
-    if compiled is None or type(smoother) is not Liquid or not isinstance(
-            smoother.weights['bias_out'], np.ndarray):
+    if compiled is None:
         return smoother
     compiled.recipe.restype = ctypes.c_char_p
     if compiled.recipe().decode() != recipe(smoother.config) or not _single(smoother.weights):
         return smoother
-    return Fused(smoother, compiled)
+    return Compiled(smoother, compiled)
 
 
 def _single(weights: Dict[str, np.ndarray]) -> bool:
@@ -92,31 +104,18 @@ class One:
 
 
 class Fused:
-    """A liquid smoother on NumPy whose step is one call; all else is the plain one's."""
+    """A liquid smoother whose step is one call over packed states; all else is the plain one's."""
 
     linked = Liquid.linked
 
-    def __init__(self, plain: Liquid, compiled: ctypes.PyDLL) -> None:
-        """Pack the weights; nothing here changes afterwards."""
+    def __init__(self, plain: Liquid, host: Liquid) -> None:
+        """Take the weights; host: the same on NumPy. Nothing here changes afterwards."""
         self.plain = plain
         self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
-        variant, self._packed = packed_weights(plain)
-        self._at = tuple(array.ctypes.data for array in self._packed)
-        self._compiled = compiled
-        compiled_for = {}
-        for width in (3, 7):
-            function = getattr(compiled, variant.function(width))
-            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
-            function.restype = None
-            compiled_for[width] = (function, state_layout(plain, width), estimate_layout(width))
-        self._for = compiled_for
-        self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
-        self._one = {width: One(function, said)
-                     for width, (function, _, said) in compiled_for.items()}
+        self._layouts = {width: state_layout(host, width) for width in WIDTHS}
 
-    def tuned(self, tuning: Tuning) -> 'Fused':
-        """Return the smoother with another R and, where one is asked for, another gate."""
-        return Fused(self.plain.tuned(tuning), self._compiled)
+    def prepare(self, width: int) -> None:
+        """Compile what points or poses need, where that is not done by now."""
 
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
         """
@@ -125,11 +124,21 @@ class Fused:
         Where that is not 0.0, something was not finite and the state is what it was. The next
         call writes into the same array.
         """
-        return self._one[len(row)].step(self._at, packed, row, dt_s)  # type: ignore[arg-type]
+        raise NotImplementedError
+
+    def step_packed(self, packed: Array, rows: np.ndarray, dt_s: np.ndarray,
+                    variances: Optional[np.ndarray] = None) -> np.ndarray:
+        """
+        Advance packed states (B, S) in place, C-contiguous, as layout() says.
+
+        Returns (B, E + 1): packed estimates, and 0.0 where all is finite; where not, the state is
+        what it was. The next call writes into the same array.
+        """
+        raise NotImplementedError
 
     def layout(self, width: int) -> Layout:
         """Return how step_packed() has a state."""
-        return self._for[width][1]
+        return self._layouts[width]
 
     def init(self, rows: Array, variances: Optional[Array] = None) -> Tuple[State, Estimate]:
         """Return the state after the first message of B streams."""
@@ -150,22 +159,46 @@ class Fused:
     def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
              ) -> Tuple[State, Estimate]:
         """Return the state after one more message."""
-        width = rows.shape[1]
-        layout, said = self._for[width][1:]
+        layout = self._layouts[rows.shape[1]]
         packed = np.array(layout.pack(state), order='C')
         answer = self.step_packed(packed, rows, dt_s, variances)
+        said = estimate_layout(rows.shape[1])
         return layout.unpack(packed), Estimate(**said.unpack(answer[:, :-1].copy()))
+
+
+class Compiled(Fused):
+    """The step in C, on NumPy."""
+
+    def __init__(self, plain: Liquid, compiled: ctypes.PyDLL) -> None:
+        """Pack the weights."""
+        super().__init__(plain, plain)
+        variant, self._packed = packed_weights(plain)
+        self._at = tuple(array.ctypes.data for array in self._packed)
+        self._compiled = compiled
+        compiled_for = {}
+        for width in WIDTHS:
+            function = getattr(compiled, variant.function(width))
+            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
+            function.restype = None
+            compiled_for[width] = function, estimate_layout(width)
+        self._for = compiled_for
+        self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
+        self._one = {width: One(function, said)
+                     for width, (function, said) in compiled_for.items()}
+
+    def tuned(self, tuning: Tuning) -> 'Compiled':
+        """Return the smoother with another R and, where one is asked for, another gate."""
+        return Compiled(self.plain.tuned(tuning), self._compiled)
+
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+        """Return the packed estimate of one stream, and 0.0."""
+        return self._one[len(row)].step(self._at, packed, row, dt_s)  # type: ignore[arg-type]
 
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
-        """
-        Advance packed states (B, S) in place, C-contiguous, as layout() says.
-
-        Returns (B, E + 1): packed estimates, and 0.0 where all is finite; where not, the state is
-        what it was. The next call writes into the same array.
-        """
+        """Advance packed states in place; return the estimates."""
         width, count = rows.shape[1], len(rows)
-        function, _, said = self._for[width]
+        function, said = self._for[width]
         scratch = self._scratch.get(width)
         if scratch is None or len(scratch[0]) != count:
             given = np.empty((count, width + 1 + tangent_size(width)))

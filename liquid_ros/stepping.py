@@ -22,6 +22,13 @@ class Given(NamedTuple):
     variances: Optional[np.ndarray] = None
 
 
+def ready(smoother: Smoother, width: int) -> Smoother:
+    """Return the smoother, whose step for points or poses is compiled by now if it can be."""
+    if isinstance(smoother, Fused):
+        smoother.prepare(width)
+    return smoother
+
+
 def advanced(smoother: Smoother, backend: Backend, layout: Layout, packed: Optional[Array],
              given: Given) -> Tuple[Array, np.ndarray, np.ndarray]:
     """

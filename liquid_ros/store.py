@@ -40,15 +40,15 @@ class Store:
         return self._rows[span(at)]
 
     def find(self, key: Hashable) -> int:
-        """Return the address of a known key's row; NumPy alone."""
+        """Return the address of a known key's row."""
         rows = self._rows
         if rows is not self._begin[0]:
-            self._begin = rows, rows.ctypes.data, rows.strides[0]
+            self._begin = rows, self._backend.address(rows), 8 * rows.shape[1]
         return self._begin[1] + self._row_of[key] * self._begin[2]
 
     def put(self, at: List[int], rows: Array) -> None:
         """Take over these rows; what get() gave and was changed in place is here already."""
-        if not at or getattr(rows, 'base', None) is self._rows:
+        if not at or self._backend.base(rows) is self._rows:
             return
         capacity = len(self._rows)
         if max(at) >= capacity:

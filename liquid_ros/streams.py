@@ -19,7 +19,7 @@ from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
-from liquid_ros.stepping import advanced, Given
+from liquid_ros.stepping import advanced, Given, ready
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
 from liquid_ros.update import Update
@@ -40,7 +40,7 @@ class StreamBank:
             raise InputError(f'got rows of width {width}, expected 3 (x y z) or 7 (pose)')
         self.width = width
         self.policy = policy
-        self._untuned = self._smoother = smoother
+        self._untuned = self._smoother = ready(smoother, width)
         self._backend: Backend = backend or NumpyBackend()
         self._last_ns: Dict[Hashable, int] = {}
         self._frames: Dict[Hashable, str] = {}
@@ -52,7 +52,8 @@ class StreamBank:
 
     def tune(self, tuning: Tuning) -> None:
         """Turn the knobs; the streams go on."""
-        self._smoother = self._untuned.tuned(tuning) if tuning != Tuning() else self._untuned
+        self._smoother = (self._untuned if tuning == Tuning() else
+                          ready(self._untuned.tuned(tuning), self.width))
 
     def refuse(self, smoother: Smoother) -> Optional[str]:
         """Return why the streams cannot go on with another smoother, None where they can."""
@@ -67,7 +68,7 @@ class StreamBank:
         reason = self.refuse(smoother)
         if reason is not None:
             raise InputError(reason)
-        self._untuned = self._smoother = smoother
+        self._untuned = self._smoother = ready(smoother, self.width)
 
     def last_ns(self, key: Hashable) -> Optional[int]:
         """Return the stamp of the stream's last accepted message, None before the first."""

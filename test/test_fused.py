@@ -18,11 +18,12 @@ from liquid_ros import fused
 from liquid_ros.arrays import namespace, tangent_size
 from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import build, load, SHIPPED
-from liquid_ros.fusing.emit import emit, Given
+from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result, Room
 from liquid_ros.fusing.source import recipe
+from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import Layout
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
@@ -50,7 +51,7 @@ def compiled(plain, tmp_path_factory):
     subprocess.run([sys.executable, 'setup.py', '-q', 'build_ext', '--build-lib', str(folder),
                     '--build-temp', str(folder / 'temp')], cwd=ROOT, check=True, timeout=300)
     library = next(folder.glob('liquid_ros/_step*'))
-    return fused.Fused(plain, ctypes.PyDLL(str(library)))
+    return fused.Compiled(plain, ctypes.PyDLL(str(library)))
 
 
 def test_it_is_of_these_sources(compiled, plain):

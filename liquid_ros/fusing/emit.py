@@ -8,11 +8,11 @@ Neighbouring elementwise operations of one shape share a loop; what is used in t
 never stored, and a buffer is used again once its last reader is through.
 """
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from liquid_ros.fusing.graph import Graph, Node, View
+from liquid_ros.fusing.graph import Graph, View
 from liquid_ros.fusing.product import TYPES
 from liquid_ros.fusing.schedule import (
     apart,
@@ -24,24 +24,11 @@ from liquid_ros.fusing.schedule import (
     Room,
     VECTORS,
 )
-
-INFIX = {'add': '+', 'subtract': '-', 'multiply': '*', 'divide': '/', 'less': '<',
-         'less_equal': '<=', 'greater': '>', 'greater_equal': '>=', 'equal': '==',
-         'not_equal': '!=', 'and': '&&', 'or': '||'}
-CALLS = {'exp': 'exp', 'expm1': 'expm1', 'log': 'log', 'sqrt': 'sqrt', 'abs': 'fabs',
-         'tanh': 'tanh', 'arcsinh': 'asinh', 'sin': 'sin', 'cos': 'cos', 'arctan2': 'atan2',
-         'maximum': 'MAX', 'minimum': 'MIN'}
+from liquid_ros.fusing.writer import CALLS, flat, Given, line, Writer
 
 CODE_BYTES, LINE_BYTES = 62_000, 64  # of a function, or nearly all of it; of a cache's line
 
 REDUCE = {'sum': ('0.0', 's += {}'), 'max': ('-INFINITY', 's = MAX({}, s)')}
-
-
-class Given(NamedTuple):
-    """Where an input lies: in which argument of the function, and from which element on."""
-
-    argument: str
-    offset: int
 
 
 def emit(name: str, graph: Graph, given: Mapping[str, Given],
@@ -58,21 +45,20 @@ def emit(name: str, graph: Graph, given: Mapping[str, Given],
     nothing of it is in a cache, and one miss after the other takes longer than the step. how: what
     stands before the name, with a word of the prelude: for which processors.
     """
-    return _Writer(graph, given, results, set(single)).function(how, name, strides, fetched or {})
+    function = _Function(graph, given, results, set(single))
+    return function.source(how, name, strides, fetched or {})
 
 
-class _Writer:
+class _Function(Writer):
     def __init__(self, graph: Graph, given: Mapping[str, Given],
                  results: Results, single: Set[str]) -> None:
-        self.nodes, self.given, self.results, self.single = graph.nodes, given, results, single
-        self.lines: List[str] = []
-        self.place: Dict[int, int] = {}  # node -> offset of its buffer
+        super().__init__(graph, given, results)
+        self.single = single
         self.room = Room()
-        self.tables: Dict[str, int] = {}  # values -> number
         self.scratches = 0
 
-    def function(self, how: str, name: str, strides: Mapping[str, int],
-                 fetched: Mapping[str, int]) -> str:
+    def source(self, how: str, name: str, strides: Mapping[str, int],
+               fetched: Mapping[str, int]) -> str:
         groups = grouped(self.nodes, live(self.nodes, self.results))
         last = last_use(self.nodes, groups, self.results)
         for at, group in enumerate(groups):
@@ -121,21 +107,17 @@ class _Writer:
         copies: Dict[bool, List[str]] = {True: [], False: []}
         for argument, offset, array, unless in self.results:
             around = f'for (int i = 0; i < {array.index.size}; i++)'
-            source = self._at(array.node, self._index(array.index.reshape(-1), ['i']))
-            if argument in self._read_from(array.node):
+            source = self.at(array.node, self.index(array.index.reshape(-1), ['i']))
+            if argument in self.read_from(array.node):
                 raise ValueError(f'got a result that is a view of {argument}, where it goes')
             self.lines.append(f'_Pragma("omp simd reduction(+:bad)") {around} '
                               f'bad += {source} * 0.0;')
-            stays = '0.0' if unless is None else self._at(unless.node, str(unless.index[0]))
+            stays = '0.0' if unless is None else self.at(unless.node, str(unless.index[0]))
             line = f'if ({stays} == 0.0) {around} {argument}[{offset} + i] = {source};'
             copies[argument == written].append(line)
         self.lines += copies[True]
         if copies[False]:
             self.lines += ['if (bad == 0.0) {', *('  ' + line for line in copies[False]), '}']
-
-    def _read_from(self, n: int) -> Set[str]:
-        node = self.nodes[n]
-        return {self.given[node.what].argument} if node.kind == 'input' else set()
 
     def _group(self, group: List[int], stored: Set[int]) -> None:
         node = self.nodes[group[0]]
@@ -150,9 +132,9 @@ class _Writer:
         inside = set(group)
         body = []
         for n in group:
-            body.append(f'const double v{n} = {self._expression(self.nodes[n], inside)};')
+            body.append(f'const double v{n} = {self.expression(self.nodes[n], inside)};')
             if n in stored:
-                body.append(f'b[{self.place[n]} + {_flat(shape)}] = v{n};')
+                body.append(f'b[{self.place[n]} + {flat(shape)}] = v{n};')
         if not shape:
             self.lines += body
             return
@@ -167,79 +149,28 @@ class _Writer:
         whole = f'WHOLE({node.size})'
         self.lines += [
             f'{{ double t[{whole}];',
-            f'  {_around(shape)} t[{_flat(shape)}] = {self._read(node.args[0], shape)};',
+            f'  {_around(shape)} t[{flat(shape)}] = {self.read(node.args[0], shape)};',
             f'  for (int i = {node.size}; i < {whole}; i++) t[i] = 1.0;',
             f'  MANY for (int i = 0; i < {whole}; i++) t[i] = {CALLS[node.what]}(t[i]);',
             f'  for (int i = 0; i < {node.size}; i++) b[{self.place[n]} + i] = t[i]; }}']
-
-    def _expression(self, node: Node, inside: Set[int]) -> str:
-        args = [f'v{view.node}' if view.node in inside else self._read(view, loops(node))
-                for view in node.args]
-        if node.what in INFIX:
-            return f'{args[0]} {INFIX[node.what]} {args[1]}'
-        if node.what in ('maximum', 'minimum') and 'const' in (
-                self.nodes[view.node].kind for view in node.args):
-            if self.nodes[node.args[0].node].kind == 'const':
-                args.reverse()
-            return f'{CALLS[node.what]}_ONE({", ".join(args)})'
-        if node.what in CALLS:
-            return f'{CALLS[node.what]}({", ".join(args)})'
-        return {'where': '{} != 0.0 ? {} : {}', 'negative': '-{}', 'not': '{} == 0.0'}[
-            node.what].format(*args)
-
-    def _read(self, view: View, shape: Tuple[int, ...]) -> str:
-        """Return the element that a loop over i0, i1, ... of this shape reads."""
-        return self._at(view.node, self._index(view.places.reshape(shape),
-                                               [f'i{d}' for d in range(len(shape))]))
-
-    def _at(self, n: int, index: str) -> str:
-        node = self.nodes[n]
-        if node.kind == 'const':
-            return f'({node.what!r})'.replace('inf', 'INFINITY')
-        if node.kind == 'input':
-            argument, offset = self.given[node.what]
-            return f'{argument}[{offset} + {index}]'
-        if node.size == 1:
-            return f'v{n}'
-        return f'b[{self.place[n]} + {index}]'
-
-    def _index(self, index: np.ndarray, names: Sequence[str]) -> str:
-        """Return the index as a sum of strides, or out of a table where there are none."""
-        first, terms = int(index.flat[0]) if index.size else 0, []
-        straight = np.full(index.shape, first)
-        for axis, name in enumerate(names):
-            if index.shape[axis] > 1:
-                second = [0] * index.ndim
-                second[axis] = 1
-                step = int(index[tuple(second)]) - first
-                line = step * np.arange(index.shape[axis])
-                straight = straight + line.reshape([-1 if d == axis else 1
-                                                    for d in range(index.ndim)])
-                if step:
-                    terms.append(f'{step} * {name}' if step != 1 else name)
-        if not np.array_equal(straight, index):
-            values = ', '.join(str(int(i)) for i in index.flat)
-            at = self.tables.setdefault(values, len(self.tables))
-            return f'table{at}[{_flat(index.shape, names)}]'
-        return ' + '.join([str(first)] * (first > 0 or not terms) + terms)
 
     def _join(self, n: int) -> None:
         node = self.nodes[n]
         for view, packed in zip(node.args, node.what):
             into = np.frombuffer(packed, np.int64)
             shape: Tuple[int, ...] = (into.size,)
-            if not _line(into) or not _line(view.places.reshape(-1)):
+            if not line(into) or not line(view.places.reshape(-1)):
                 shape = tuple(size for size in view.places.shape if size > 1)
             names = [f'i{d}' for d in range(len(shape))]
-            target = self._index(into.reshape(shape), names)
-            source = self._at(view.node, self._index(view.places.reshape(shape), names))
+            target = self.index(into.reshape(shape), names)
+            source = self.at(view.node, self.index(view.places.reshape(shape), names))
             self.lines.append(f'{_around(shape)} b[{self.place[n]} + {target}] = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]
         index = node.args[0].places
         terms = index.reshape(-1, index.shape[-1])
-        source = self._at(node.args[0].node, self._index(terms, ['i', 'k']))
+        source = self.at(node.args[0].node, self.index(terms, ['i', 'k']))
         start, more = REDUCE[node.what]
         loop = (f'double s = {start}; for (int k = 0; k < {terms.shape[1]}; k++) '
                 f'{more.format(source)};')
@@ -259,8 +190,8 @@ class _Writer:
             self.lines.append(f'product_{kind}({rows}, {columns}, {inner}, {a}, {w}, '
                               f'b + {self.place[n]});')
             return
-        a = self._at(left.node, self._index(left.places, ['i', 'k']))
-        w = self._at(right.node, self._index(right.places, ['k', 'j']))
+        a = self.at(left.node, self.index(left.places, ['i', 'k']))
+        w = self.at(right.node, self.index(right.places, ['k', 'j']))
         self.lines += [f'for (int i = 0; i < {rows}; i++) for (int j = 0; j < {columns}; j++) {{',
                        f'  double s = 0.0; for (int k = 0; k < {inner}; k++) s += {a} * {w};',
                        f'  b[{self.place[n]} + {columns} * i + j] = s;', '}']
@@ -268,15 +199,15 @@ class _Writer:
     def _dense(self, view: View, kinds: Sequence[str] = tuple(TYPES)) -> Tuple[str, str]:
         """Return of which kind a matrix is, and where with what row stride: a copy if need be."""
         index, (rows, columns) = view.places, view.places.shape
-        kind = 'single' if self._read_from(view.node) & self.single else 'double'
+        kind = 'single' if self.read_from(view.node) & self.single else 'double'
         stride = int(index[1, 0] - index[0, 0]) if rows > 1 else columns
         straight = index[0, 0] + stride * np.arange(rows)[:, None] + np.arange(columns)
         if (kind in kinds and self.nodes[view.node].kind != 'const'
                 and np.array_equal(straight, index)):
-            return kind, f'&{self._at(view.node, str(index[0, 0]))}, {stride}'
+            return kind, f'&{self.at(view.node, str(index[0, 0]))}, {stride}'
         self.scratches += 1
         scratch = f'g{self.scratches}'
-        source = self._at(view.node, self._index(index, ['i', 'k']))
+        source = self.at(view.node, self.index(index, ['i', 'k']))
         self.lines += [f'double {scratch}[{index.size}];',
                        f'for (int i = 0; i < {rows}; i++) for (int k = 0; k < {columns}; k++)',
                        f'  {scratch}[{columns} * i + k] = {source};']
@@ -286,14 +217,3 @@ class _Writer:
 def _around(shape: Sequence[int]) -> str:
     """Return loops over i0, i1, ..."""
     return ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)' for d, size in enumerate(shape))
-
-
-def _line(index: np.ndarray) -> bool:
-    """Return whether a flat index goes on in equal steps."""
-    return len(set(np.diff(index).tolist())) < 2
-
-
-def _flat(shape: Sequence[int], names: Optional[Sequence[str]] = None) -> str:
-    names = names or [f'i{d}' for d in range(len(shape))]
-    steps = [int(np.prod(shape[d + 1:], dtype=np.int64)) for d in range(len(shape))]
-    return ' + '.join(f'{step} * {name}' for step, name in zip(steps, names)) or '0'

@@ -9,9 +9,12 @@ of its elements, the element of that node. Views (slices, None, reshape, .T) onl
 array, which NumPy itself does; what computes adds a node.
 """
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
+
+TRUTHS = {'less', 'less_equal', 'greater', 'greater_equal', 'equal', 'not_equal', 'and', 'or',
+          'not'}
 
 
 class View(NamedTuple):
@@ -28,12 +31,14 @@ class Node(NamedTuple):
     kind: input, const, map (elementwise), matmul, reduce (over the last axis), join.
     what: the input's name, the constant, the operation's name, or of a join where each part's
     elements go, as bytes.
+    wide: whether it is float64, else float32, as NumPy and torch promote; constants adapt.
     """
 
     kind: str
     what: Any
     args: Tuple[View, ...]
     size: int
+    wide: bool = True
 
 
 class Graph:
@@ -44,32 +49,36 @@ class Graph:
         self.nodes: List[Node] = []
         self._seen: Dict[Any, int] = {}
 
-    def input(self, name: str, shape: Sequence[int]) -> 'Traced':
+    def input(self, name: str, shape: Sequence[int], wide: bool = True) -> 'Traced':
         """Return an array that comes from outside."""
-        return self.add('input', name, (), tuple(shape))
+        return self.add('input', name, (), tuple(shape), wide)
 
     def const(self, value: float, shape: Sequence[int] = ()) -> 'Traced':
         """Return an array of one number."""
-        one = self.add('const', float(value), (), ())
+        one = self.add('const', float(value), (), (), False)
         return Traced(self, one.node, np.zeros(tuple(shape), np.int64))
 
-    def add(self, kind: str, what: Any, args: Tuple[View, ...], shape: Tuple[int, ...]
-            ) -> 'Traced':
-        """Return the result of an operation, an array of this shape."""
+    def add(self, kind: str, what: Any, args: Tuple[View, ...], shape: Tuple[int, ...],
+            wide: Optional[bool] = None) -> 'Traced':
+        """Return the result of an operation, an array of this shape; wide: None for as usual."""
         size = int(np.prod(shape, dtype=np.int64))
-        key = kind, what, size, tuple(
+        if wide is None:
+            wide = any(self.nodes[view.node].wide for view in args)
+        key = kind, what, size, wide, tuple(
             (view.node, view.places.shape, view.places.tobytes()) for view in args)
         if key not in self._seen:
             self._seen[key] = len(self.nodes)
-            self.nodes.append(Node(kind, what, args, size))
+            self.nodes.append(Node(kind, what, args, size, wide))
         return Traced(self, self._seen[key], np.arange(size).reshape(shape))
 
     def map(self, name: str, *values: Any) -> 'Traced':
         """Return an elementwise operation on arrays and numbers, broadcast as NumPy does."""
         given = [self.lift(value) for value in values]
         shape = np.broadcast_shapes(*(one.shape for one in given))
+        numbers = () if name in TRUTHS else given[1:] if name == 'where' else given
         return self.add('map', name, tuple(
-            View(one.node, np.broadcast_to(one.index, shape)) for one in given), shape)
+            View(one.node, np.broadcast_to(one.index, shape)) for one in given), shape,
+            any(self.nodes[one.node].wide for one in numbers))
 
     def reduce(self, name: str, values: 'Traced', axis: int) -> 'Traced':
         """Return the sum or the largest over an axis."""
@@ -94,9 +103,8 @@ class Graph:
 
 
 class Traced:
-    """An array of a graph, float64 all through; True is 1.0."""
+    """An array of a graph, of floating point all through; True is 1.0."""
 
-    dtype = np.dtype(np.float64)
     __array_ufunc__ = None  # so that NumPy's arrays leave operators to this class
 
     def __init__(self, graph: Graph, node: int, index: np.ndarray) -> None:
@@ -111,6 +119,16 @@ class Traced:
     def shape(self) -> Tuple[int, ...]:
         """Return the shape."""
         return tuple(self.index.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Return the number type."""
+        return np.dtype(np.float64 if self.graph.nodes[self.node].wide else np.float32)
+
+    def to(self, dtype: np.dtype) -> 'Traced':
+        """Return the array in another number type."""
+        return self.graph.add('map', 'cast', (View(self.node, self.index),), self.shape,
+                              dtype == np.float64)
 
     @property
     def T(self) -> 'Traced':

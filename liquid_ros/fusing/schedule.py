@@ -3,7 +3,7 @@
 
 """Which operations share a loop, in which order the loops come, and when a result is last read."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -40,11 +40,6 @@ def apart(node: Node) -> bool:
             and loops(node)[-1] % LANES > 0)
 
 
-def _joins(node: Node) -> bool:
-    """Return whether an operation may share a loop with others."""
-    return node.kind == 'map' and not apart(node)
-
-
 def live(nodes: Sequence[Node], results: Results) -> Set[int]:
     """Return the nodes that the results need."""
     wanted = {result.array.node for result in results}
@@ -60,8 +55,16 @@ def _straight(view: View) -> bool:
     return bool(np.array_equal(view.places.reshape(-1), np.arange(view.places.size)))
 
 
-def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
-    """Return the live nodes in groups that share a loop, each group after what it needs."""
+def grouped(nodes: Sequence[Node], wanted: Set[int], alone: Callable[[Node], bool] = apart
+            ) -> List[List[int]]:
+    """
+    Return the live nodes in groups that share a loop, each group after what it needs.
+
+    alone: whether an elementwise operation may not.
+    """
+    def joins(node: Node) -> bool:
+        return node.kind == 'map' and not alone(node)
+
     groups: List[List[int]] = []
     level: Dict[int, int] = {}  # node -> its group
     for n in sorted(wanted):
@@ -73,17 +76,17 @@ def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
         joinable = -1
         for view in node.args:
             where = level[view.node]
-            same = (_joins(node) and _joins(nodes[view.node])
+            same = (joins(node) and joins(nodes[view.node])
                     and nodes[view.node].size == node.size and _straight(view)
                     and loops(nodes[view.node]) == loops(node))
             if same:
                 joinable = max(joinable, where)
             after = max(after, where if not same else where - 1)
         home = None
-        if _joins(node):
+        if joins(node):
             for at in range(max(after + 1, 0), len(groups)):
                 first = nodes[groups[at][0]]
-                if _joins(first) and loops(first) == loops(node) and at >= joinable:
+                if joins(first) and loops(first) == loops(node) and at >= joinable:
                     home = at
                     break
         if home is None:
@@ -92,6 +95,19 @@ def grouped(nodes: Sequence[Node], wanted: Set[int]) -> List[List[int]]:
         groups[home].append(n)
         level[n] = home
     return groups
+
+
+def by_need(nodes: Sequence[Node], groups: Sequence[List[int]]) -> List[List[int]]:
+    """Return the groups so that those with as much to come after them are neighbours."""
+    home = {n: at for at, group in enumerate(groups) for n in group}
+    ahead = [0] * len(groups)
+    for at in reversed(range(len(groups))):
+        for n in groups[at]:
+            for view in nodes[n].args:
+                before = home.get(view.node, at)
+                if before != at:
+                    ahead[before] = max(ahead[before], ahead[at] + 1)
+    return [groups[at] for at in sorted(range(len(groups)), key=lambda at: -ahead[at])]
 
 
 def last_use(nodes: Sequence[Node], groups: Sequence[List[int]],
@@ -112,14 +128,15 @@ def last_use(nodes: Sequence[Node], groups: Sequence[List[int]],
 class Room:
     """Where buffers lie in one array: in the first gap, so that little of it is ever touched."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
+    def __init__(self, line: int = LANES) -> None:
+        """Begin with nothing; line: a buffer begins at a multiple of so many elements."""
         self.size = 0  # that was ever needed
+        self._line = line
         self._taken: List[Tuple[int, int]] = []  # (start, stop), in order
 
     def take(self, size: int) -> int:
-        """Return where so many elements may lie, at the start of a line of the cache."""
-        size = _lines(size)
+        """Return where so many elements may lie, at the start of a line."""
+        size = self._lines(size)
         start = at = 0
         while at < len(self._taken) and self._taken[at][0] - start < size:
             start, at = self._taken[at][1], at + 1
@@ -129,8 +146,7 @@ class Room:
 
     def give(self, start: int, size: int) -> None:
         """Take a buffer back."""
-        self._taken.remove((start, start + _lines(size)))
+        self._taken.remove((start, start + self._lines(size)))
 
-
-def _lines(size: int) -> int:
-    return -(-size // LANES) * LANES
+    def _lines(self, size: int) -> int:
+        return -(-size // self._line) * self._line

@@ -12,16 +12,19 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
 import numpy as np
 
 from liquid_ros.arrays import tangent_size
-from liquid_ros.fusing.emit import emit, Given
+from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph, Traced
+from liquid_ros.fusing.kernel import kernel, Shape
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
+from liquid_ros.fusing.writer import Given
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes
 from liquid_ros.smoothers.liquid import Liquid, LiquidConfig
 
 WIDTHS = (3, 7)
 EXACT = ('group', 'turning')  # what is not a number of a checkpoint
+WIDE_NAMES = ('row', 'rows', 'output_rows', 'measured', 'anchor')  # of inputs: places in the world
 KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind it
 # what the source is of
 TEXTS = ('arrays.py', 'manifold.py', 'smoothers/*.py', 'smoothers/cells/*.py', 'fusing/*.py')
@@ -118,14 +121,29 @@ def _result(graph: Graph, given: Given, name: str, array: Traced) -> Result:
     return Result(*given, array)
 
 
-def _function(variant: Variant, width: int, config: LiquidConfig,
-              layouts: Tuple[Layout, Layout], state: Layout) -> str:
+class Recorded(NamedTuple):
+    """A traced step: its graph, where each input lies, what goes where, elements a stream."""
+
+    graph: Graph
+    given: Dict[str, Given]
+    results: List[Result]
+    strides: Dict[str, int]
+
+
+def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+           state: Layout, wide: bool = True) -> Recorded:
+    """
+    Return the step of points or poses with these knobs; layouts: of the weights.
+
+    wide: all of it in float64; else as it is trained: rows in float64 up to the innovation, the
+    rest in float32.
+    """
     graph, axes = Graph(), tangent_size(width)
     places: Dict[str, Given] = {}
 
     def array(argument: str, name: str, offset: int, shape: Tuple[int, ...]) -> Traced:
         places[f'{argument} {name}'] = Given(argument, offset)
-        return graph.input(f'{argument} {name}', shape)
+        return graph.input(f'{argument} {name}', shape, wide or name in WIDE_NAMES)
 
     weights = {name: array(argument, name, layout.columns[name][0], shape).T
                for argument, layout in zip(('w', 'exact'), layouts)
@@ -143,14 +161,32 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
                for name in state.shapes]
     results += [Result('said', said.columns[name][0], value)
                 for name, value in estimate._asdict().items()]
-    strides = {'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
-               'said': said.size + 1}
+    return Recorded(graph, places, results, {
+        'w': 0, 'exact': 0, 'state': state.size, 'given': width + 1 + axes,
+        'said': said.size + 1})
+
+
+def _function(variant: Variant, width: int, config: LiquidConfig,
+              layouts: Tuple[Layout, Layout], state: Layout) -> str:
+    recorded = record(variant, width, config, layouts, state)
     name = variant.function(width)
 
     def written(how: str, name: str) -> str:
-        return emit(name, graph, places, results, strides, single=['w'],
+        return emit(name, *recorded, single=['w'],
                     fetched={'w': layouts[0].size, 'state': state.size}, how=how)
     if any(variant):
         return written('CLONED void', name)
     return EITHER.format(name=name, narrow=written('CLONED static void', f'{name}_narrow'),
                          wide=written('WIDE static void', f'{name}_wide'))
+
+
+def kernel_source(smoother: Any, variant: Variant, width: int, shape: Shape) -> Tuple[str, int]:
+    """
+    Return the CUDA source of a function of source(), and its shared memory in bytes.
+
+    smoother: the plain one, NumPy.
+    """
+    layouts = weight_layouts({name: array.shape for name, array in smoother.weights.items()})
+    recorded = record(variant, width, smoother.config, layouts, state_layout(smoother, width),
+                      wide=False)
+    return kernel(variant.function(width), *recorded, single=['w'], near='given', shape=shape)

@@ -17,6 +17,7 @@ from liquid_ros.smoothers.base import State
 
 HABIT = 8.0  # new values one after the other with about as many repeats behind each
 ABOUT, ONE_MORE = 0.6, 1.5  # share of the usual repeats, and how many, that are about as many
+LEAST = 1e-30  # what is less has not moved, in float32, too
 MOST = 40.0  # repeats of a value: beyond it that is a rest
 
 
@@ -44,7 +45,7 @@ def repeated(xp: ModuleType, before: Repeats, moved: Array, dt_s: Array
     """Return the counters and whether (B, 1) a message is no measurement; moved (B, A)."""
     row, usual, alike, waited = before
     zero, one = xp.zeros_like(row), xp.ones_like(row)
-    same = xp.abs(moved).sum(-1)[:, None] < 1e-300
+    same = xp.abs(moved).sum(-1)[:, None] < LEAST
     about = xp.abs(row - usual) < xp.maximum(ABOUT * usual, ONE_MORE * one)
     following = Repeats(
         xp.where(same, row + one, zero),

@@ -1,0 +1,128 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""CUDA source compiled at run time (NVRTC) and launched, through NVIDIA's own bindings."""
+
+import hashlib
+import os
+from pathlib import Path
+import tempfile
+from typing import Any, Sequence
+
+import numpy as np
+
+from liquid_ros.errors import DeviceError
+
+KEPT = Path('~/.cache/liquid_ros')  # compiled code, where XDG_CACHE_HOME says nothing else
+
+
+def _checked(answer: Any) -> Any:
+    """Return what a call answers behind its status, DeviceError where that is bad."""
+    status, *values = answer
+    if int(status):
+        raise DeviceError(f'got {status.name} from CUDA')
+    return values[0] if len(values) == 1 else values or None
+
+
+def compiled(source: str, architecture: str, options: Sequence[str] = ()) -> bytes:
+    """
+    Return the machine code of a source; what was compiled once is kept in a folder of the user.
+
+    architecture: sm_90 and the like.
+    Errors: DeviceError where there is no compiler, or it finds fault with the source.
+    """
+    try:
+        from cuda.bindings import nvrtc
+    except ImportError as error:
+        raise DeviceError('the package cuda-bindings is not installed') from error
+    try:
+        version = _checked(nvrtc.nvrtcVersion())
+    except RuntimeError as error:  # there is no library
+        raise DeviceError(f'NVRTC: {error}') from error
+    flags = [f'--gpu-architecture={architecture}', '-default-device', '-w', *options]
+    said = '\0'.join([source, *flags, *map(str, version)])
+    folder = Path(os.environ.get('XDG_CACHE_HOME', '') or KEPT.parent, KEPT.name).expanduser()
+    kept = folder / f'{hashlib.sha256(said.encode()).hexdigest()}.cubin'
+    try:
+        return kept.read_bytes()
+    except OSError:
+        code = _compile(nvrtc, source, flags)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(code)
+        os.replace(file.name, kept)
+    except OSError:  # compiled again the next time
+        pass
+    return code
+
+
+def _compile(nvrtc: Any, source: str, flags: Sequence[str]) -> bytes:
+    program = _checked(nvrtc.nvrtcCreateProgram(source.encode(), b'step.cu', 0, [], []))
+    status, = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
+    if int(status):
+        log = bytearray(_checked(nvrtc.nvrtcGetProgramLogSize(program)))
+        _checked(nvrtc.nvrtcGetProgramLog(program, log))
+        raise DeviceError(f'NVRTC: {log.decode().strip()}')
+    code = bytearray(_checked(nvrtc.nvrtcGetCUBINSize(program)))
+    _checked(nvrtc.nvrtcGetCUBIN(program, code))
+    _checked(nvrtc.nvrtcDestroyProgram(program))
+    return bytes(code)
+
+
+class Kernel:
+    """A kernel of a torch device, whose context is current, and its arguments."""
+
+    def __init__(self, source: str, name: str, shared_bytes: int, threads: int, device: Any,
+                 blocks: int = 1) -> None:
+        """
+        Compile it; shared_bytes: of a block, of which an SM has so many blocks at once.
+
+        Errors: DeviceError.
+        """
+        from cuda.bindings import driver
+        import torch
+        major, minor = torch.cuda.get_device_capability(device)
+        self._driver, self._threads, self._shared = driver, threads, shared_bytes
+        torch.cuda.synchronize(device)  # makes the context
+        self._context = _checked(driver.cuCtxGetCurrent())
+        code = compiled(source, f'sm_{major}{minor}')
+        self._module = _checked(driver.cuModuleLoadData(code))
+        self._function = _checked(driver.cuModuleGetFunction(self._module, name.encode()))
+        most = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        _checked(driver.cuFuncSetAttribute(self._function, most, shared_bytes))
+        # what is left of an SM's memory is its cache
+        whole = torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor
+        share = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
+        _checked(driver.cuFuncSetAttribute(
+            self._function, share, min(100, 1 + 100 * blocks * (shared_bytes + 1024) // whole)))
+        self._stream = driver.CUstream(torch.cuda.current_stream(device).cuda_stream)
+
+    def launch(self, stream: int, blocks: int, *arguments: int) -> None:
+        """Launch it on a stream of torch's; arguments: whole numbers and pointers of 8 bytes."""
+        Launch(self, *arguments)(blocks, self._driver.CUstream(stream))
+
+
+class Launch:
+    """A kernel and its arguments, whole numbers and pointers of 8 bytes; values can change."""
+
+    MOST_BLOCKS = 2**30
+
+    def __init__(self, kernel: Kernel, *values: int) -> None:
+        """Lay the arguments out as the driver takes them."""
+        self.values = np.array(values, np.uint64)
+        self._at = (self.values.ctypes.data + 8 * np.arange(len(values))).astype(np.uint64)
+        self._kernel, self._pointers = kernel, int(self._at.ctypes.data)
+
+    def __call__(self, blocks: int, stream: Any = None) -> None:
+        """Launch it, on torch's stream of when it was compiled unless another one is given."""
+        k = self._kernel
+        driver = k._driver
+        _checked(driver.cuCtxSetCurrent(k._context))
+        _checked(driver.cuLaunchKernel(
+            k._function, min(blocks, self.MOST_BLOCKS), 1, 1, k._threads, 1, 1, k._shared,
+            k._stream if stream is None else stream, self._pointers, 0))
+
+    def wait(self) -> None:
+        """Wait until all that was launched on the kernel's own stream is done."""
+        _checked(self._kernel._driver.cuStreamSynchronize(self._kernel._stream))

@@ -1,0 +1,141 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+The liquid smoother's step as one CUDA kernel, where torch sees such a device.
+
+A step is one launch: messages are read from, and estimates written to, the host's own pinned
+memory, states and weights stay on the device. Rows are float64 up to the innovation and all else
+is float32, as in training. What is compiled is kept in the user's cache.
+"""
+
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+import warnings
+
+import numpy as np
+
+from liquid_ros.arrays import Array, tangent_size
+from liquid_ros.cuda import Kernel, Launch
+from liquid_ros.errors import DeviceError
+from liquid_ros.fused import Fused, packed_weights
+from liquid_ros.fusing.kernel import Shape
+from liquid_ros.fusing.source import kernel_source, Variant
+from liquid_ros.packing import estimate_layout
+from liquid_ros.smoothers.base import Estimate, Smoother, State
+from liquid_ros.smoothers.liquid import Liquid
+from liquid_ros.smoothers.tuning import Tuning
+
+# Few streams take least time with many threads each, many streams with few (docs/performance.md).
+FEW, MANY = Shape(128, 4), Shape(64, 8)
+
+Kernels = Dict[Tuple[int, Variant, Shape], Kernel]
+
+
+def on_cuda(smoother: Liquid) -> Smoother:
+    """Return the smoother with its step in one kernel, or as it is where that is not possible."""
+    weights = smoother.weights['bias_out']
+    if not weights.is_cuda:
+        return smoother
+    try:
+        Kernel('extern "C" __global__ void nothing() {}', 'nothing', 0, 1, weights.device)
+    except DeviceError as error:
+        warnings.warn(f'a step is some hundred operations of torch, not one kernel: {error}',
+                      stacklevel=2)
+        return smoother
+    return OnCuda(smoother, {})
+
+
+class Staged(NamedTuple):
+    """The host's memory for up to so many streams, pinned, and the same as NumPy."""
+
+    pinned: Tuple[Any, Any]
+    given: np.ndarray
+    said: np.ndarray
+
+
+class OnCuda(Fused):
+    """The step in CUDA, on torch."""
+
+    def __init__(self, plain: Liquid, kernels: Kernels) -> None:
+        """Pack the weights; kernels: those that are there."""
+        import torch
+        self._host = Liquid(plain.config, {
+            name: array.cpu().numpy() for name, array in plain.weights.items()}, plain.tuning)
+        super().__init__(plain, self._host)
+        self._torch, self._device = torch, plain.weights['bias_out'].device
+        properties = torch.cuda.get_device_properties(self._device)
+        self._few = FEW.blocks * properties.multi_processor_count
+        self._variant, packed = packed_weights(self._host)
+        self._shared = [torch.from_numpy(array).to(self._device) for array in packed]
+        self._kernels = kernels
+        self._staged: Dict[int, Staged] = {}
+        self._launches: Dict[Tuple[int, Shape], Launch] = {}
+
+    def prepare(self, width: int) -> None:
+        """Compile what a few points or poses need. Errors: DeviceError."""
+        self._launch(width, 1)
+
+    def tuned(self, tuning: Tuning) -> 'OnCuda':
+        """Return the smoother with another R and, where one is asked for, another gate."""
+        return OnCuda(self.plain.tuned(tuning), self._kernels)
+
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+        """Return the packed estimate of one stream, and 0.0."""
+        width = len(row)
+        staged = self._stage(width, 1)
+        given = staged.given[0]
+        given[:width], given[width], given[width + 1:] = row, dt_s, np.nan
+        self._run(width, 1, packed, staged)
+        said: np.ndarray = staged.said[0]
+        return said
+
+    def step_packed(self, packed: Array, rows: np.ndarray, dt_s: np.ndarray,
+                    variances: Optional[np.ndarray] = None) -> np.ndarray:
+        """Advance packed states in place; return the estimates."""
+        width, count = rows.shape[1], len(rows)
+        staged = self._stage(width, count)
+        given = staged.given[:count]
+        given[:, :width] = rows
+        given[:, width:width + 1] = dt_s
+        given[:, width + 1:] = np.nan if variances is None else variances
+        self._run(width, count, packed.data_ptr(), staged)
+        return staged.said[:count]
+
+    def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
+             ) -> Tuple[State, Estimate]:
+        """Return the state after one more message."""
+        layout, said = self.layout(rows.shape[1]), estimate_layout(rows.shape[1])
+        packed = layout.pack(state).contiguous()
+        answer = self.step_packed(packed, rows.cpu().numpy(), dt_s.cpu().numpy(),
+                                  None if variances is None else variances.cpu().numpy())
+        told = self._torch.from_numpy(answer[:, :-1].copy()).to(self._device)
+        return layout.unpack(packed), Estimate(**said.unpack(told))
+
+    def _stage(self, width: int, count: int) -> Staged:
+        staged = self._staged.get(width)
+        if staged is None or len(staged.given) < count:
+            given, said = (
+                self._torch.empty((count, size), dtype=self._torch.float64, pin_memory=True)
+                for size in (width + 1 + tangent_size(width), estimate_layout(width).size + 1))
+            staged = self._staged[width] = Staged((given, said), given.numpy(), said.numpy())
+        return staged
+
+    def _launch(self, width: int, count: int) -> Launch:
+        shape = FEW if count <= self._few else MANY
+        launch = self._launches.get((width, shape))
+        if launch is None:
+            key = width, self._variant, shape
+            if key not in self._kernels:
+                source, shared = kernel_source(self._host, self._variant, width, shape)
+                self._kernels[key] = Kernel(source, self._variant.function(width), shared,
+                                            shape.threads, self._device, shape.blocks)
+            launch = self._launches[width, shape] = Launch(
+                self._kernels[key], 0, *(array.data_ptr() for array in self._shared), 0, 0, 0)
+        return launch
+
+    def _run(self, width: int, count: int, packed: int, staged: Staged) -> None:
+        launch = self._launch(width, count)
+        launch.values[0] = count
+        launch.values[3:] = packed, *(array.data_ptr() for array in staged.pinned)
+        launch(count)
+        launch.wait()

@@ -1,0 +1,144 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Where a kernel's arrays lie in the memory that its threads share, and when they have to wait.
+
+What is joined with others into an array is written where it is joined: no join copies it.
+"""
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from liquid_ros.fusing.graph import Node
+from liquid_ros.fusing.schedule import last_use, Results, Room
+from liquid_ros.fusing.writer import line
+
+NEAR = 6  # groups for which a number stays in registers
+Mapping = Optional[Tuple[int, int]]  # of elements to threads: how many, and the first one's
+
+
+class Within(NamedTuple):
+    """Element i is element first + step i of another node."""
+
+    node: int
+    first: int = 0
+    step: int = 1
+
+
+class Shared:
+    """Buffers by node: allocated, read, written and given back group by group."""
+
+    def __init__(self, nodes: Sequence[Node], groups: Sequence[List[int]], results: Results
+                 ) -> None:
+        """Find out what lies within what, and until when it is read."""
+        self.nodes, self.groups = nodes, groups
+        self.room = Room(2)  # in numbers of four bytes; where one of eight may begin
+        self.inside: Dict[int, Within] = {}
+        self.placed: Set[Tuple[int, int]] = set()  # a join and which of its parts is in place
+        self._joined(groups)
+        self._parts: Dict[int, List[int]] = {}
+        for n in self.inside:
+            self._parts.setdefault(self.root(n).node, []).append(n)
+        last = last_use(nodes, groups, results)
+        last.update((result.unless.node, len(groups)) for result in results
+                    if result.unless is not None)
+        home = {n: at for at, group in enumerate(groups) for n in group}
+        self._home = home
+        self._read = {n: at for n, at in last.items() if n in home and (
+            at > home[n] and (nodes[n].size > 1 or n in self.inside or at > home[n] + NEAR))}
+        self._until: Dict[int, int] = {}
+        for n, at in self._read.items():
+            root = self.root(n).node
+            self._until[root] = max(self._until.get(root, -1), at)
+        self.place: Dict[int, int] = {}  # of roots
+        self._owners: Dict[int, Mapping] = {}  # what was written since the last barrier, by whom
+        self._touched: List[Tuple[int, int, int]] = []  # start, stop, root read or written since
+
+    def _joined(self, groups: Sequence[List[int]]) -> None:
+        """Note which nodes are written where a join wants them."""
+        there = {n for group in groups for n in group}
+        for group in groups:
+            node = self.nodes[group[0]]
+            if node.kind != 'join':
+                continue
+            for part, (view, packed) in enumerate(zip(node.args, node.what)):
+                into, places = np.frombuffer(packed, np.int64), view.places.reshape(-1)
+                part_node = self.nodes[view.node]
+                if (view.node in there and view.node not in self.inside and line(into)
+                        and part_node.wide == node.wide
+                        and np.array_equal(places, np.arange(part_node.size))):
+                    step = int(into[1] - into[0]) if into.size > 1 else 1
+                    self.inside[view.node] = Within(group[0], int(into[0]), step)
+                    self.placed.add((group[0], part))
+
+    def root(self, n: int) -> Within:
+        """Return where a node lies in the node whose buffer it has."""
+        found = Within(n)
+        while found.node in self.inside:
+            outer = self.inside[found.node]
+            found = Within(outer.node, outer.first + outer.step * found.first,
+                           outer.step * found.step)
+        return found
+
+    def element(self, n: int, index: str) -> str:
+        """Return an element of a node."""
+        root, first, step = self.root(n)
+        place, array = self.place[root], 'b'
+        if self.nodes[n].wide:
+            place, array = place // 2, '((double *)b)'
+        return f'{array}[{place + first} + {f"{step} * ({index})" if step > 1 else index}]'
+
+    def _room_for(self, n: int) -> int:
+        return self.nodes[n].size * (2 if self.nodes[n].wide else 1)
+
+    def at_hand(self, n: int, at: int) -> bool:
+        """Return whether a node is one number that each thread of a group still has."""
+        return self.nodes[n].size == 1 and (n not in self._read or at <= self._home[n] + NEAR)
+
+    def begin(self, at: int) -> List[int]:
+        """Make room for what a group writes; return the nodes that it has to write."""
+        stored = [n for n in self.groups[at] if n in self._read]
+        for root in (self.root(n).node for n in stored):
+            if root not in self.place:
+                self.place[root] = self.room.take(self._room_for(root))
+        return stored
+
+    def end(self, at: int) -> None:
+        """Give back what no group after this one reads."""
+        for root in [root for root in self.place if self._until[root] == at]:
+            self.room.give(self.place.pop(root), self._room_for(root))
+
+    def wait(self, reads: Set[int], own: Mapping, straight: Set[int], writes: Sequence[int]
+             ) -> bool:
+        """
+        Return whether an operation has to wait for the other threads, and take note of it.
+
+        own: which thread computes which element. straight: nodes of which it reads those alone.
+        """
+        buffers = [n for n in reads if self.root(n).node in self.place]
+        spans = [self._span(n) for n in writes]
+        behind = any(n in self._owners and (
+            own is None or self._owners[n] != own or n not in straight) for n in buffers)
+        behind |= any(part in self._owners for n in buffers for part in self._below(n))
+        over = any(begin < end and start < stop and of != root for start, end, root in spans
+                   for begin, stop, of in self._touched)
+        if behind or over:
+            self._owners, self._touched = {}, []
+        self._owners.update((n, own) for n in writes)
+        self._touched += spans + [self._span(n) for n in buffers]
+        return behind or over
+
+    def _below(self, n: int) -> List[int]:
+        """Return the nodes that lie within a node."""
+        def within(part: int) -> bool:
+            while part in self.inside and part != n:
+                part = self.inside[part].node
+            return part == n
+        return [part for part in self._parts.get(self.root(n).node, []) if part != n
+                and within(part)]
+
+    def _span(self, n: int) -> Tuple[int, int, int]:
+        root = self.root(n).node
+        return self.place[root], self.place[root] + self._room_for(root), root
