@@ -14,6 +14,7 @@ import numpy as np
 from liquid_ros.errors import DeviceError
 
 KEPT = Path('~/.cache/liquid_ros')  # compiled code, where XDG_CACHE_HOME says nothing else
+MISSING = 'the package cuda-bindings is not installed'
 
 
 def _checked(answer: Any) -> Any:
@@ -34,7 +35,7 @@ def compiled(source: str, architecture: str, options: Sequence[str] = ()) -> byt
     try:
         from cuda.bindings import nvrtc
     except ImportError as error:
-        raise DeviceError('the package cuda-bindings is not installed') from error
+        raise DeviceError(MISSING) from error
     try:
         version = _checked(nvrtc.nvrtcVersion())
     except RuntimeError as error:  # there is no library
@@ -80,8 +81,11 @@ class Kernel:
 
         Errors: DeviceError.
         """
-        from cuda.bindings import driver
         import torch
+        try:
+            from cuda.bindings import driver
+        except ImportError as error:
+            raise DeviceError(MISSING) from error
         major, minor = torch.cuda.get_device_capability(device)
         self._driver, self._threads, self._shared = driver, threads, shared_bytes
         torch.cuda.synchronize(device)  # makes the context

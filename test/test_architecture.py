@@ -18,9 +18,9 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 
 # Names of this package's modules; a name stands for what is below it, too.
 L0 = ('errors', 'params', 'params_text', 'presets', 'timing')
-L1 = L0 + ('arrays', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
-L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'intake', 'reorder',
-           'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
+L1 = L0 + ('arrays', 'cuda', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
+L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'fused_cuda', 'intake',
+           'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')
 ANY = ('',)
@@ -44,10 +44,12 @@ class Row(NamedTuple):
 # The first row that names a module is the one that counts.
 TABLE = (
     Row(L0, (), (), L0),
-    Row(('smoothers.cell_grad', 'smoothers.cell_sequence', 'smoothers.cuda'),
+    Row(('cuda',), ('numpy',), ('cuda', 'torch'), L0),
+    Row(('smoothers.cell_cuda', 'smoothers.cell_grad', 'smoothers.cell_sequence'),
         ('numpy', 'torch'), (), L1),
     Row(L1, ('numpy',), (), L1),
     Row(('backend',), ('numpy',), ('torch',), L1),
+    Row(('fused_cuda',), ('numpy',), ('torch',), L2),
     Row(L2, ('numpy',), (), L2),
     Row(('training',), ('numpy', 'safetensors', 'torch'), ('ncps', 'tqdm'), L2 + ('training',)),
     Row(('evaluation.plots', 'evaluation.circuit_plots'), ('numpy',), ('matplotlib',),

@@ -69,6 +69,15 @@ def test_no_interval_leaves_the_state_and_a_long_gap_forgets_it():
     assert (states[2].abs() <= 1.0 / alpha + 1e-12).all()
 
 
+def test_the_batch_may_come_first_in_memory():
+    values = problem()
+    turned = values[0].transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()
+    sequence(turned, *values[1:]).square().sum().backward()
+    plain = values[0].clone().requires_grad_()
+    sequence(plain, *values[1:]).square().sum().backward()
+    torch.testing.assert_close(turned.grad, plain.grad)
+
+
 def test_states_that_are_changed_in_place_are_noticed():
     values = [v.requires_grad_() for v in problem()]
     states = sequence(*values)

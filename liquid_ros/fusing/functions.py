@@ -57,5 +57,5 @@ NARROW largest(float a, float b) { return a >= b || isnan(a) ? a : b; }
 NARROW smallest(float a, float b) { return a <= b || isnan(a) ? a : b; }
 #define ANEW(x)
 #endif
-extern __shared__ __align__(16) float b[];
+extern __shared__ double b[];
 """

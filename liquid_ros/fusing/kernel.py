@@ -108,12 +108,13 @@ class _Kernel(Writer):
         tables = '\n'.join(f'__device__ const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         body = '\n'.join('    ' + line for line in self.lines)
-        size = self.shared.room.size
+        size = -(-self.shared.room.size // 2)
         return f"""#define THREADS {self.threads}
 {PRELUDE}{tables}
 extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long long n, {taken})
 {{
-  double *{near} = (double *)(b + {size});
+  double *const wide = b, *const {near} = wide + {size};
+  float *const narrow = (float *)b;
   const unsigned thread = threadIdx.x;
   for (long long row = blockIdx.x; row < n; row += gridDim.x) {{
 {mine}
@@ -124,7 +125,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
     SYNC
   }}
 }}
-""", 4 * size + 8 * strides[near]
+""", 8 * (size + strides[near])
 
     def _wait(self, reads: Set[int], own: Optional[Tuple[int, int]], straight: Set[int],
               writes: Sequence[int]) -> None:

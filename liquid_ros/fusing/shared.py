@@ -83,11 +83,11 @@ class Shared:
         return found
 
     def element(self, n: int, index: str) -> str:
-        """Return an element of a node."""
+        """Return an element of a node, of one of two names for the memory: wide and narrow."""
         root, first, step = self.root(n)
-        place, array = self.place[root], 'b'
+        place, array = self.place[root], 'narrow'
         if self.nodes[n].wide:
-            place, array = place // 2, '((double *)b)'
+            place, array = place // 2, 'wide'
         return f'{array}[{place + first} + {f"{step} * ({index})" if step > 1 else index}]'
 
     def _room_for(self, n: int) -> int:

@@ -9,8 +9,9 @@ With E_t, c_t = exp(-z_t), dt_t p_t (exponential) or 1 - z_t, dt_t (Euler), z_t 
     forward    phi_t = phi(x_t W^T + h_t U^T),    h_{t+1} = E_t h_t + c_t phi_t
     backward   G_t = dL/dh_{t+1} + G_{t+1} E_{t+1} + s_{t+1} U,   s_t = G_t c_t phi'_t
 
-Only what depends on the step before runs step by step, four operations each way; x W^T, E, c and
-the gradients of x, W, U, alpha and dt, which are those of cell_grad, are one operation a block.
+Only what depends on the step before runs step by step, four operations each way, or in one kernel
+on CUDA; x W^T, E, c and the gradients of x, W, U, alpha and dt, which are those of cell_grad, are
+one operation a block.
 """
 
 from typing import Any, Callable, Dict, List, Tuple
@@ -20,6 +21,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from liquid_ros.smoothers.cell_cuda import recurrences
 from liquid_ros.smoothers.cell_grad import share, share_slope, SLOPES
 
 BLOCK = 2**16  # numbers in a block of steps: one operation leaves them in the cache for the next
@@ -34,40 +36,50 @@ class CellSequence(Function):
     def forward(ctx: Any, x: Tensor, h: Tensor, weight_in: Tensor, weight_rec: Tensor,
                 alpha: Tensor, dt: Tensor, exact: bool, activation: str) -> Tensor:
         """Return the states and keep them, with phi."""
-        phi = x @ weight_in.T
+        phi = (x @ weight_in.T).contiguous()
         states = torch.empty((len(x) + 1,) + h.shape, dtype=h.dtype, device=h.device)
         states[0] = h
         before, turned, act = states[0], weight_rec.T, IN_PLACE[activation]
+        ctx.kernels = kernels = recurrences(activation, states[0], phi, weight_rec, alpha, dt)
+        shares: Tuple[Tensor, ...] = ()
         for at in _blocks(states):
             keep, part = _shares(alpha * dt[at], exact)
+            if kernels:
+                shares = keep, part
+                kernels.forward(weight_rec, keep, dt * part, phi, states)
+                continue
             for drive, e, c, after in zip(phi[at].unbind(), keep.unbind(),
                                           (dt[at] * part).unbind(), states[1:][at].unbind()):
                 act(drive.addmm_(before, turned))
                 torch.mul(before, e, out=after)
                 before = after.addcmul_(c, drive)
         ctx.exact, ctx.slope = exact, SLOPES[activation]
-        ctx.save_for_backward(x, states, weight_in, weight_rec, alpha, dt, phi)
+        ctx.save_for_backward(x, states, weight_in, weight_rec, alpha, dt, phi, *shares)
         return states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, given: Tensor) -> Tuple[Any, ...]:
         """Return the gradients of x, h_0, W, U, alpha, dt."""
-        x, states, weight_in, weight_rec, alpha, dt, phi = ctx.saved_tensors
-        g_in, g_rec, after, g_alpha, g_x, g_dt = (torch.zeros_like(t) for t in (
-            weight_in, weight_rec, states[0], alpha, x, dt))
+        x, states, weight_in, weight_rec, alpha, dt, phi, *shares = ctx.saved_tensors
+        g_in, g_rec, after, g_alpha, g_x, g_dt = (
+            torch.zeros_like(t, memory_format=torch.contiguous_format)
+            for t in (weight_in, weight_rec, states[0], alpha, x, dt))
         wanted = ctx.needs_input_grad
         for at in reversed(_blocks(states)):
             step, turn, before = dt[at], phi[at], states[:-1][at]
             z = alpha * step
-            keep, part = _shares(z, ctx.exact)
-            total = given[at].clone(memory_format=torch.contiguous_format)  # becomes G_t
-            drive = ctx.slope(turn).mul_(part).mul_(step)  # becomes s_t
-            for g, s, e in zip(reversed(total.unbind()), reversed(drive.unbind()),
-                               reversed(keep.unbind())):
-                g.add_(after)
-                s.mul_(g)
-                torch.mul(g, e, out=after).addmm_(s, weight_rec)
+            keep, part = shares or _shares(z, ctx.exact)
+            if ctx.kernels:
+                total, drive = ctx.kernels.backward(weight_rec, keep, dt * part, phi, given, after)
+            else:
+                total = given[at].clone(memory_format=torch.contiguous_format)  # becomes G_t
+                drive = ctx.slope(turn).mul_(part).mul_(step)  # becomes s_t
+                for g, s, e in zip(reversed(total.unbind()), reversed(drive.unbind()),
+                                   reversed(keep.unbind())):
+                    g.add_(after)
+                    s.mul_(g)
+                    torch.mul(g, e, out=after).addmm_(s, weight_rec)
             rows = drive.flatten(0, 1).T
             g_in.addmm_(rows, x[at].flatten(0, 1))
             g_rec.addmm_(rows, before.flatten(0, 1))
@@ -87,7 +99,7 @@ class CellSequence(Function):
 
 
 def _blocks(states: Tensor) -> List[slice]:
-    size = max(1, BLOCK // states[0].numel())
+    size = max(1, len(states) if states.is_cuda else BLOCK // states[0].numel())
     return [slice(at, min(at + size, len(states) - 1)) for at in range(0, len(states) - 1, size)]
 
 
