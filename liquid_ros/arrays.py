@@ -54,6 +54,14 @@ def columns(array: Array) -> List[Array]:
     return [array[:, i:i + 1] for i in range(array.shape[1])]
 
 
+def pick(array: Array, places: List[int]) -> Array:
+    """Return the columns (B, P) of an array (B, N) at places."""
+    if isinstance(array, np.ndarray) or hasattr(array, '__array_namespace__'):
+        return array[:, places]
+    # torch would bring the list to the array's device each time, and wait for it
+    return namespace(array).concatenate([array[:, i:i + 1] for i in places], -1)
+
+
 def clip(array: Array, low: float, high: float) -> Array:
     """Return the array with each value moved into [low, high]."""
     if not isinstance(array, np.ndarray):

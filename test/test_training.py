@@ -193,7 +193,7 @@ def test_before_training_it_is_the_bank_s_filter():
 
 def test_only_being_worse_than_the_messages_is_harm():
     torch = pytest.importorskip('torch', reason='training needs torch')
-    from liquid_ros.training.fit import objective
+    from liquid_ros.training.objective import objective
     raw = torch.ones(2, 8, 3)
     for size, harmful in ((0.5, False), (2.0, True)):
         errors = (size * torch.ones(2, 8, 3)).requires_grad_()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Dict, Optional, Tuple
 
-from liquid_ros.arrays import Array, cast, clip, namespace, stack
+from liquid_ros.arrays import Array, cast, clip, namespace, pick, stack
 from liquid_ros.manifold import minus
 from liquid_ros.smoothers import bank, track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
@@ -239,7 +239,7 @@ class Liquid:
                          stack(*process, usual, lasting))
         learned = {
             'measured': rows, 'hidden': hidden, 'past': stack(seen, past[..., 0]),
-            'anchor': xp.where(anchored[:, AXES[:rows.shape[1]]], rows, state['anchor']),
+            'anchor': xp.where(pick(anchored, AXES[:rows.shape[1]]), rows, state['anchor']),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
             'strays': stack(*noted(xp, strays, average, moved, normal * normal, returned,

@@ -38,12 +38,19 @@ class Sparse(NamedTuple):
     def whole(self, values: torch.Tensor) -> torch.Tensor:
         """Return the matrix with these values, 0 elsewhere."""
         signed = values if self.sign is None else values * self.sign
-        return torch.zeros(self.shape).index_put(self.at, signed)
+        return values.new_zeros(self.shape).index_put(self.at, signed)
+
+    def on(self, device: torch.device) -> 'Sparse':
+        """Return it with all that whole() needs on a device."""
+        rows, columns = (part.to(device) for part in self.at)
+        return self._replace(at=(rows, columns),
+                             sign=None if self.sign is None else self.sign.to(device))
 
     def part(self, whole: torch.Tensor) -> torch.Tensor:
         """Return the values that whole() makes this matrix of."""
-        values = whole[self.at]
-        return values if self.sign is None else values * self.sign
+        here = self.on(whole.device)
+        values = whole[here.at]
+        return values if here.sign is None else values * here.sign
 
 
 Start = Dict[str, Union[torch.Tensor, Sparse]]

@@ -40,6 +40,8 @@ def register(module: Any, config: TrainConfig, features: int, spread: Spread) ->
 def given(module: Any, cell: str) -> Dict[str, torch.Tensor]:
     """Return the module's parameters as the cell takes them, all others as they are."""
     found = {}
+    module.places = {name: place.on(module.bias_out.device)
+                     for name, place in module.places.items()}
     for name, value in module.named_parameters():
         if name.endswith(RAW):
             name, value = name[:-len(RAW)], torch.nn.functional.softplus(value)

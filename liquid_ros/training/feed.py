@@ -21,10 +21,6 @@ class Chunk(NamedTuple):
     measured: torch.Tensor
     fresh: torch.Tensor
 
-    def on(self, device: str) -> 'Chunk':
-        """Return the chunk on a device."""
-        return self if device == 'cpu' else Chunk(*(array.to(device) for array in self))
-
 
 def begin_anew(state: Dict[str, torch.Tensor], begun: Dict[str, torch.Tensor],
                fresh: torch.Tensor) -> Dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -13,62 +13,23 @@ import torch
 from liquid_ros.checkpoint import save
 from liquid_ros.errors import CheckpointError, ParameterError
 from liquid_ros.smoothers import SMOOTHERS
+from liquid_ros.training.captured import Captured
+from liquid_ros.training.compiled import Compiled
 from liquid_ros.training.config import TrainConfig
-from liquid_ros.training.feed import begin_anew, Chunk, Feed
+from liquid_ros.training.feed import Feed
 from liquid_ros.training.modules import CONFIGS, MODULES
+from liquid_ros.training.objective import advance, FURTHEST, objective, unlikelihood
 from liquid_ros.training.stages import ROUGH, Stage, stages
 from liquid_ros.training.world import World
 
-FAR_OUT, FURTHEST = 50.0, 1e4  # squared error over variance; where that alone is fitted
+Loss = Tuple[torch.Tensor, Dict[str, torch.Tensor], Dict[str, Any]]  # figures, what is carried on
 
 
-def advance(smoother: Any, step: Any, state: Dict[str, torch.Tensor], chunk: Chunk
-            ) -> Tuple[Dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-    """Return the state, the errors (N, T, A) and their stated variances over a stretch."""
-    state = begin_anew(state, smoother.init(chunk.measured[:, 0])[0], chunk.fresh)
-    errors, variances = [], []
-    for k in range(1, chunk.dt_s.shape[1]):
-        state, estimate = step(smoother.weights, state, chunk.measured[:, k],
-                               chunk.dt_s[:, k:k + 1])
-        errors.append((estimate.rows - chunk.truth[:, k]).float())
-        variances.append(estimate.variance)
-    return state, torch.stack(errors, 1), torch.stack(variances, 1)
+class Kind(NamedTuple):
+    """What iterations are alike in: all that is not in their tensors."""
 
-
-def unlikelihood(errors: torch.Tensor, variances: torch.Tensor, far_out: float) -> torch.Tensor:
-    """Return the mean negative log-likelihood of Gaussian errors with these variances."""
-    variances = variances.clamp(min=1e-6)
-    ratio = errors.square() / variances
-    # far out it grows as a logarithm: a bounded gradient that never dies
-    ratio = torch.where(ratio > far_out, far_out * (1.0 + torch.log(
-        ratio.clamp(min=far_out) / far_out)), ratio)
-    return 0.5 * (torch.log(variances) + ratio).mean()
-
-
-def objective(config: TrainConfig, errors: torch.Tensor, variances: torch.Tensor,
-              raw: torch.Tensor, memory: torch.Tensor
-              ) -> Tuple[torch.Tensor, torch.Tensor, Dict[str, float]]:
-    """
-    Return the loss, the new running mean square (N,) and figures to print.
-
-    log of the mean square error, of second differences' mean square error, how far the error is
-    above that of the measurements, raw (N, T, A), and the negative log-likelihood of the truth.
-    The first log's argument is half this stretch, half the stream so far.
-    """
-    square = errors.square().mean((1, 2))
-    bends = errors.diff(n=2, dim=1).square().mean((1, 2))
-    running = torch.where(memory > 0, 0.7 * memory + 0.3 * square.detach(), square.detach())
-    weight = 1.0 / (0.5 * square.detach() + 0.5 * running + 1e-4)
-    mse = (square * weight).mean()
-    accel = torch.log(bends + 1e-4).mean()
-    harm = torch.relu(torch.log((square + 1e-4) / (raw.square().mean((1, 2)) + 1e-4))).mean()
-    likelihood = unlikelihood(errors, variances, FAR_OUT)
-    loss = (mse + config.accel_weight * accel + config.harm_weight * harm
-            + config.likelihood_weight * likelihood)
-    figures = {'log_mse': torch.log(square + 1e-4).mean(), 'log_accel': accel,
-               'harm': harm, 'nll': likelihood,
-               'nees': (errors.square() / variances.clamp(min=1e-6)).clamp(max=100).mean()}
-    return loss, running, {name: float(value.detach()) for name, value in figures.items()}
+    stage: Stage
+    steady: bool
 
 
 class Trainer:
@@ -96,13 +57,18 @@ class Trainer:
         self.ended = False  # before all iterations were done
         self.figures: Dict[str, float] = {}
         self._feed = Feed(config, world.rank, world.size)
-        self._state: Dict[str, torch.Tensor] = {}
-        self._memory = torch.zeros(config.batch, device=world.device)
-        self._step = torch.compile(self._plain, dynamic=False) if config.compile else self._plain
+        self._carried: Dict[str, Any] = {
+            'state': {}, 'memory': torch.zeros(config.batch, device=world.device)}
+        # what averages gradients over processes waits for them: it is not captured
+        self._learn = Captured(self._work, world.device, capture=world.size == 1)
+        self._step: Callable[..., Any] = self._plain
+        if config.compile:  # on the CPU in three forms, as ever: the one rounds otherwise
+            self._step = (torch.compile(self._plain, dynamic=False) if world.device == 'cpu'
+                          else Compiled(self._plain))
 
     def _plain(self, weights: Dict[str, torch.Tensor], state: Dict[str, torch.Tensor],
-               rows: torch.Tensor, dt_s: torch.Tensor) -> Any:
-        return SMOOTHERS[self.config.smoother](self.shape, weights).step(state, rows, dt_s)
+               *message: torch.Tensor) -> Any:
+        return SMOOTHERS[self.config.smoother](self.shape, weights).step(state, *message)
 
     @property
     def total(self) -> int:
@@ -138,31 +104,51 @@ class Trainer:
             self._shared = self.world.share(self.cell)
         return self._shared(steady)  # type: ignore[no-any-return]
 
-    def _loss(self) -> Tuple[torch.Tensor, Dict[str, float]]:
-        """Return the loss of the next stretch, and figures."""
-        steady = self.iteration < self.config.steady * self.config.iterations
-        return self._simulated(self._weights(steady))
+    def _given(self) -> Dict[str, Any]:
+        """Return what the next loss is of: a stretch, and what the streams carry on."""
+        chunk = self._feed.next(ROUGH * self.stage.turning)
+        state = self._carried['state']
+        if not state:
+            smoother = SMOOTHERS[self.config.smoother](self.shape, self.cell.weights())
+            state, _ = smoother.init(chunk.measured[:, 0].to(self.world.device))
+        return {'chunk': chunk, 'state': state, 'memory': self._carried['memory']}
 
-    def _simulated(self, weights: Dict[str, torch.Tensor]
-                   ) -> Tuple[torch.Tensor, Dict[str, float]]:
-        """Return the loss of the next stretch of simulated streams, and figures."""
-        stage = self.stage
-        chunk = self._feed.next(ROUGH * stage.turning).on(self.world.device)
-        self._memory = torch.where(chunk.fresh, torch.zeros_like(self._memory), self._memory)
+    def _loss(self, kind: Kind, given: Dict[str, Any]) -> Loss:
+        """Return the loss of a stretch, figures, and what the streams carry on."""
+        return self._simulated(kind, self._weights(kind.steady), given)
+
+    def _simulated(self, kind: Kind, weights: Dict[str, torch.Tensor], given: Dict[str, Any]
+                   ) -> Loss:
+        """Return the same of simulated streams."""
+        stage, chunk = kind.stage, given['chunk']
+        memory = torch.where(chunk.fresh, torch.zeros_like(given['memory']), given['memory'])
         smoother = SMOOTHERS[self.config.smoother](self.shape, weights)
-        state, errors, variances = advance(smoother, self._step, self._state, chunk)
-        self._state = {name: array.detach() for name, array in state.items()}
+        state, errors, variances = advance(smoother, self._step, given['state'], chunk)
         raw = (chunk.measured - chunk.truth)[:, 1:].float()
         if stage.turning:
             errors, variances, raw = errors[..., 3:], variances[..., 3:], raw[..., 3:]
-        loss, self._memory, figures = objective(self.config, errors, variances, raw, self._memory)
+        loss, memory, figures = objective(self.config, errors, variances, raw, memory)
         if stage.stating:
             loss = unlikelihood(errors.detach(), variances, FURTHEST)
-        return loss, figures
+        return loss, figures, {'state': state, 'memory': memory}
+
+    def _work(self, kind: Kind, given: Dict[str, Any]) -> Tuple[Any, ...]:
+        """Return figures, what the streams carry on and the gradients of what is fitted."""
+        for parameter in self.cell.parameters():
+            parameter.grad = None
+        loss, figures, carried = self._loss(kind, given)
+        loss.backward()
+        return ({'loss': loss, **figures}, carried,
+                tuple(parameter.grad for parameter in self._fitted))
+
+    @property
+    def _fitted(self) -> List[torch.nn.Parameter]:
+        """Return the parameters that are fitted now."""
+        return self.optimiser.param_groups[0]['params']  # type: ignore[no-any-return]
 
     def _forget(self) -> None:
         """Begin all streams anew: a step went wrong."""
-        self._state = {}
+        self._carried['state'] = {}
 
     def advance(self) -> Dict[str, float]:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
@@ -173,10 +159,12 @@ class Trainer:
             self._optimise(stage.fitted(self.cell))
         for group in self.optimiser.param_groups:
             group['lr'] = self.rate()
-        loss, figures = self._loss()
-        self.optimiser.zero_grad()
-        loss.backward()
-        fitted = self.optimiser.param_groups[0]['params']
+        steady = self.iteration < self.config.steady * self.config.iterations
+        found, carried, gradients = self._learn(Kind(stage, steady), self._given())
+        self._carried.update(carried)
+        fitted = self._fitted
+        for parameter, gradient in zip(fitted, gradients):
+            parameter.grad = gradient
         stage.keep(fitted)
         norm = torch.nn.utils.clip_grad_norm_(fitted, self.config.clip_norm)
         if bool(torch.isfinite(norm)):
@@ -187,7 +175,7 @@ class Trainer:
         keep = min(0.998, 1.0 - 1.0 / (self.iteration - begun))
         for name, value in self.cell.named_parameters():
             self.average[name].mul_(keep).add_(value.detach(), alpha=1.0 - keep)
-        figures = self.world.mean({'loss': float(loss.detach()), **figures})
+        figures = self.world.mean(dict(zip(found, torch.stack(list(found.values())).tolist())))
         figures['gradient'] = float(norm)
         for name, value in figures.items():
             if math.isfinite(value):
@@ -215,7 +203,7 @@ class Trainer:
         return {'config': self.config.to_dict(), 'iteration': self.iteration, 'ended': self.ended,
                 'cell': self.cell.state_dict(), 'average': self.average,
                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
-                'feed': self._feed.state(), 'state': self._state, 'memory': self._memory}
+                'feed': self._feed.state(), **self._carried}
 
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
@@ -227,8 +215,8 @@ class Trainer:
         self.optimiser.load_state_dict(saved['optimiser'])
         self._feed.restore(saved['feed'])
         self.ended = saved['ended']
-        self.figures, self._state = saved['figures'], saved['state']
-        self._memory = saved['memory']
+        self.figures = saved['figures']
+        self._carried = {name: saved[name] for name in self._carried}
 
     def save(self, path: str) -> None:
         """

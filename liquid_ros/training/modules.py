@@ -65,7 +65,7 @@ class LiquidModule(torch.nn.Module):
                               if name in given)
         coordinates.take(self, self.cell, given)
         for name, value in coordinates.given(self, self.cell).items():
-            if not torch.allclose(value.double(), given[name], rtol=1e-4, atol=1e-5):
+            if not torch.allclose(value.double().cpu(), given[name], rtol=1e-4, atol=1e-5):
                 raise CheckpointError(f'got {name} of another wiring; a wiring is drawn by the '
                                       'seed: set that of the run that made these weights')
 
@@ -80,8 +80,8 @@ class LiquidModule(torch.nn.Module):
         steady: P may not be inflated.
         """
         device = self.bias_out.device
-        given = {**coordinates.given(self, self.cell),
-                 **{n: c.to(device) for n, c in self.constants.items()}}
+        self.constants = {name: array.to(device) for name, array in self.constants.items()}
+        given = {**coordinates.given(self, self.cell), **self.constants}
         if steady:
             given['upper'] = given['upper'].clone()
             given['upper'][INFLATION] = given['lower'][INFLATION] + 0.1

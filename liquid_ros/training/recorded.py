@@ -37,14 +37,6 @@ class Stretch(NamedTuple):
     scale: torch.Tensor
     learned: torch.Tensor
 
-    def on(self, device: str) -> 'Stretch':
-        """Return the stretch on a device."""
-        if device == 'cpu':
-            return self
-        return Stretch(*(  # type: ignore[arg-type]
-            {n: a.to(device) for n, a in part.items()} if isinstance(part, dict)
-            else part if part is None else part.to(device) for part in self))
-
 
 class Place(NamedTuple):
     """Where a row is: its turn, the run of the recording, the next message, stretches left."""

@@ -3,17 +3,16 @@
 
 """Weights fitted to recordings, from weights that fit all sensors, beside simulated streams."""
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple
 
 import numpy as np
-import torch
 
 from liquid_ros.checkpoint import LEARNED
 from liquid_ros.errors import CheckpointError
 from liquid_ros.fused import fuse
 from liquid_ros.smoothers import Smoother, SMOOTHERS
 from liquid_ros.training.coordinates import RAW
-from liquid_ros.training.fit import Trainer
+from liquid_ros.training.fit import Kind, Loss, Trainer
 from liquid_ros.training.foresight import advance, foreseen, off
 from liquid_ros.training.held_out import judge, Judged
 from liquid_ros.training.loader import Loader
@@ -21,8 +20,6 @@ from liquid_ros.training.recorded import Recorded
 from liquid_ros.training.tracks import Prepared
 from liquid_ros.training.tune_config import TRAINABLE, TuneConfig
 from liquid_ros.training.world import World
-
-State = Dict[str, torch.Tensor]
 
 
 class Look(NamedTuple):
@@ -58,33 +55,44 @@ class Tuner(Trainer):
         self._source, self._held = source, held
         self._true = any(item.track.truth is not None for item in held)
         self._recorded = Recorded(config, source, world.rank, world.size)
-        self._path: State = {}
+        self._carried['path'] = {}
         self.looks: List[Look] = []
         self.curve: List[Dict[str, float]] = []  # of each iteration
         self.best: Dict[str, np.ndarray] = dict(self._begun)
         self._before = self.look_at(self._begun)
 
-    def _loss(self) -> Tuple[torch.Tensor, Dict[str, float]]:
-        """Return the loss of the next stretch of recordings and of simulated streams."""
-        c, weights = self.tuning, self._weights(False)
+    def _given(self) -> Dict[str, Any]:
+        """Return what the next loss is of: stretches, and what the streams carry on."""
+        stretch = self._recorded.next()
+        own = {'stretch': stretch, 'path': self._carried['path'] or stretch.begun}
+        return {**own, **super()._given()} if self._simulates else own
+
+    @property
+    def _simulates(self) -> bool:
+        """Return whether there are simulated streams beside the recordings."""
+        return bool(self.tuning.simulated_weight and self.tuning.batch)
+
+    def _loss(self, kind: Kind, given: Dict[str, Any]) -> Loss:
+        """Return the loss of stretches of recordings and of simulated streams."""
+        c, weights, stretch = self.tuning, self._weights(False), given['stretch']
         smoother = SMOOTHERS[c.smoother](self.shape, weights)
-        stretch = self._recorded.next().on(self.world.device)
-        state, needed, rows = advance(smoother, self._step, self._path, stretch)
-        self._path = {name: array.detach() for name, array in state.items()}
+        path, needed, rows = advance(smoother, self._step, given['path'], stretch)
+        carried: Dict[str, Any] = {'path': path}
         expected = foreseen(smoother, needed, stretch, c.horizons).mean()
-        loss, figures = expected, {'foreseen': float(expected.detach())}
+        loss, figures = expected, {'foreseen': expected}
         if c.truth_weight and self._true:
             error = off(rows, stretch).mean()
             loss = c.foresight_weight * loss + c.truth_weight * error
-            figures['log_rmse'] = float(error.detach())
-        if c.simulated_weight and c.batch:
-            simulated, more = self._simulated(weights)
+            figures['log_rmse'] = error
+        if self._simulates:
+            simulated, more, beside = self._simulated(kind, weights, given)
             loss = loss + c.simulated_weight * simulated
             figures.update((f'simulated_{name}', value) for name, value in more.items())
+            carried.update(beside)
         for name, parameter in self.cell.named_parameters():
             if name in self._first:
                 loss = loss + 0.5 * c.anchor * (parameter - self._first[name]).square().sum()
-        return loss, figures
+        return loss, figures, carried
 
     def advance(self) -> Dict[str, float]:
         """Return this iteration's figures after one stretch and one step of the optimiser."""
@@ -95,7 +103,7 @@ class Tuner(Trainer):
     def _forget(self) -> None:
         """Begin all streams anew: a step went wrong."""
         super()._forget()
-        self._path = {}
+        self._carried['path'] = {}
 
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the weights of now as the smoother takes them; what is not fitted to the bit."""
@@ -128,7 +136,7 @@ class Tuner(Trainer):
 
     def state(self) -> Dict[str, Any]:
         """Return all that an uninterrupted run would have in memory."""
-        return {**super().state(), 'recorded': self._recorded.state(), 'path': self._path,
+        return {**super().state(), 'recorded': self._recorded.state(),
                 'looks': [tuple(look) for look in self.looks], 'curve': self.curve,
                 'best': self.best, 'begun': self._begun, 'recordings': len(self._source),
                 'digests': dict(self._source.digests)}
@@ -144,7 +152,7 @@ class Tuner(Trainer):
                                   'weights; begin anew without --resume')
         super().restore(saved)
         self._recorded.restore(saved['recorded'])
-        self._path, self.best = saved['path'], saved['best']
+        self.best = saved['best']
         self.looks = [Look(*look) for look in saved['looks']]
         self.curve = list(saved['curve'])
         self._source.digests.update(saved['digests'])
