@@ -6,7 +6,8 @@ Time one message on each of many streams at once, from one stream to a hundred t
 
 step: the smoother's own, states and rows side by side. bank: a StreamBank.update, which is what
 the node does with a message: stamps, checks, states by name. Microseconds, medians; steps a second
-of the step; the last line is JSON. On CUDA the times include the way there and back.
+of the step; the last line is JSON. On CUDA the times include the way there and back, and launch is
+the step without laying the messages out in pinned memory.
 """
 
 import argparse
@@ -18,11 +19,13 @@ import numpy as np
 from liquid_ros.backend import NumpyBackend, TorchBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
+from liquid_ros.fused_cuda import OnCuda
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import Layout
 from liquid_ros.streams import StreamBank
 
 PERIOD_NS = 10_000_000
+MOST_BANK = 100_000  # beyond it Python takes seconds
 
 
 def messages(rng, count, width):
@@ -33,14 +36,18 @@ def messages(rng, count, width):
 
 
 def step_us(smoother, backend, count, width, repeats):
-    """Return the median time of a step of all streams."""
+    """Return the median time of a step of all streams, and of the launch alone."""
     rng, dt_s = np.random.default_rng(0), np.full((count, 1), PERIOD_NS / 1e9)
-    state, _ = smoother.init(backend.asarray(messages(rng, count, width)))
     fused = isinstance(smoother, Fused)
-    packed = smoother.layout(width).pack(state) if fused else None
-    times = []
-    for _ in range(repeats):
-        rows = messages(rng, count, width)
+    state, _ = smoother.init(backend.asarray(messages(rng, 1 if fused else count, width)))
+    if fused:
+        packed = smoother.layout(width).pack(state)
+        packed = (np.repeat(packed, count, 0) if isinstance(packed, np.ndarray)
+                  else packed.repeat(count, 1))
+    times, launches = [], []
+    for k in range(repeats):
+        if count <= MOST_BANK or not k:
+            rows = messages(rng, count, width)
         begun = time.perf_counter()
         if fused:
             smoother.step_packed(packed, rows, dt_s)
@@ -48,7 +55,11 @@ def step_us(smoother, backend, count, width, repeats):
             state, estimate = smoother.step(state, backend.asarray(rows), backend.asarray(dt_s))
             backend.to_numpy(estimate.rows)
         times.append(time.perf_counter() - begun)
-    return 1e6 * float(np.median(times))
+        if isinstance(smoother, OnCuda):
+            begun = time.perf_counter()
+            smoother.run(width, count, packed.data_ptr(), False)
+            launches.append(time.perf_counter() - begun)
+    return 1e6 * float(np.median(times)), 1e6 * float(np.median(launches or [np.nan]))
 
 
 def bank_us(smoother, backend, count, width, repeats):
@@ -71,7 +82,7 @@ def main():
     parser.add_argument('--smoother', default='liquid')
     parser.add_argument('--width', type=int, default=7, choices=(3, 7), help='points or poses')
     parser.add_argument('--streams', type=int, nargs='*',
-                        default=[1, 8, 64, 256, 1024, 10_000, 100_000])
+                        default=[1, 8, 64, 256, 1024, 10_000, 100_000], help='on an H200 to 10**7')
     a = parser.parse_args()
     backend = (TorchBackend('cpu' if a.on == 'torch' else 'cuda') if a.on in ('torch', 'cuda')
                else NumpyBackend())
@@ -83,13 +94,16 @@ def main():
         smoother = getattr(smoother, 'plain', smoother)
     table = {}
     print(f'{a.smoother}, {a.on}: {backend.label}\n'
-          'streams   step (us)   a stream (us)   steps/s   bank (us)')
+          'streams    step (us)   launch (us)   a stream (us)    steps/s   bank (us)')
     for count in a.streams:
         repeats = max(5, min(300, 300_000 // count))
-        step, bank = (f(smoother, backend, count, a.width, repeats) for f in (step_us, bank_us))
-        table[count] = {'step_us': step, 'steps_per_s': 1e6 * count / step, 'bank_us': bank}
-        print(f'{count:7d} {step:11.1f} {step / count:15.2f} {1e6 * count / step:9.0f} '
-              f'{bank:11.1f}', flush=True)
+        step, launch = step_us(smoother, backend, count, a.width, repeats)
+        bank = (bank_us(smoother, backend, count, a.width, repeats) if count <= MOST_BANK
+                else float('nan'))
+        table[count] = {'step_us': step, 'launch_us': launch, 'steps_per_s': 1e6 * count / step,
+                        'bank_us': bank}
+        print(f'{count:8d} {step:11.1f} {launch:13.1f} {step / count:15.2f} '
+              f'{1e6 * count / step:10.0f} {bank:11.1f}', flush=True)
     state, _ = smoother.init(backend.asarray(unit_row(a.width)))
     size = 8 * Layout.of(state).size
     print(f'{size} bytes a stream')

@@ -56,12 +56,13 @@ def memory_mb(pid):
     return rss / 1024.0, own / 1024.0
 
 
-def start(program):
+def start(program, device):
     """Return the seconds to active and the megabytes after it."""
     environment = {k: v for k, v in os.environ.items() if k != HOOK_DONE}
     begun = time()
     process = subprocess.Popen(
-        [sys.executable, program, '--ros-args', '-p', 'autostart:=true'], env=environment,
+        [sys.executable, program, '--ros-args', '-p', 'autostart:=true', '-p',
+         f'device:={device}'], env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         active = float(process.stdout.readline())
@@ -76,6 +77,7 @@ def main():
     """Print the table and, last, the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'), help='of the smoother')
     a = parser.parse_args()
     found = {name: [] for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +85,7 @@ def main():
             for name, text in PROGRAMS.items():
                 program = Path(folder) / f'{name}.py'
                 program.write_text(text)
-                taken = start(str(program))
+                taken = start(str(program), a.device)
                 if round_:  # the first one fills the disk's cache
                     found[name].append(taken)
     figures = {}

@@ -46,11 +46,13 @@ def on_cuda(smoother: Liquid) -> Smoother:
 
 
 class Staged(NamedTuple):
-    """The host's memory for up to so many streams, pinned, and the same as NumPy."""
+    """The host's memory for up to so many streams, as NumPy, and the pinned tensors it is of."""
 
-    pinned: Tuple[Any, Any]
-    given: np.ndarray
+    rows: np.ndarray
+    dt_s: np.ndarray
+    variances: np.ndarray
     said: np.ndarray
+    pinned: Tuple[Any, ...]
 
 
 class OnCuda(Fused):
@@ -82,10 +84,9 @@ class OnCuda(Fused):
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""
         width = len(row)
-        staged = self._stage(width, 1)
-        given = staged.given[0]
-        given[:width], given[width], given[width + 1:] = row, dt_s, np.nan
-        self._run(width, 1, packed, staged)
+        staged = self.stage(width, 1)
+        staged.rows[0], staged.dt_s[0, 0] = row, dt_s
+        self.run(width, 1, packed, False)
         said: np.ndarray = staged.said[0]
         return said
 
@@ -93,12 +94,11 @@ class OnCuda(Fused):
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
         """Advance packed states in place; return the estimates."""
         width, count = rows.shape[1], len(rows)
-        staged = self._stage(width, count)
-        given = staged.given[:count]
-        given[:, :width] = rows
-        given[:, width:width + 1] = dt_s
-        given[:, width + 1:] = np.nan if variances is None else variances
-        self._run(width, count, packed.data_ptr(), staged)
+        staged = self.stage(width, count)
+        staged.rows[:count], staged.dt_s[:count] = rows, dt_s
+        if variances is not None:
+            staged.variances[:count] = variances
+        self.run(width, count, packed.data_ptr(), variances is not None)
         return staged.said[:count]
 
     def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
@@ -111,13 +111,15 @@ class OnCuda(Fused):
         told = self._torch.from_numpy(answer[:, :-1].copy()).to(self._device)
         return layout.unpack(packed), Estimate(**said.unpack(told))
 
-    def _stage(self, width: int, count: int) -> Staged:
+    def stage(self, width: int, count: int) -> Staged:
+        """Return the memory for so many messages and estimates, the same until there are more."""
         staged = self._staged.get(width)
-        if staged is None or len(staged.given) < count:
-            given, said = (
+        if staged is None or len(staged.rows) < count:
+            pinned = tuple(
                 self._torch.empty((count, size), dtype=self._torch.float64, pin_memory=True)
-                for size in (width + 1 + tangent_size(width), estimate_layout(width).size + 1))
-            staged = self._staged[width] = Staged((given, said), given.numpy(), said.numpy())
+                for size in (width, 1, tangent_size(width), estimate_layout(width).size + 1))
+            rows, dt_s, variances, said = (array.numpy() for array in pinned)
+            staged = self._staged[width] = Staged(rows, dt_s, variances, said, pinned)
         return staged
 
     def _launch(self, width: int, count: int) -> Launch:
@@ -130,12 +132,16 @@ class OnCuda(Fused):
                 self._kernels[key] = Kernel(source, self._variant.function(width), shared,
                                             shape.threads, self._device, shape.blocks)
             launch = self._launches[width, shape] = Launch(
-                self._kernels[key], 0, *(array.data_ptr() for array in self._shared), 0, 0, 0)
+                self._kernels[key], 0, *(array.data_ptr() for array in self._shared),
+                *5 * (0,))
         return launch
 
-    def _run(self, width: int, count: int, packed: int, staged: Staged) -> None:
+    def run(self, width: int, count: int, packed: int, stated: bool) -> None:
+        """Advance packed states at an address by the messages that stage() holds, all there."""
+        rows, dt_s, variances, said = (
+            array.data_ptr() for array in self.stage(width, count).pinned)
         launch = self._launch(width, count)
         launch.values[0] = count
-        launch.values[3:] = packed, *(array.data_ptr() for array in staged.pinned)
+        launch.values[3:] = packed, rows, dt_s, variances if stated else 0, said
         launch(count)
         launch.wait()

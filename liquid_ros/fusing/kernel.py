@@ -31,14 +31,25 @@ class Shape(NamedTuple):
     blocks: int
 
 
+class Near(NamedTuple):
+    """
+    An argument, up to 32 numbers a stream, that is far away and read at once.
+
+    parts: the arguments that stand for it, with their numbers; of a null pointer they are NaN.
+    """
+
+    argument: str
+    parts: Mapping[str, int]
+
+
 def kernel(name: str, graph: Graph, given: Mapping[str, Given], results: Results,
-           strides: Mapping[str, int], single: Sequence[str], near: str, shape: Shape
+           strides: Mapping[str, int], single: Sequence[str], near: Near, shape: Shape
            ) -> Tuple[str, int]:
     """
     Return the source of name(long long n, argument, ...), and its shared memory in bytes.
 
-    The arguments are those of emit.emit(). near: the one of up to 32 numbers a stream that is
-    read at once, as it is far away. A block works through every gridDim.x-th stream.
+    The arguments are those of emit.emit(), all pointers to double but for single. A block works
+    through every gridDim.x-th stream.
     """
     return _Kernel(graph, given, results, set(single), shape).source(name, strides, near)
 
@@ -91,7 +102,7 @@ class _Kernel(Writer):
         narrow = node.kind == 'input' and not node.wide and not self.read_from(n) & self.single
         return '(float)' * narrow + super().at(n, index)
 
-    def source(self, name: str, strides: Mapping[str, int], near: str) -> Tuple[str, int]:
+    def source(self, name: str, strides: Mapping[str, int], near: Near) -> Tuple[str, int]:
         for group in self.groups:
             self._group(group, set(self.shared.begin(self.now)))
             self.shared.end(self.now)
@@ -102,9 +113,18 @@ class _Kernel(Writer):
         types = {argument: f'{"const " * (argument not in changed)}'
                            f'{"float" if argument in self.single else "double"} *__restrict__'
                  for argument in strides}
-        taken = ', '.join(f'{kind} {argument}_all' for argument, kind in types.items())
+        here, count = near.argument, strides[near.argument]
+        taken = ', '.join(
+            ', '.join(f'const double *__restrict__ {part}' for part in near.parts)
+            if argument == here else f'{kind} {argument}_all' for argument, kind in types.items())
         mine = '\n'.join(f'    {kind} {argument} = {argument}_all + {strides[argument]} * row;'
-                         for argument, kind in types.items() if argument != near)
+                         for argument, kind in types.items() if argument != here)
+        read, start = [], 0
+        for part, size in near.parts.items():
+            read.append(f'    if (thread - {start}u < {size}u) {here}[thread] = '
+                        f'{part} ? {part}[{size} * row + thread - {start}] : NAN;')
+            start += size
+        fetched = '\n'.join(read)
         tables = '\n'.join(f'__device__ const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         body = '\n'.join('    ' + line for line in self.lines)
@@ -113,19 +133,19 @@ class _Kernel(Writer):
 {PRELUDE}{tables}
 extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long long n, {taken})
 {{
-  double *const wide = b, *const {near} = wide + {size};
+  double *const wide = b, *const {here} = wide + {size};
   float *const narrow = (float *)b;
   const unsigned thread = threadIdx.x;
   for (long long row = blockIdx.x; row < n; row += gridDim.x) {{
 {mine}
-    if (thread < {strides[near]}) {near}[thread] = {near}_all[{strides[near]} * row + thread];
+{fetched}
     SYNC
 {body}
     if (thread == 0) {written}[{strides[written] - 1}] = bad ? NAN : 0.0;
     SYNC
   }}
 }}
-""", 8 * (size + strides[near])
+""", 8 * (size + count)
 
     def _wait(self, reads: Set[int], own: Optional[Tuple[int, int]], straight: Set[int],
               writes: Sequence[int]) -> None:
