@@ -69,6 +69,7 @@ setup(
     python_requires='>=3.10',
     install_requires=['numpy>=1.21', 'setuptools'],
     extras_require={
+        'cuda': ['cuda-bindings', 'torch'],
         'tools': ['matplotlib', 'pyyaml', 'rosbags', 'tqdm'],
         'family': ['ncps'],
         'train': ['matplotlib', 'pyyaml', 'rosbags', 'safetensors', 'torch', 'tqdm'],

@@ -18,8 +18,8 @@ from liquid_ros.arrays import Array, tangent_size
 from liquid_ros.cuda import Kernel, Launch
 from liquid_ros.errors import DeviceError
 from liquid_ros.fused import Fused, packed_weights
-from liquid_ros.fusing.kernel import Shape
 from liquid_ros.fusing.source import kernel_source, Variant
+from liquid_ros.fusing.threads import Shape
 from liquid_ros.packing import estimate_layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.liquid import Liquid

@@ -16,11 +16,11 @@ pytestmark = on_cuda
 
 
 @pytest.mark.parametrize('kind, width', [('pose', 7), ('point', 3)])
-@pytest.mark.parametrize('device', ['cuda', 'auto'])
-def test_messages_are_those_of_the_cpu(graph, capfd, kind, width, device):
+@pytest.mark.parametrize('params', [
+    {'device': 'cuda'}, {'device': 'auto', 'require_device': True}])
+def test_messages_are_those_of_the_cpu(graph, capfd, kind, width, params):
     stamps, rows = walk(kind, 120)
-    node = graph.smoother(smoother='liquid', device=device,
-                          input_type=kind, **lossless('/pose'))
+    node = graph.smoother(smoother='liquid', input_type=kind, **params, **lossless('/pose'))
     publisher, received = graph.connect(node, kind)
     for part in range(0, 120, 10):
         graph.send(publisher, kind, stamps[part:part + 10], rows[part:part + 10])
@@ -42,3 +42,9 @@ def test_transitions_again_and_again(graph):
         graph.send(publisher, 'pose', stamps[20 * k:20 * k + 20], rows[20 * k:20 * k + 20])
         graph.until(lambda: len(received) == 20, 'smoothed messages')
         assert node.trigger_deactivate() == node.trigger_activate()
+
+
+@pytest.mark.parametrize('kind, label', [('pose', 'cpu ('), ('pose_array', 'cuda (')])
+def test_auto_takes_it_for_arrays(graph, capfd, kind, label):
+    graph.smoother(smoother='liquid', device='auto', input_type=kind)
+    assert label in capfd.readouterr().err

@@ -30,7 +30,7 @@ KEYS = {
 }
 # What is imported under another name than its key, or comes with another key.
 KEY_OF = {'builtin_interfaces': 'rcl_interfaces', 'rosbags': 'python3-rosbags-pip'}
-NO_KEY = {'ncps', 'safetensors'}  # tests and training only; a pip extra
+NO_KEY = {'cuda', 'ncps', 'safetensors'}  # comes with torch; tests and training only
 
 
 def text(tag: str) -> str:

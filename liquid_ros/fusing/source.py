@@ -14,9 +14,10 @@ import numpy as np
 from liquid_ros.arrays import tangent_size
 from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph, Traced
-from liquid_ros.fusing.kernel import kernel, Near, Shape
+from liquid_ros.fusing.kernel import kernel, Near
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
+from liquid_ros.fusing.threads import Shape
 from liquid_ros.fusing.writer import Given
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes

@@ -206,12 +206,12 @@ class SmootherNode(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _pick_backend(self) -> Backend:
-        wanted = self.params.device
-        found = candidates(wanted)
+        wanted, required = self.params.device, self.params.require_device
+        kinds = [CODECS[of_input(self._values, name).input_type] for name in self.inputs or ('',)]
+        found = candidates(wanted, required or any(kind.many for kind in kinds))
         backend = found[0] if len(found) == 1 else fastest(found, self._build, [
-            (CODECS[kind].width, MANY if CODECS[kind].many else 1) for kind in (
-                of_input(self._values, name).input_type for name in self.inputs or ('',))])
-        if self.params.require_device and wanted == 'auto' and isinstance(backend, NumpyBackend):
+            (kind.width, MANY if kind.many else 1) for kind in kinds])
+        if required and wanted == 'auto' and isinstance(backend, NumpyBackend):
             raise DeviceError("got device 'auto' with require_device, but there is no CUDA device")
         return backend
 

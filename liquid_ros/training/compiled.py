@@ -3,6 +3,7 @@
 
 """A smoother's step fused by torch.compile, in one form for all messages of a stretch."""
 
+import sys
 from typing import Any, Callable, Dict, Optional, Set
 
 import torch
@@ -35,4 +36,12 @@ class Compiled:
                 self._follows = {name for name, array in after.items() if array.requires_grad}
             state = {name: array.detach().requires_grad_() if name in self._follows else array
                      for name, array in state.items()}
-        return self._step(weights, state, *message)
+        try:
+            return self._step(weights, state, *message)
+        except Exception as error:  # whatever it is, the plain step does the same
+            if self._step is self._plain:
+                raise
+            print('liquid_ros: the step cannot be compiled and runs as it is: '
+                  f'{type(error).__name__}', file=sys.stderr)
+            self._step = self._plain
+            return self._step(weights, state, *message)

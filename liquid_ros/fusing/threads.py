@@ -1,0 +1,131 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""How an operation's numbers are spread over a block's threads, and what each is computed in."""
+
+from typing import Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from liquid_ros.fusing.graph import Graph, Node, TRUTHS
+from liquid_ros.fusing.schedule import by_need, grouped, live, Results
+from liquid_ros.fusing.shared import Shared
+from liquid_ros.fusing.writer import CALLS, Given, INFIX, Writer
+
+WARP = 32
+ROUNDS = 7  # of a loop over what a thread has, that are computed side by side
+
+
+class Shape(NamedTuple):
+    """How many threads a stream has, and how many streams an SM is to work on at once."""
+
+    threads: int
+    blocks: int
+
+
+class Threads(Writer):
+    """A writer whose loops are shared between threads, in float32 where the graph is."""
+
+    calls = {**CALLS, 'divide': 'divide', 'maximum': 'largest', 'minimum': 'smallest',
+             'maximum one': 'largest', 'minimum one': 'smallest'}
+    infix = {name: sign for name, sign in INFIX.items() if name != 'divide'}
+    zero = '0'  # of either type
+
+    def __init__(self, graph: Graph, given: Mapping[str, Given], results: Results,
+                 single: Set[str], shape: Shape) -> None:
+        """Group the operations and give them their order and memory."""
+        super().__init__(graph, given, results)
+        self.single = single
+        self.threads, self.blocks = shape
+        self.wide = True  # of constants
+        self.now = 0  # the group that is written
+        self.shift = 0  # the thread that the next small operation begins at
+        groups = grouped(self.nodes, live(self.nodes, self.results), _never)
+        self.groups = by_need(self.nodes, groups)
+        self.shared = Shared(self.nodes, self.groups, self.results)
+
+    def buffer(self, n: int, index: str) -> str:
+        """Return an element of what is stored."""
+        return self.shared.element(n, index)
+
+    def expression(self, node: Node, inside: Set[int]) -> str:
+        """Return an elementwise operation, in float32 where no argument is wider."""
+        self.wide = any(self.nodes[view.node].wide for view in node.args)
+        return super().expression(node, inside)
+
+    def constant(self, value: float) -> str:
+        """Return a number of the operation's type."""
+        if self.wide or not np.isfinite(value):
+            return super().constant(value)
+        return f'({float(np.float32(value))!r}f)'
+
+    def type(self, n: int) -> str:
+        """Return the type of a node's numbers."""
+        return 'double' if self.nodes[n].wide else 'float'
+
+    def held(self, n: int) -> str:
+        """Return the type of a number in a register."""
+        return 'bool' if self.nodes[n].what in TRUTHS else self.type(n)
+
+    def at(self, n: int, index: str) -> str:
+        """Return an element of a node."""
+        node = self.nodes[n]
+        if node.kind != 'const' and node.kind != 'input' and not self.shared.at_hand(n, self.now):
+            return self.buffer(n, index)
+        narrow = node.kind == 'input' and not node.wide and not self.read_from(n) & self.single
+        return '(float)' * narrow + super().at(n, index)
+
+    def wait(self, reads: Set[int], own: Optional[Tuple[int, int]], straight: Set[int],
+              writes: Sequence[int]) -> None:
+        """Put a barrier where an operation needs one."""
+        stored = {n for n in reads if not self.shared.at_hand(n, self.now)}
+        if self.shared.wait(stored, own, straight, writes):
+            self.lines.append('SYNC')
+
+    def begin(self, size: int) -> int:
+        """Return the thread that a loop over so many begins at."""
+        if size > self.threads - WARP:
+            return 0
+        shift = self.shift if self.shift + size <= self.threads else 0
+        self.shift = (shift + -(-size // WARP) * WARP) % self.threads
+        return shift
+
+    def each(self, size: int, shift: int, where: Sequence[str], body: Sequence[str],
+              stores: Sequence[Tuple[int, str, str]]) -> None:
+        """
+        Loop over i, of which each thread has every THREADS-th.
+
+        where: further indices out of i. stores: nodes, targets, which only indices are in, values.
+
+        Rounds are computed side by side, then stored: no load waits for a store of another round.
+        Those behind the end do the last one's work again, and leave it.
+        """
+        rounds = -(-size // self.threads)
+        side = -(-rounds // -(-rounds // ROUNDS))
+        whole = size == rounds * self.threads and rounds % side == 0
+        first = f'(thread + {self.threads - shift}) % {self.threads}' if shift else 'thread'
+        self.lines += ['{', f'unsigned first = {first};', 'ANEW(first)']
+        if size < self.threads:
+            self.lines.append(f'if ((first & -{WARP}) < {size})')
+        self.lines.append('{')
+        if rounds > side:
+            self.lines.append(f'_Pragma("unroll 1") for (int p = 0; p < {rounds}; p += {side}) {{')
+        index = f'first{" + p * THREADS" * (rounds > side)} + {{}} * THREADS'
+        for q in range(side):
+            inside = f'j{q}' if whole else f'j{q} < {size} ? j{q} : {size - 1}'
+            kept = [f'k{q}_{m}' for m in range(len(stores))]
+            self.lines += [f'const unsigned j{q} = {index.format(q)};', *(
+                f'{self.type(n)} {name};' for name, (n, *_) in zip(kept, stores)),
+                f'{{ const unsigned i = {inside};', *where, *body,
+                *(f'{name} = {value};' for name, (*_, value) in zip(kept, stores)), '}']
+        for q in range(side):
+            guard = '' if whole else f'if (j{q} < {size}) '
+            self.lines.append(' '.join([
+                f'{guard}{{ const unsigned i = j{q};', *where,
+                *(f'{target} = k{q}_{m};' for m, (_, target, _) in enumerate(stores)), '}']))
+        self.lines.append('}' * (2 + (rounds > side)))
+
+
+def _never(_: object) -> bool:
+    """Return False: no elementwise operation needs a loop of its own here."""
+    return False
