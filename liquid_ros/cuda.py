@@ -3,10 +3,10 @@
 
 """CUDA source compiled at run time (NVRTC) and launched, through NVIDIA's own bindings."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
-import tempfile
 from typing import Any, Sequence
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from liquid_ros.errors import DeviceError
 
 KEPT = Path('~/.cache/liquid_ros')  # compiled code, where XDG_CACHE_HOME says nothing else
+DIGEST = 32  # bytes before the code that say whether it is whole
 MISSING = 'the package cuda-bindings is not installed'
 
 
@@ -25,7 +26,7 @@ def _checked(answer: Any) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def compiled(source: str, architecture: str, options: Sequence[str] = ()) -> bytes:
+def compiled(source: str, architecture: str) -> bytes:
     """
     Return the machine code of a source; what was compiled once is kept in a folder of the user.
 
@@ -40,22 +41,32 @@ def compiled(source: str, architecture: str, options: Sequence[str] = ()) -> byt
         version = _checked(nvrtc.nvrtcVersion())
     except RuntimeError as error:  # there is no library
         raise DeviceError(f'NVRTC: {error}') from error
-    flags = [f'--gpu-architecture={architecture}', '-default-device', '-w', *options]
+    flags = [f'--gpu-architecture={architecture}', '-default-device', '-w']
     said = '\0'.join([source, *flags, *map(str, version)])
     folder = Path(os.environ.get('XDG_CACHE_HOME', '') or KEPT.parent, KEPT.name).expanduser()
     kept = folder / f'{hashlib.sha256(said.encode()).hexdigest()}.cubin'
     try:
-        return kept.read_bytes()
-    except OSError:
-        code = _compile(nvrtc, source, flags)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(code)
-        os.replace(file.name, kept)
-    except OSError:  # compiled again the next time
+        content = kept.read_bytes()
+        digest, code = content[:DIGEST], content[DIGEST:]
+        if hashlib.sha256(code).digest() == digest:  # the driver trusts what it is given
+            return code
+    except OSError:  # not there
         pass
-    return code
+    found = _compile(nvrtc, source, flags)
+    _keep(kept, hashlib.sha256(found).digest() + found)
+    return found
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write a file as a whole, or none: then it is compiled again the next time."""
+    part = path.with_suffix(f'.{os.getpid()}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _compile(nvrtc: Any, source: str, flags: Sequence[str]) -> bytes:

@@ -143,5 +143,6 @@ class OnCuda(Fused):
         launch = self._launch(width, count)
         launch.values[0] = count
         launch.values[3:] = packed, rows, dt_s, variances if stated else 0, said
-        launch(count)
-        launch.wait()
+        if count:
+            launch(count)
+            launch.wait()

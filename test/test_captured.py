@@ -245,3 +245,17 @@ def test_a_step_for_a_gpu_is_compiled_once_for_a_whole_stretch():
     assert forms.count(many) == 1 and len(forms) <= 3
     for name, array in plain.weights().items():
         np.testing.assert_allclose(fused.weights()[name], array, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_that_cannot_be_compiled_runs_as_it_is_and_says_so_once(capsys):
+    def refuse(module, inputs):
+        raise AssertionError('a compiler of another version')
+
+    plain, refused = Trainer(SMALL), Trainer(SMALL)
+    refused._step = Compiled(refused._plain, backend=refuse)
+    for trainer in (plain, refused):
+        for _ in range(2):
+            trainer.advance()
+    told = capsys.readouterr().err
+    assert told.count('the step cannot be compiled and runs as it is') == 1
+    assert plain.figures == refused.figures
