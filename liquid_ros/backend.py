@@ -99,28 +99,36 @@ class TorchBackend:
         return array._base
 
 
-def pick_backend(device: str, many: bool = False) -> Backend:
+def pick_backend(device: str) -> Backend:
     """
     Return the backend for 'auto', 'cuda' or 'cpu'; 'fastest' is CUDA where nobody measures.
 
-    auto takes CUDA for many streams at once where torch sees a device, else NumPy: a single
-    stream is faster there. torch is not even imported on a machine without an NVIDIA driver.
     Errors: DeviceError for an unknown name, or for 'cuda' where there is none.
     """
-    return candidates(device, many)[0]
+    return candidates(device)[0]
 
 
-def candidates(device: str, many: bool = False) -> List[Backend]:
-    """Return the backends that a device may mean: two for 'fastest' where there is CUDA."""
+def candidates(device: str, many: bool = False, required: bool = False) -> List[Backend]:
+    """
+    Return the backends that a device may mean, to be measured where there are two.
+
+    many: whether streams come together. 'fastest' is CUDA, where torch sees it, or the CPU;
+    'auto' likewise for many streams, else the CPU, which is faster for one. torch is not even
+    imported on a machine without an NVIDIA driver. required: 'auto' is CUDA.
+    """
     if device not in DEVICES:
         raise DeviceError(f'got device {device!r}, expected one of {", ".join(DEVICES)}')
     if device == 'cuda':
         return [TorchBackend('cuda')]
-    wanted = device == 'fastest' or (device == 'auto' and many)
-    if wanted and _has_nvidia_driver() and importlib.util.find_spec('torch'):
+    if device == 'auto' and required:
         try:
-            gpu = TorchBackend('cuda')
-            return [gpu, NumpyBackend()] if device == 'fastest' else [gpu]
+            return [TorchBackend('cuda')]
+        except DeviceError as error:
+            raise DeviceError(f'require_device: there is no CUDA device: {error}') from error
+    measured = device == 'fastest' or (device == 'auto' and many)
+    if measured and _has_nvidia_driver() and importlib.util.find_spec('torch'):
+        try:
+            return [TorchBackend('cuda'), NumpyBackend()]
         except DeviceError:
             pass
     return [NumpyBackend()]

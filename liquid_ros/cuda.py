@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def _compile(nvrtc: Any, source: str, flags: Sequence[str]) -> bytes:
 
 
 class Kernel:
-    """A kernel of a torch device, whose context is current, and its arguments."""
+    """A kernel of a torch device."""
 
     def __init__(self, source: str, name: str, shared_bytes: int, threads: int, device: Any,
                  blocks: int = 1) -> None:
@@ -97,25 +97,39 @@ class Kernel:
             from cuda.bindings import driver
         except ImportError as error:
             raise DeviceError(MISSING) from error
-        major, minor = torch.cuda.get_device_capability(device)
-        self._driver, self._threads, self._shared = driver, threads, shared_bytes
-        torch.cuda.synchronize(device)  # makes the context
-        self._context = _checked(driver.cuCtxGetCurrent())
-        code = compiled(source, f'sm_{major}{minor}')
-        self._module = _checked(driver.cuModuleLoadData(code))
-        self._function = _checked(driver.cuModuleGetFunction(self._module, name.encode()))
-        most = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        _checked(driver.cuFuncSetAttribute(self._function, most, shared_bytes))
+        self.driver, self.threads, self.shared_bytes = driver, threads, shared_bytes
+        properties = torch.cuda.get_device_properties(device)
+        with torch.cuda.device(device):
+            torch.cuda.synchronize()  # makes the context
+            self._context = _checked(driver.cuCtxGetCurrent())
+            code = compiled(source, f'sm_{properties.major}{properties.minor}')
+            self._module = _checked(driver.cuModuleLoadData(code))
+        self.function = _checked(driver.cuModuleGetFunction(self._module, name.encode()))
         # what is left of an SM's memory is its cache
-        whole = torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor
-        share = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT
-        _checked(driver.cuFuncSetAttribute(
-            self._function, share, min(100, 1 + 100 * blocks * (shared_bytes + 1024) // whole)))
-        self._stream = driver.CUstream(torch.cuda.current_stream(device).cuda_stream)
+        share = 1 + 100 * blocks * (shared_bytes + 1024) // (
+            properties.shared_memory_per_multiprocessor)
+        kind = driver.CUfunction_attribute
+        for attribute, value in (
+                (kind.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes),
+                (kind.CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, min(100, share))):
+            _checked(driver.cuFuncSetAttribute(self.function, attribute, value))
+
+    @contextlib.contextmanager
+    def at_home(self) -> Iterator[None]:
+        """Have the device's context as this thread's, which may be of another device or none."""
+        before = _checked(self.driver.cuCtxGetCurrent())
+        if int(before) == int(self._context):
+            yield
+            return
+        _checked(self.driver.cuCtxSetCurrent(self._context))
+        try:
+            yield
+        finally:
+            _checked(self.driver.cuCtxSetCurrent(before))
 
     def launch(self, stream: int, blocks: int, *arguments: int) -> None:
         """Launch it on a stream of torch's; arguments: whole numbers and pointers of 8 bytes."""
-        Launch(self, *arguments)(blocks, self._driver.CUstream(stream))
+        Launch(self, *arguments)(stream, blocks)
 
 
 class Launch:
@@ -129,15 +143,16 @@ class Launch:
         self._at = (self.values.ctypes.data + 8 * np.arange(len(values))).astype(np.uint64)
         self._kernel, self._pointers = kernel, int(self._at.ctypes.data)
 
-    def __call__(self, blocks: int, stream: Any = None) -> None:
-        """Launch it, on torch's stream of when it was compiled unless another one is given."""
+    def __call__(self, stream: int, blocks: int) -> None:
+        """Launch it on a stream of torch's; wait() waits until that is through."""
         k = self._kernel
-        driver = k._driver
-        _checked(driver.cuCtxSetCurrent(k._context))
-        _checked(driver.cuLaunchKernel(
-            k._function, min(blocks, self.MOST_BLOCKS), 1, 1, k._threads, 1, 1, k._shared,
-            k._stream if stream is None else stream, self._pointers, 0))
+        with k.at_home():
+            _checked(k.driver.cuLaunchKernel(
+                k.function, min(blocks, self.MOST_BLOCKS), 1, 1, k.threads, 1, 1, k.shared_bytes,
+                k.driver.CUstream(stream), self._pointers, 0))
 
-    def wait(self) -> None:
-        """Wait until all that was launched on the kernel's own stream is done."""
-        _checked(self._kernel._driver.cuStreamSynchronize(self._kernel._stream))
+    def wait(self, stream: int) -> None:
+        """Wait until all that was launched on a stream is done."""
+        k = self._kernel
+        with k.at_home():
+            _checked(k.driver.cuStreamSynchronize(k.driver.CUstream(stream)))

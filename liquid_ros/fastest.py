@@ -9,6 +9,7 @@ from typing import Callable, List, Sequence, Tuple
 import numpy as np
 
 from liquid_ros.backend import Backend
+from liquid_ros.errors import DeviceError
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -23,14 +24,14 @@ def fastest(candidates: Sequence[Backend], build: Callable[[Backend], Smoother],
     """
     Return the backend on which a message for each of the loads takes least time.
 
-    One on which the smoother fails (torch: out of memory, no kernel for this device) takes for
-    ever; where all do, the first is returned.
+    One on which the smoother fails (out of memory, no kernel for this device) takes for ever;
+    where all do, the first is returned.
     """
     times_s = []
     for backend in candidates:
         try:
             times_s.append(_step_s(backend, build(backend), loads))
-        except RuntimeError:
+        except (RuntimeError, DeviceError):
             times_s.append(float('inf'))
     return candidates[int(np.argmin(times_s))]
 

@@ -122,7 +122,7 @@ class Fused:
         Return (E + 1,): the packed estimate of the stream whose state lies at an address, and 0.0.
 
         Where that is not 0.0, something was not finite and the state is what it was. The next
-        call writes into the same array.
+        call, or that of step_packed(), writes into the same array.
         """
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ memory, states and weights stay on the device. Rows are float64 up to the innova
 is float32, as in training. What is compiled is kept in the user's cache.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Hashable, NamedTuple, Optional, Sequence, Tuple
 import warnings
 
 import numpy as np
@@ -18,7 +18,7 @@ from liquid_ros.arrays import Array, tangent_size
 from liquid_ros.cuda import Kernel, Launch
 from liquid_ros.errors import DeviceError
 from liquid_ros.fused import Fused, packed_weights
-from liquid_ros.fusing.source import kernel_source, Variant
+from liquid_ros.fusing.source import kernel_source
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.packing import estimate_layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
@@ -28,7 +28,8 @@ from liquid_ros.smoothers.tuning import Tuning
 # Few streams take least time with many threads each, many streams with few (docs/performance.md).
 FEW, MANY = Shape(128, 4), Shape(64, 8)
 
-Kernels = Dict[Tuple[int, Variant, Shape], Kernel]
+# What was compiled in this process, by device, what makes the source, and shape.
+_kernels: Dict[Tuple[Hashable, ...], Kernel] = {}
 
 
 def on_cuda(smoother: Liquid) -> Smoother:
@@ -39,10 +40,10 @@ def on_cuda(smoother: Liquid) -> Smoother:
     try:
         Kernel('extern "C" __global__ void nothing() {}', 'nothing', 0, 1, weights.device)
     except DeviceError as error:
-        warnings.warn(f'a step is some hundred operations of torch, not one kernel: {error}',
+        warnings.warn(f'a step is a thousand operations of torch, not one kernel: {error}',
                       stacklevel=2)
         return smoother
-    return OnCuda(smoother, {})
+    return OnCuda(smoother)
 
 
 class Staged(NamedTuple):
@@ -58,8 +59,8 @@ class Staged(NamedTuple):
 class OnCuda(Fused):
     """The step in CUDA, on torch."""
 
-    def __init__(self, plain: Liquid, kernels: Kernels) -> None:
-        """Pack the weights; kernels: those that are there."""
+    def __init__(self, plain: Liquid) -> None:
+        """Pack the weights."""
         import torch
         self._host = Liquid(plain.config, {
             name: array.cpu().numpy() for name, array in plain.weights.items()}, plain.tuning)
@@ -69,17 +70,17 @@ class OnCuda(Fused):
         self._few = FEW.blocks * properties.multi_processor_count
         self._variant, packed = packed_weights(self._host)
         self._shared = [torch.from_numpy(array).to(self._device) for array in packed]
-        self._kernels = kernels
         self._staged: Dict[int, Staged] = {}
         self._launches: Dict[Tuple[int, Shape], Launch] = {}
 
     def prepare(self, width: int) -> None:
-        """Compile what a few points or poses need. Errors: DeviceError."""
-        self._launch(width, 1)
+        """Compile what few and many points or poses need. Errors: DeviceError."""
+        for count in (self._few, self._few + 1):
+            self._launch(width, count)
 
     def tuned(self, tuning: Tuning) -> 'OnCuda':
         """Return the smoother with another R and, where one is asked for, another gate."""
-        return OnCuda(self.plain.tuned(tuning), self._kernels)
+        return OnCuda(self.plain.tuned(tuning))
 
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""
@@ -126,14 +127,13 @@ class OnCuda(Fused):
         shape = FEW if count <= self._few else MANY
         launch = self._launches.get((width, shape))
         if launch is None:
-            key = width, self._variant, shape
-            if key not in self._kernels:
+            key = str(self._device), self.config, width, self._variant, shape
+            if key not in _kernels:
                 source, shared = kernel_source(self._host, self._variant, width, shape)
-                self._kernels[key] = Kernel(source, self._variant.function(width), shared,
-                                            shape.threads, self._device, shape.blocks)
+                _kernels[key] = Kernel(source, self._variant.function(width), shared,
+                                       shape.threads, self._device, shape.blocks)
             launch = self._launches[width, shape] = Launch(
-                self._kernels[key], 0, *(array.data_ptr() for array in self._shared),
-                *5 * (0,))
+                _kernels[key], 0, *(array.data_ptr() for array in self._shared), *5 * (0,))
         return launch
 
     def run(self, width: int, count: int, packed: int, stated: bool) -> None:
@@ -144,5 +144,6 @@ class OnCuda(Fused):
         launch.values[0] = count
         launch.values[3:] = packed, rows, dt_s, variances if stated else 0, said
         if count:
-            launch(count)
-            launch.wait()
+            stream = self._torch.cuda.current_stream(self._device).cuda_stream
+            launch(stream, count)
+            launch.wait(stream)

@@ -130,13 +130,12 @@ class Params:
         '', 'The weights: path of a .safetensors file, package://PACKAGE/PATH, or a name of those '
         'the package ships; empty: those of the smoother. Streams go on where they fit.', ANY_TIME)
     device: str = _node(
-        'auto', 'Where the smoother runs; auto takes CUDA for arrays and transforms where there '
-        'is a device, else the CPU, which is faster for one stream; fastest measures both in '
-        'configure.',
+        'auto', 'Where the smoother runs; auto measures CUDA and the CPU in configure where an '
+        'input has arrays or transforms, else takes the CPU, which is faster for one stream; '
+        'fastest measures for all.',
         UNCONFIGURED, choices=('auto', 'fastest', 'cuda', 'cpu'))
     require_device: bool = _node(
-        False, 'Fail to configure where auto finds no CUDA device, which it then takes for any '
-        'input.',
+        False, 'Fail to configure where there is no CUDA device; auto takes it for any input.',
         UNCONFIGURED)
     smoothing: float = _input(
         0.0, 'From -1, responsive, to 1, smooth; 0 is as trained. Does nothing for the smoother '

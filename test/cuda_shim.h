@@ -1,15 +1,18 @@
 // Copyright 2026 the liquid_ros authors
 // SPDX-License-Identifier: Apache-2.0
 
-// CUDA kernels as C++ on the CPU: a thread of a block is a thread here, one block after the other.
-// A kernel's shared memory is `extern __shared__ double b[]`. What synchronises a warp
+// CUDA kernels as C++ on the CPU: each thread of a block runs to its next barrier, one after the
+// other, in an order that can be chosen: where a barrier is missing another order gives other
+// numbers. A kernel's shared memory is `extern __shared__ double b[]`. What synchronises a warp
 // synchronises the block here: all of it has to come by. launch(blocks, threads, kernel) runs it.
 
 #include <math.h>
-#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
-#include <thread>
+#include <functional>
 #include <vector>
 
 #define __global__
@@ -23,33 +26,38 @@
 #define volatile(...)
 
 alignas(16) double b[32768];
-static pthread_barrier_t wall;
-static int any_true;
-static double passed[1024];
+extern "C" int order;  // 0: forwards, 1: backwards, 2: in turn
+int order = 0;
 struct Index { unsigned x; };
-static thread_local Index threadIdx, blockIdx, gridDim, blockDim;
+static Index threadIdx, blockIdx, gridDim, blockDim;
 
-static inline void __syncthreads() { pthread_barrier_wait(&wall); }
+static const unsigned MOST = 1024, STACK = 1 << 17;
+static ucontext_t scheduler, fibers[MOST];
+static std::vector<char> stacks[MOST];
+static bool ended[MOST];
+static std::function<void()> work;
+static int any_now, any_before;
+static double passed[MOST];
+
+static inline void __syncthreads() { swapcontext(&fibers[threadIdx.x], &scheduler); }
 static inline void __syncwarp(unsigned = ~0u) { __syncthreads(); }
 
 static inline int __syncthreads_or(int mine)
 {
+  any_now |= mine != 0;
   __syncthreads();
-  if (threadIdx.x == 0) any_true = 0;
-  __syncthreads();
-  if (mine) __atomic_store_n(&any_true, 1, __ATOMIC_RELAXED);
-  __syncthreads();
-  return __atomic_load_n(&any_true, __ATOMIC_RELAXED);
+  return any_before;
 }
 
 static inline int __any_sync(unsigned, int mine) { return __syncthreads_or(mine); }
 
 template <class Number> static inline Number __shfl_xor_sync(unsigned, Number mine, int lanes)
 {
-  __syncthreads();
   passed[threadIdx.x] = mine;
   __syncthreads();
-  return passed[threadIdx.x ^ lanes];
+  const Number theirs = passed[threadIdx.x ^ lanes];
+  __syncthreads();
+  return theirs;
 }
 
 static inline double __longlong_as_double(long long bits)
@@ -59,18 +67,38 @@ static inline double __longlong_as_double(long long bits)
   return number;
 }
 
+static void run(int thread)
+{
+  work();
+  ended[thread] = true;
+  swapcontext(&fibers[thread], &scheduler);
+}
+
 template <class Kernel> static void launch(unsigned blocks, unsigned threads, Kernel kernel)
 {
-  pthread_barrier_init(&wall, nullptr, threads);
+  work = kernel, gridDim.x = blocks, blockDim.x = threads;
   for (unsigned block = 0; block < blocks; ++block) {
     for (double &number : b) number = NAN;  // what is read before it is written
-    std::vector<std::thread> all;
-    for (unsigned thread = 0; thread < threads; ++thread)
-      all.emplace_back([=] {
-        threadIdx.x = thread, blockIdx.x = block, gridDim.x = blocks, blockDim.x = threads;
-        kernel();
-      });
-    for (std::thread &thread : all) thread.join();
+    blockIdx.x = block, any_now = any_before = 0;
+    for (unsigned thread = 0; thread < threads; ++thread) {
+      stacks[thread].resize(STACK), ended[thread] = false;
+      getcontext(&fibers[thread]);
+      fibers[thread].uc_stack.ss_sp = stacks[thread].data();
+      fibers[thread].uc_stack.ss_size = STACK;
+      makecontext(&fibers[thread], (void (*)())run, 1, thread);
+    }
+    for (unsigned barrier = 0, through = 0; !through; ++barrier) {
+      const bool backwards = order == 1 || (order == 2 && barrier % 2);
+      for (unsigned k = 0; k < threads; ++k) {
+        threadIdx.x = backwards ? threads - 1 - k : k;
+        swapcontext(&scheduler, &fibers[threadIdx.x]);
+        through += ended[threadIdx.x];
+      }
+      if (through && through < threads) {
+        fprintf(stderr, "some threads came to a barrier, others to the end\n");
+        abort();
+      }
+      any_before = any_now, any_now = 0;
+    }
   }
-  pthread_barrier_destroy(&wall);
 }

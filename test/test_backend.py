@@ -50,7 +50,7 @@ def test_cpu_is_numpy():
 
 def test_auto_without_a_driver_is_numpy(monkeypatch):
     monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: False)
-    assert isinstance(pick_backend('auto', many=True), NumpyBackend)
+    assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
 
 
 @pytest.mark.parametrize('driver', [True, False])
@@ -58,7 +58,9 @@ def test_where_torch_sees_no_device_auto_falls_back_and_cuda_says_so(monkeypatch
     torch = pytest.importorskip('torch', reason='asks torch for a device')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: driver)
-    assert isinstance(pick_backend('auto', many=True), NumpyBackend)
+    assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
+    with pytest.raises(DeviceError, match='require_device: there is no CUDA device: .*sees no'):
+        backend_module.candidates('auto', required=True)
     with pytest.raises(DeviceError, match='sees no CUDA device'):
         pick_backend('cuda')
 
@@ -67,7 +69,7 @@ def test_without_torch_cuda_says_so_and_auto_falls_back(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torch', None)
     monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: True)
     monkeypatch.setattr(backend_module.importlib.util, 'find_spec', lambda name: None)
-    assert isinstance(pick_backend('auto', many=True), NumpyBackend)
+    assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
     with pytest.raises(DeviceError, match='torch is not installed'):
         pick_backend('cuda')
 
@@ -77,7 +79,9 @@ def test_cuda_where_there_is_one():
     if not torch.cuda.is_available():
         pytest.skip('torch sees no CUDA device')
     assert isinstance(pick_backend('auto'), NumpyBackend)  # faster for one stream
-    taken = pick_backend('auto', many=True)
+    taken, cpu = backend_module.candidates('auto', many=True)
+    assert isinstance(cpu, NumpyBackend)
+    assert backend_module.candidates('auto', required=True)[0].label == taken.label
     assert taken.label.startswith('cuda (')
     assert taken.asarray(np.ones(3)).is_cuda
     np.testing.assert_array_equal(taken.to_numpy(taken.asarray(np.arange(3.0))), np.arange(3.0))

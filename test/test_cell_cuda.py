@@ -63,7 +63,7 @@ class Emulated(cell_cuda.Recurrences):
         source, library = folder / 'kernels.cpp', folder / 'kernels.so'
         made = cell_cuda.written(hidden, kind, activation)
         source.write_text(f'#include "cuda_shim.h"\n{made.source}{RUN}', encoding='utf-8')
-        subprocess.run(['g++', '-O1', '-w', '-fno-strict-aliasing', '-shared', '-fPIC', '-pthread',
+        subprocess.run(['g++', '-O1', '-w', '-fno-strict-aliasing', '-shared', '-fPIC',
                         *options, '-I', str(Path(__file__).parent), str(source), '-o',
                         str(library)], check=True, timeout=120)
         functions = ctypes.CDLL(str(library))

@@ -3,6 +3,7 @@
 
 """What is compiled for CUDA is kept, and is compiled again where what was kept is no good."""
 
+import ctypes
 from importlib.util import find_spec
 import sys
 from types import ModuleType
@@ -81,3 +82,51 @@ def test_the_compiler_gives_code_or_a_reason(folder):
         cuda.compiled('nonsense', 'sm_90')
     with pytest.raises(DeviceError, match='architecture'):
         cuda.compiled(SOURCE, 'sm_1')
+
+
+class Driver:
+    """The driver's calls that a launch makes, noted."""
+
+    CUstream = int
+
+    def __init__(self, current):
+        """Begin with a thread's context."""
+        self.current, self.launches, self.waits = current, [], []
+
+    def cuCtxGetCurrent(self):
+        """Return the context."""
+        return 0, self.current
+
+    def cuCtxSetCurrent(self, context):
+        """Change the context."""
+        self.current = context
+        return 0,
+
+    def cuLaunchKernel(self, function, x, y, z, *rest):
+        """Take note of where it was launched, and of its arguments."""
+        threads, _, _, shared, stream, pointers, _ = rest
+        at = (ctypes.c_void_p * 3).from_address(pointers)
+        given = [ctypes.c_int64.from_address(one).value for one in at]
+        self.launches.append((self.current, function, (x, y, z), threads, shared, stream, given))
+        return 0,
+
+    def cuStreamSynchronize(self, stream):
+        """Take note of where it was waited for."""
+        self.waits.append((self.current, stream))
+        return 0,
+
+
+@pytest.mark.parametrize('current', [7, 0, 9])
+def test_a_launch_is_in_the_devices_context_and_leaves_the_threads(current):
+    kernel = cuda.Kernel.__new__(cuda.Kernel)
+    kernel.driver, kernel.function, kernel._context = Driver(current), 'f', 7
+    kernel.threads, kernel.shared_bytes = 64, 1000
+    launch = cuda.Launch(kernel, 3, 2**40, 0)
+    launch.values[2] = 5
+    launch(11, 3)
+    launch.wait(11)
+    kernel.launch(12, 2**31, 1, 2, 3)
+    assert kernel.driver.launches == [
+        (7, 'f', (3, 1, 1), 64, 1000, 11, [3, 2**40, 5]),
+        (7, 'f', (2**30, 1, 1), 64, 1000, 12, [1, 2, 3])]
+    assert kernel.driver.waits == [(7, 11)] and kernel.driver.current == current

@@ -57,16 +57,20 @@ def plain():
 
 
 def emulated(source, name, folder, *options):
-    """Return a kernel as a function of the CPU's threads, two blocks of them."""
+    """Return a kernel as a function on the CPU, two blocks of it, and an order of its threads."""
     path, library = folder / 'kernel.cpp', folder / 'kernel.so'
     path.write_text(f'#include "cuda_shim.h"\n{source}{RUN % name}', encoding='utf-8')
-    subprocess.run(['g++', '-O1', '-w', '-fno-strict-aliasing', '-shared', '-fPIC', '-pthread',
+    subprocess.run(['g++', '-O1', '-w', '-fno-strict-aliasing', '-shared', '-fPIC',
                     *options, '-I', str(Path(__file__).parent), str(path), '-o', str(library)],
                    check=True, timeout=300)
-    run = ctypes.CDLL(str(library)).run
+    loaded = ctypes.CDLL(str(library))
+    run = loaded.run
     run.argtypes, run.restype = [ctypes.c_longlong] + [ctypes.c_void_p] * 7, None
-    return lambda *given: run(len(given[2]), *(
-        None if one is None else one.ctypes.data for one in given))
+
+    def call(*given, order=0):
+        ctypes.c_int.in_dll(loaded, 'order').value = order
+        run(len(given[2]), *(None if one is None else one.ctypes.data for one in given))
+    return call
 
 
 def streams(rng, count, width, steps):
@@ -169,7 +173,7 @@ def follow_a_bank(ours, theirs, width, steps, again=None):
                 bank.update([one[0]], [one[1]], rows[-1:], ['map'])
     off = np.concatenate(apart)
     off = off[np.isfinite(off)]
-    assert len(off) > 50 and np.median(off) < 1e-6 and np.quantile(off, 0.9) < 5e-4
+    assert len(off) > 30 and np.median(off) < 1e-6 and np.quantile(off, 0.9) < 5e-4
     ours.tune(Tuning(0.5))
     assert ours.update([0], [NS_PER_S * 9], np.zeros((1, 3)) if width == 3 else
                        np.eye(7)[6:]).reasons == [None]
@@ -193,12 +197,15 @@ def test_the_kernel_as_threads_is_the_plain_step(plain, tuning, width, tmp_path)
             states, _ = smoother.init(rows)
             layout = Layout.of(states)
             continue
-        packed = np.array(layout.pack(states), order='C')
-        answer = np.full((len(rows), said.size + 1), 7.0)
+        ways = [(np.array(layout.pack(states), order='C'),
+                 np.full((len(rows), said.size + 1), 7.0)) for _ in range(3)]
         before = states['output_rows']
         with np.errstate(all='ignore'):
             states, estimate = smoother.step(states, rows, dt_s, variances)
-        run(*weights, packed, rows, dt_s, variances, answer)
+        for order, (packed, answer) in enumerate(ways):
+            run(*weights, packed, rows, dt_s, variances, answer, order=order)
+            np.testing.assert_array_equal(packed, ways[0][0])  # no thread waits for too few
+            np.testing.assert_array_equal(answer, ways[0][1])
         assert (answer[:, -1] == 0.0).all()
         assert_alike(np.concatenate(estimate, 1), answer[:, :-1], before, said, width, k)
         for name, array in layout.unpack(packed).items():
@@ -222,8 +229,9 @@ def test_what_is_not_finite_is_marked_as_threads_see_it(plain, tmp_path):
 
 @pytest.mark.skipif(not COMPILER or not isinstance(build(), Fused), reason='no compiled step')
 def test_a_bank_goes_on_as_threads_as_on_the_cpu(plain, tmp_path):
-    ours, again = (StreamBank(OnThreads(plain, tmp_path), 7) for _ in range(2))
-    follow_a_bank(ours, StreamBank(fuse(plain), 7), 7, 16, again)
+    smoother = OnThreads(plain, tmp_path)
+    follow_a_bank(StreamBank(smoother, 7), StreamBank(fuse(plain), 7), 7, 14,
+                  StreamBank(smoother, 7))
 
 
 @pytest.mark.skipif(not COMPILER, reason='no C++ compiler')
@@ -253,12 +261,14 @@ def test_each_operation_is_numpys(wide, tmp_path):
     for array in work(traced[0].__array_namespace__(), *traced):
         results.append(Result('said', size, array))
         size += array.index.size
-    source, _ = kernel('work', graph, given, results, {
+    source, _ = kernel('mixed', graph, given, results, {
         'w': 0, 'exact': 0, 'state': 0, 'given': 80, 'said': size + 1}, ['w'],
         Near('given', {'rows': 40, 'dt_s': 0, 'variances': 40}), Shape(96, 1))
-    run = emulated(source, 'work', tmp_path)
-    answer = np.zeros((5, size + 1))
-    run(np.zeros(1), np.zeros(1), np.zeros((5, 0)), x, x, y, answer)
+    run = emulated(source, 'mixed', tmp_path)
+    answers = np.zeros((3, 5, size + 1))
+    for order, answer in enumerate(answers):
+        run(np.zeros(1), np.zeros(1), np.zeros((5, 0)), x, x, y, answer, order=order)
+        np.testing.assert_array_equal(answer, answers[0])
     for i in range(5):
         wanted = np.concatenate([one.ravel() for one in work(np, x[i:i + 1], y[i:i + 1])])
         np.testing.assert_allclose(answer[i, :-1], wanted, rtol=1e-12 if wide else 1e-4,

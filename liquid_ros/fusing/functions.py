@@ -5,7 +5,8 @@
 
 # Quotients have no branch: a loop's rounds are computed side by side where the code is straight.
 # divide(double): the reciprocal's 20 bits and two Newton steps, then one more for the quotient;
-# a divisor below the smallest normal number counts as zero. divide(float): 0 for one above 2^126.
+# a divisor below the smallest normal number counts as zero, one above 2^1022 as infinite.
+# divide(float): one above 2^126 counts as infinite.
 PRELUDE = """\
 #define INFINITY __longlong_as_double(0x7ff0000000000000LL)
 #define NAN __longlong_as_double(0x7ff8000000000000LL)
@@ -57,5 +58,10 @@ NARROW largest(float a, float b) { return a >= b || isnan(a) ? a : b; }
 NARROW smallest(float a, float b) { return a <= b || isnan(a) ? a : b; }
 #define ANEW(x)
 #endif
+#define ANY_TWO(name) template <typename A, typename B> \\
+    static __device__ __forceinline__ double name(A a, B b) { return name((double)a, (double)b); }
+ANY_TWO(divide)
+ANY_TWO(largest)
+ANY_TWO(smallest)
 extern __shared__ double b[];
 """

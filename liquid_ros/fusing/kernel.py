@@ -122,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
         node = self.nodes[n]
         self.wide = node.wide
         copied = [both for part, both in enumerate(zip(node.args, node.what))
-                  if (n, part) not in self.shared.placed]
+                  if (n, part) not in self.shared.placed and both[0].places.size]
         if copied:
             self.wait({view.node for view, _ in copied}, None, set(), [n])
         for view, packed in copied:
@@ -189,7 +189,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
         self.wide = True
         self.lines += ['SYNC', 'int bad = 0;']
         copies: Dict[bool, List[str]] = {True: [], False: []}
+        changed, before = {result.argument for result in self.results}, False
         for argument, offset, array, unless in self.results:
+            for read in (array, unless):
+                before |= read is not None and bool(self.read_from(read.node) & changed)
             if argument in self.read_from(array.node):
                 raise ValueError(f'got a result that is a view of {argument}, where it goes')
             size = array.index.size
@@ -201,5 +204,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
                 self.lines.append(f'{around} bad |= !isfinite({source});')
                 copies[argument == written].append(
                     f'{around} if ({stays} == 0) {argument}[{offset} + i] = {source};')
-        self.lines += ['bad = ANY(bad);', *copies[True],
+        self.lines += ['bad = ANY(bad);', *copies[True], *['SYNC'] * before,
                        'if (!bad) {', *('  ' + one for one in copies[False]), '}']

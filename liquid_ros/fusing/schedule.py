@@ -122,6 +122,8 @@ def last_use(nodes: Sequence[Node], groups: Sequence[List[int]],
                     last[view.node] = max(last.get(view.node, -1), at)
     for result in results:
         last[result.array.node] = len(groups)
+        if result.unless is not None:
+            last[result.unless.node] = len(groups)
     return last
 
 

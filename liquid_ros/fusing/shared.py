@@ -15,6 +15,7 @@ from liquid_ros.fusing.graph import Node
 from liquid_ros.fusing.schedule import last_use, Results, Room
 from liquid_ros.fusing.writer import line
 
+BUFFERED = ('join', 'matmul')  # kinds whose results are never in registers
 NEAR = 6  # groups for which a number stays in registers
 Mapping = Optional[Tuple[int, int]]  # of elements to threads: how many, and the first one's
 
@@ -42,12 +43,11 @@ class Shared:
         for n in self.inside:
             self._parts.setdefault(self.root(n).node, []).append(n)
         last = last_use(nodes, groups, results)
-        last.update((result.unless.node, len(groups)) for result in results
-                    if result.unless is not None)
         home = {n: at for at, group in enumerate(groups) for n in group}
         self._home = home
-        self._read = {n: at for n, at in last.items() if n in home and (
-            at > home[n] and (nodes[n].size > 1 or n in self.inside or at > home[n] + NEAR))}
+        self._read = {n: at for n, at in last.items() if n in home and at > home[n] and (
+            nodes[n].size > 1 or nodes[n].kind in BUFFERED or n in self.inside
+            or at > home[n] + NEAR)}
         self._until: Dict[int, int] = {}
         for n, at in self._read.items():
             root = self.root(n).node
@@ -65,10 +65,9 @@ class Shared:
                 continue
             for part, (view, packed) in enumerate(zip(node.args, node.what)):
                 into, places = np.frombuffer(packed, np.int64), view.places.reshape(-1)
-                part_node = self.nodes[view.node]
-                if (view.node in there and view.node not in self.inside and line(into)
-                        and part_node.wide == node.wide
-                        and np.array_equal(places, np.arange(part_node.size))):
+                size, wide = self.nodes[view.node].size, self.nodes[view.node].wide
+                fits = view.node in there and view.node not in self.inside and wide == node.wide
+                if fits and size and line(into) and np.array_equal(places, np.arange(size)):
                     step = int(into[1] - into[0]) if into.size > 1 else 1
                     self.inside[view.node] = Within(group[0], int(into[0]), step)
                     self.placed.add((group[0], part))
@@ -95,7 +94,9 @@ class Shared:
 
     def at_hand(self, n: int, at: int) -> bool:
         """Return whether a node is one number that each thread of a group still has."""
-        return self.nodes[n].size == 1 and (n not in self._read or at <= self._home[n] + NEAR)
+        node = self.nodes[n]
+        return node.size == 1 and node.kind not in BUFFERED and (
+            n not in self._read or at <= self._home[n] + NEAR)
 
     def begin(self, at: int) -> List[int]:
         """Make room for what a group writes; return the nodes that it has to write."""

@@ -55,9 +55,11 @@ class Threads(Writer):
 
     def constant(self, value: float) -> str:
         """Return a number of the operation's type."""
-        if self.wide or not np.isfinite(value):
-            return super().constant(value)
-        return f'({float(np.float32(value))!r}f)'
+        with np.errstate(over='ignore'):
+            narrow = float(np.float32(value))
+        if self.wide or not np.isfinite(narrow):
+            return super().constant(value if self.wide else narrow)
+        return f'({narrow!r}f)'
 
     def type(self, n: int) -> str:
         """Return the type of a node's numbers."""

@@ -77,7 +77,7 @@ class Writer:
 
     def constant(self, value: float) -> str:
         """Return a number."""
-        return f'({value!r})'.replace('inf', 'INFINITY')
+        return f'({value!r})'.replace('inf', 'INFINITY').replace('nan', 'NAN')
 
     def buffer(self, n: int, index: str) -> str:
         """Return an element of what is stored."""

@@ -20,7 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
-from liquid_ros.errors import CheckpointError, DeviceError, LiquidError, ParameterError
+from liquid_ros.errors import CheckpointError, LiquidError, ParameterError
 from liquid_ros.fastest import fastest
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
@@ -206,14 +206,11 @@ class SmootherNode(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _pick_backend(self) -> Backend:
-        wanted, required = self.params.device, self.params.require_device
         kinds = [CODECS[of_input(self._values, name).input_type] for name in self.inputs or ('',)]
-        found = candidates(wanted, required or any(kind.many for kind in kinds))
-        backend = found[0] if len(found) == 1 else fastest(found, self._build, [
+        found = candidates(self.params.device, any(kind.many for kind in kinds),
+                           self.params.require_device)
+        return found[0] if len(found) == 1 else fastest(found, self._build, [
             (kind.width, MANY if kind.many else 1) for kind in kinds])
-        if required and wanted == 'auto' and isinstance(backend, NumpyBackend):
-            raise DeviceError("got device 'auto' with require_device, but there is no CUDA device")
-        return backend
 
     def _build(self, backend: Backend) -> Smoother:
         return build(self.params.smoother, self.params.checkpoint, backend)

@@ -10,6 +10,7 @@ in shared memory twice: a step reads one while it writes the other, so it needs 
 """
 
 from typing import Dict, NamedTuple, Optional, Tuple
+import warnings
 
 import torch
 from torch import Tensor
@@ -247,6 +248,8 @@ def recurrences(activation: str, h: Tensor, *others: Tensor) -> Optional[Recurre
         try:
             with torch.cuda.device(h.device):
                 _made[key] = Recurrences(*key)
-        except DeviceError:
+        except DeviceError as error:
+            warnings.warn(f'a sequence is a loop of torch operations, not a kernel: {error}',
+                          stacklevel=2)
             _made[key] = None
     return _made[key]

@@ -39,9 +39,10 @@ class Compiled:
         try:
             return self._step(weights, state, *message)
         except Exception as error:  # whatever it is, the plain step does the same
-            if self._step is self._plain:
+            if self._step is self._plain or isinstance(error, torch.OutOfMemoryError):
                 raise
             print('liquid_ros: the step cannot be compiled and runs as it is: '
-                  f'{type(error).__name__}', file=sys.stderr)
+                  f'{type(error).__name__} {(str(error).strip().splitlines() or [""])[0]}',
+                  file=sys.stderr)
             self._step = self._plain
             return self._step(weights, state, *message)
