@@ -110,7 +110,7 @@ class Fused:
 
     def __init__(self, plain: Liquid, host: Liquid) -> None:
         """Take the weights; host: the same on NumPy. Nothing here changes afterwards."""
-        self.plain = plain
+        self.plain, self.host = plain, host
         self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
         self._layouts = {width: state_layout(host, width) for width in WIDTHS}
 

@@ -62,13 +62,12 @@ class OnCuda(Fused):
     def __init__(self, plain: Liquid) -> None:
         """Pack the weights."""
         import torch
-        self._host = Liquid(plain.config, {
-            name: array.cpu().numpy() for name, array in plain.weights.items()}, plain.tuning)
-        super().__init__(plain, self._host)
+        super().__init__(plain, Liquid(plain.config, {
+            name: array.cpu().numpy() for name, array in plain.weights.items()}, plain.tuning))
         self._torch, self._device = torch, plain.weights['bias_out'].device
         properties = torch.cuda.get_device_properties(self._device)
         self._few = FEW.blocks * properties.multi_processor_count
-        self._variant, packed = packed_weights(self._host)
+        self._variant, packed = packed_weights(self.host)
         self._shared = [torch.from_numpy(array).to(self._device) for array in packed]
         self._staged: Dict[int, Staged] = {}
         self._launches: Dict[Tuple[int, Shape], Launch] = {}
@@ -129,7 +128,7 @@ class OnCuda(Fused):
         if launch is None:
             key = str(self._device), self.config, width, self._variant, shape
             if key not in _kernels:
-                source, shared = kernel_source(self._host, self._variant, width, shape)
+                source, shared = kernel_source(self.host, self._variant, width, shape)
                 _kernels[key] = Kernel(source, self._variant.function(width), shared,
                                        shape.threads, self._device, shape.blocks)
             launch = self._launches[width, shape] = Launch(

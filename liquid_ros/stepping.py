@@ -3,15 +3,17 @@
 
 """A smoother's step over packed states, compiled or not."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from liquid_ros.arrays import Array, namespace
-from liquid_ros.backend import Backend
+from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.fused import Fused
 from liquid_ros.packing import Layout
 from liquid_ros.smoothers.base import Smoother
+
+HOST = NumpyBackend()
 
 
 class Given(NamedTuple):
@@ -39,15 +41,34 @@ def advanced(smoother: Smoother, backend: Backend, layout: Layout, packed: Optio
     if packed is not None and isinstance(smoother, Fused):
         said = smoother.step_packed(packed, *given)  # type: ignore[arg-type]
         return packed, said[:, :-1], said[:, -1] == 0.0
-    rows = backend.asarray(given.rows)
-    variances = None if given.variances is None else backend.asarray(given.variances)
+    taken, place = _taken(smoother, backend)
+    rows = place.asarray(given.rows)
+    variances = None if given.variances is None else place.asarray(given.variances)
     with np.errstate(all='ignore'):  # what is not finite is told
         if packed is None or given.dt_s is None:
-            state, estimate = smoother.init(rows, variances)
+            state, estimate = taken.init(rows, variances)
         else:
-            state, estimate = smoother.step(layout.unpack(packed), rows,
-                                            backend.asarray(given.dt_s), variances)
+            state, estimate = taken.step(layout.unpack(packed), rows,
+                                         place.asarray(given.dt_s), variances)
     following = layout.pack(state)
-    estimates = np.concatenate([backend.to_numpy(part) for part in estimate], 1)
-    sound = backend.to_numpy(namespace(following).isfinite(following).all(1))
+    estimates = np.concatenate([place.to_numpy(part) for part in estimate], 1)
+    sound = place.to_numpy(namespace(following).isfinite(following).all(1))
+    if place is not backend:
+        following = backend.asarray(following)
     return following, estimates, sound & np.isfinite(estimates).all(1)
+
+
+def predicted(smoother: Smoother, backend: Backend, layout: Layout, packed: Array,
+              dt_s: np.ndarray) -> List[np.ndarray]:
+    """Return the estimates' parts, NumPy, of packed states (B, S) after dt_s (B, 1) more."""
+    taken, place = _taken(smoother, backend)
+    if place is not backend:
+        packed = backend.to_numpy(packed)
+    with np.errstate(all='ignore'):
+        found = taken.predict(layout.unpack(packed), place.asarray(dt_s))
+    return [place.to_numpy(part) for part in found]
+
+
+def _taken(smoother: Smoother, backend: Backend) -> Tuple[Smoother, Backend]:
+    """Return what is not compiled, and where: operation by operation the CPU is faster."""
+    return (smoother.host, HOST) if isinstance(smoother, Fused) else (smoother, backend)

@@ -19,7 +19,7 @@ from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
-from liquid_ros.stepping import advanced, Given, ready
+from liquid_ros.stepping import advanced, Given, predicted, ready
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
 from liquid_ros.update import Update
@@ -145,11 +145,9 @@ class StreamBank:
                    for last, stamp in zip(lasts_ns, stamps_ns)]
         chosen = [i for i, age in enumerate(ages_ns) if age >= 0]
         if chosen:
-            state = self._get(self._store.take(keys[i] for i in chosen))
             dt_s = np.array([ages_ns[i] / NS_PER_S for i in chosen])[:, None]
-            with np.errstate(all='ignore'):  # what is not finite is caught below
-                found = self._smoother.predict(state, self._backend.asarray(dt_s))
-            parts = [self._backend.to_numpy(part) for part in found]
+            packed = self._store.get(self._store.take(keys[i] for i in chosen))
+            parts = predicted(self._smoother, self._backend, self._layout, packed, dt_s)
             sound = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
             at = [i for j, i in enumerate(chosen) if sound[j]]
             for target, part in zip(estimate, parts):

@@ -171,6 +171,9 @@ def follow_a_bank(ours, theirs, width, steps, again=None):
         else:
             for bank in (ours, theirs):
                 bank.update([one[0]], [one[1]], rows[-1:], ['map'])
+        later = [bank.predict(keys, [stamp_ns + NS_PER_S // 40] * len(keys)).rows
+                 for bank in (ours, theirs)]
+        apart.append(np.abs(later[0] - later[1]).ravel())
     off = np.concatenate(apart)
     off = off[np.isfinite(off)]
     assert len(off) > 30 and np.median(off) < 1e-6 and np.quantile(off, 0.9) < 5e-4
