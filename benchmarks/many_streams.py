@@ -59,7 +59,7 @@ def step_us(smoother, backend, count, width, repeats):
             begun = time.perf_counter()
             smoother.run(width, count, packed.data_ptr(), False)
             launches.append(time.perf_counter() - begun)
-    return 1e6 * float(np.median(times)), 1e6 * float(np.median(launches or [np.nan]))
+    return tuple(1e6 * float(np.median(found)) if found else None for found in (times, launches))
 
 
 def bank_us(smoother, backend, count, width, repeats):
@@ -72,6 +72,11 @@ def bank_us(smoother, backend, count, width, repeats):
         bank.update(keys, stamps, rows)
         times.append(time.perf_counter() - begun)
     return 1e6 * float(np.median(times[1:]))
+
+
+def text(microseconds):
+    """Return it with one decimal, where there is one."""
+    return '-' if microseconds is None else f'{microseconds:.1f}'
 
 
 def main():
@@ -99,11 +104,11 @@ def main():
         repeats = max(5, min(300, 300_000 // count))
         step, launch = step_us(smoother, backend, count, a.width, repeats)
         bank = (bank_us(smoother, backend, count, a.width, repeats) if count <= MOST_BANK
-                else float('nan'))
+                else None)
         table[count] = {'step_us': step, 'launch_us': launch, 'steps_per_s': 1e6 * count / step,
                         'bank_us': bank}
-        print(f'{count:8d} {step:11.1f} {launch:13.1f} {step / count:15.2f} '
-              f'{1e6 * count / step:10.0f} {bank:11.1f}', flush=True)
+        print(f'{count:8d} {step:11.1f} {text(launch):>13s} {step / count:15.2f} '
+              f'{1e6 * count / step:10.0f} {text(bank):>11s}', flush=True)
     state, _ = smoother.init(backend.asarray(unit_row(a.width)))
     size = 8 * Layout.of(state).size
     print(f'{size} bytes a stream')
