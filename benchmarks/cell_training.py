@@ -22,6 +22,7 @@ import torch
 
 from liquid_ros.smoothers import cell, cell_sequence
 from liquid_ros.smoothers.cell_sequence import sequence
+from liquid_ros.training.captured import record
 
 INPUTS = 8
 MOST_LTC = 10_000  # rows of a sequence
@@ -63,14 +64,7 @@ def without_kernels(run):
 
 def captured(run):
     """Return the same as one CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        answer = run()
+    graph, answer = record(run)
     return lambda: graph.replay() or answer
 
 

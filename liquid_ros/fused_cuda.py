@@ -18,7 +18,7 @@ from liquid_ros.arrays import Array, tangent_size
 from liquid_ros.cuda import Kernel, Launch
 from liquid_ros.errors import DeviceError
 from liquid_ros.fused import Fused, packed_weights
-from liquid_ros.fusing.source import kernel_source
+from liquid_ros.fusing.cuda_source import kernel_source
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.packing import estimate_layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
@@ -43,7 +43,8 @@ def on_cuda(smoother: Liquid) -> Smoother:
         warnings.warn(f'a step is a thousand operations of torch, not one kernel: {error}',
                       stacklevel=2)
         return smoother
-    return OnCuda(smoother)
+    return OnCuda(smoother, Liquid(smoother.config, {
+        name: array.cpu().numpy() for name, array in smoother.weights.items()}, smoother.tuning))
 
 
 class Staged(NamedTuple):
@@ -59,11 +60,10 @@ class Staged(NamedTuple):
 class OnCuda(Fused):
     """The step in CUDA, on torch."""
 
-    def __init__(self, plain: Liquid) -> None:
-        """Pack the weights."""
+    def __init__(self, plain: Liquid, host: Liquid) -> None:
+        """Pack the weights; host: the same smoother on NumPy."""
         import torch
-        super().__init__(plain, Liquid(plain.config, {
-            name: array.cpu().numpy() for name, array in plain.weights.items()}, plain.tuning))
+        super().__init__(plain, host)
         self._torch, self._device = torch, plain.weights['bias_out'].device
         properties = torch.cuda.get_device_properties(self._device)
         self._few = FEW.blocks * properties.multi_processor_count
@@ -79,7 +79,7 @@ class OnCuda(Fused):
 
     def tuned(self, tuning: Tuning) -> 'OnCuda':
         """Return the smoother with another R and, where one is asked for, another gate."""
-        return OnCuda(self.plain.tuned(tuning))
+        return OnCuda(self.plain.tuned(tuning), self.host.tuned(tuning))
 
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""

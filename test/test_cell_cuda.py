@@ -17,6 +17,7 @@ from test_cell_sequence import problem  # noqa: E402
 from liquid_ros.smoothers import cell_cuda  # noqa: E402
 from liquid_ros.smoothers.cell import ACTIVATIONS  # noqa: E402
 from liquid_ros.smoothers.cell_sequence import sequence  # noqa: E402
+from liquid_ros.training.captured import record  # noqa: E402
 
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
 COMPILER = shutil.which('g++')
@@ -220,14 +221,7 @@ def test_on_cuda_a_captured_graph_follows_its_inputs(kind):
     def run():
         states = sequence(*values)
         return [states, *torch.autograd.grad(states.square().sum(), values)]
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        captured = run()
+    graph, captured = record(run)
     with torch.no_grad():
         for value in values:
             value.mul_(0.9)

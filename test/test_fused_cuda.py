@@ -17,10 +17,10 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.backend import NumpyBackend, TorchBackend
 from liquid_ros.checkpoint import build, load, SHIPPED
 from liquid_ros.fused import fuse, Fused, packed_weights
+from liquid_ros.fusing.cuda_source import kernel_source
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.kernel import kernel, Near
 from liquid_ros.fusing.schedule import Result
-from liquid_ros.fusing.source import kernel_source
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import estimate_layout, Layout

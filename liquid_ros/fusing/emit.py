@@ -24,7 +24,7 @@ from liquid_ros.fusing.schedule import (
     Room,
     VECTORS,
 )
-from liquid_ros.fusing.writer import CALLS, flat, Given, line, Writer
+from liquid_ros.fusing.writer import CALLS, flat, Given, Writer
 
 CODE_BYTES, LINE_BYTES = 62_000, 64  # of a function, or nearly all of it; of a cache's line
 
@@ -52,8 +52,7 @@ def emit(name: str, graph: Graph, given: Mapping[str, Given],
 class _Function(Writer):
     def __init__(self, graph: Graph, given: Mapping[str, Given],
                  results: Results, single: Set[str]) -> None:
-        super().__init__(graph, given, results)
-        self.single = single
+        super().__init__(graph, given, results, single)
         self.room = Room()
         self.scratches = 0
 
@@ -68,12 +67,9 @@ class _Function(Writer):
             self._group(group, set(stored))
             for n in [n for n in self.place if last[n] == at]:
                 self.room.give(self.place[n], self.nodes[n].size)
-        *read, written = strides
+        written = list(strides)[-1]
         self._end(written)
-        taken = ', '.join([f'{"const " * (argument not in self._written())}'
-                           f'{"float" if argument in self.single else "double"} '
-                           f'*APART {argument}' for argument in read]
-                          + [f'double *APART {written}'])
+        taken = ', '.join(f'{self.kind(argument)} *APART {argument}' for argument in strides)
         body = '\n'.join('    ' + line for line in self.lines)
         ahead = '\n'.join(f'    {argument} += {stride};' for argument, stride in strides.items()
                           if stride)
@@ -97,9 +93,6 @@ class _Function(Writer):
   }}
 }}
 """
-
-    def _written(self) -> Set[str]:
-        return {result.argument for result in self.results}
 
     def _end(self, written: str) -> None:
         """Find out whether all results are finite, and write them."""
@@ -157,14 +150,8 @@ class _Function(Writer):
     def _join(self, n: int) -> None:
         node = self.nodes[n]
         for view, packed in zip(node.args, node.what):
-            into = np.frombuffer(packed, np.int64)
-            shape: Tuple[int, ...] = (into.size,)
-            if not line(into) or not line(view.places.reshape(-1)):
-                shape = tuple(size for size in view.places.shape if size > 1)
-            names = [f'i{d}' for d in range(len(shape))]
-            target = self.index(into.reshape(shape), names)
-            source = self.at(view.node, self.index(view.places.reshape(shape), names))
-            self.lines.append(f'{_around(shape)} b[{self.place[n]} + {target}] = {source};')
+            shape, target, source = self.copy(n, view, packed)
+            self.lines.append(f'{_around(shape)} {target} = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]

@@ -11,13 +11,11 @@ that do not wait for each other, small ones go to different warps.
 
 from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
-import numpy as np
-
 from liquid_ros.fusing.functions import PRELUDE
 from liquid_ros.fusing.graph import Graph
-from liquid_ros.fusing.schedule import loops, Results
+from liquid_ros.fusing.schedule import loops, Results, straight
 from liquid_ros.fusing.threads import Shape, Threads
-from liquid_ros.fusing.writer import Given, indices, line, tree
+from liquid_ros.fusing.writer import Given, indices, tree
 
 SUMS, TILE_ROWS, WIDE = 4, 3, 32  # of a product: sums side by side; rows of a thread; columns
 DEEP = 24  # terms of a sum that are loaded at once
@@ -54,10 +52,7 @@ class _Kernel(Threads):
             self.now += 1
         written = list(strides)[-1]
         self._end(written)
-        changed = {result.argument for result in self.results}
-        types = {argument: f'{"const " * (argument not in changed)}'
-                           f'{"float" if argument in self.single else "double"} *__restrict__'
-                 for argument in strides}
+        types = {argument: f'{self.kind(argument)} *__restrict__' for argument in strides}
         here, count = near.argument, strides[near.argument]
         taken = ', '.join(
             ', '.join(f'const double *__restrict__ {part}' for part in near.parts)
@@ -100,17 +95,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
             return
         shape, inside = loops(node), set(group)
         views = [view for n in group for view in self.nodes[n].args if view.node not in inside]
-        straight = {view.node for view in views} - {
-            view.node for view in views
-            if not np.array_equal(view.places.reshape(-1), np.arange(node.size))}
+        read = {view.node for view in views}
+        own_alone = read - {view.node for view in views if not straight(view)}
         shift = self.begin(node.size) if shape else 0
-        self.wait({view.node for view in views}, (node.size, shift) if shape else None, straight,
-                   sorted(stored))
+        self.wait(read, (node.size, shift) if shape else None, own_alone, sorted(stored))
         body = [f'const {self.held(n)} v{n} = {self.expression(self.nodes[n], inside)};'
                 for n in group]
         if shape:
             self.each(node.size, shift, indices(shape), body,
-                       [(n, self.buffer(n, 'i'), f'v{n}') for n in group if n in stored])
+                      [(n, self.buffer(n, 'i'), f'v{n}') for n in group if n in stored])
         else:
             self.lines += body
             self._store_one(stored)
@@ -126,15 +119,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
         if copied:
             self.wait({view.node for view, _ in copied}, None, set(), [n])
         for view, packed in copied:
-            into = np.frombuffer(packed, np.int64)
-            shape: Tuple[int, ...] = (into.size,)
-            if not line(into) or not line(view.places.reshape(-1)):
-                shape = tuple(size for size in view.places.shape if size > 1)
-            names = [f'i{d}' for d in range(len(shape))]
-            target = self.buffer(n, self.index(into.reshape(shape), names))
-            source = self.at(view.node, self.index(view.places.reshape(shape), names))
-            self.each(into.size, self.begin(into.size), indices(shape), [],
-                       [(n, target, source)])
+            shape, target, source = self.copy(n, view, packed)
+            size = view.places.size
+            self.each(size, self.begin(size), indices(shape), [], [(n, target, source)])
 
     def _reduce(self, n: int, stored: Set[int]) -> None:
         node = self.nodes[n]
@@ -158,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
             self._store_one(stored)
         else:
             self.each(node.size, self.begin(node.size), [], body,
-                       [(n, self.buffer(n, 'i'), found)])
+                      [(n, self.buffer(n, 'i'), found)])
 
     def _matmul(self, n: int, stored: Set[int]) -> None:
         left, right = self.nodes[n].args
@@ -189,10 +176,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, {self.blocks}) {name}(long
         self.wide = True
         self.lines += ['SYNC', 'int bad = 0;']
         copies: Dict[bool, List[str]] = {True: [], False: []}
-        changed, before = {result.argument for result in self.results}, False
+        before = False  # whether a result is what another one changes
         for argument, offset, array, unless in self.results:
             for read in (array, unless):
-                before |= read is not None and bool(self.read_from(read.node) & changed)
+                before |= read is not None and bool(self.read_from(read.node) & self.changed)
             if argument in self.read_from(array.node):
                 raise ValueError(f'got a result that is a view of {argument}, where it goes')
             size = array.index.size

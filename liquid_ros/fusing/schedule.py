@@ -50,7 +50,7 @@ def live(nodes: Sequence[Node], results: Results) -> Set[int]:
     return wanted
 
 
-def _straight(view: View) -> bool:
+def straight(view: View) -> bool:
     """Return whether a view reads element i at place i."""
     return bool(np.array_equal(view.places.reshape(-1), np.arange(view.places.size)))
 
@@ -77,7 +77,7 @@ def grouped(nodes: Sequence[Node], wanted: Set[int], alone: Callable[[Node], boo
         for view in node.args:
             where = level[view.node]
             same = (joins(node) and joins(nodes[view.node])
-                    and nodes[view.node].size == node.size and _straight(view)
+                    and nodes[view.node].size == node.size and straight(view)
                     and loops(nodes[view.node]) == loops(node))
             if same:
                 joinable = max(joinable, where)

@@ -12,7 +12,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from liquid_ros.fusing.graph import Node
-from liquid_ros.fusing.schedule import last_use, Results, Room
+from liquid_ros.fusing.schedule import last_use, Results, Room, straight
 from liquid_ros.fusing.writer import line
 
 BUFFERED = ('join', 'matmul')  # kinds whose results are never in registers
@@ -64,10 +64,10 @@ class Shared:
             if node.kind != 'join':
                 continue
             for part, (view, packed) in enumerate(zip(node.args, node.what)):
-                into, places = np.frombuffer(packed, np.int64), view.places.reshape(-1)
-                size, wide = self.nodes[view.node].size, self.nodes[view.node].wide
-                fits = view.node in there and view.node not in self.inside and wide == node.wide
-                if fits and size and line(into) and np.array_equal(places, np.arange(size)):
+                into, inner = np.frombuffer(packed, np.int64), self.nodes[view.node]
+                fits = (view.node in there and view.node not in self.inside
+                        and inner.wide == node.wide and 0 < inner.size == view.places.size)
+                if fits and line(into) and straight(view):
                     step = int(into[1] - into[0]) if into.size > 1 else 1
                     self.inside[view.node] = Within(group[0], int(into[0]), step)
                     self.placed.add((group[0], part))
@@ -111,17 +111,17 @@ class Shared:
         for root in [root for root in self.place if self._until[root] == at]:
             self.room.give(self.place.pop(root), self._room_for(root))
 
-    def wait(self, reads: Set[int], own: Mapping, straight: Set[int], writes: Sequence[int]
+    def wait(self, reads: Set[int], own: Mapping, own_alone: Set[int], writes: Sequence[int]
              ) -> bool:
         """
         Return whether an operation has to wait for the other threads, and take note of it.
 
-        own: which thread computes which element. straight: nodes of which it reads those alone.
+        own: which thread computes which element. own_alone: nodes of which it reads those alone.
         """
         buffers = [n for n in reads if self.root(n).node in self.place]
         spans = [self._span(n) for n in writes]
         behind = any(n in self._owners and (
-            own is None or self._owners[n] != own or n not in straight) for n in buffers)
+            own is None or self._owners[n] != own or n not in own_alone) for n in buffers)
         behind |= any(part in self._owners for n in buffers for part in self._below(n))
         over = any(begin < end and start < stop and of != root for start, end, root in spans
                    for begin, stop, of in self._touched)

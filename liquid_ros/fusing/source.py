@@ -14,10 +14,8 @@ import numpy as np
 from liquid_ros.arrays import tangent_size
 from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph, Traced
-from liquid_ros.fusing.kernel import kernel, Near
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
-from liquid_ros.fusing.threads import Shape
 from liquid_ros.fusing.writer import Given
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes
@@ -179,17 +177,3 @@ def _function(variant: Variant, width: int, config: LiquidConfig,
         return written('CLONED void', name)
     return EITHER.format(name=name, narrow=written('CLONED static void', f'{name}_narrow'),
                          wide=written('WIDE static void', f'{name}_wide'))
-
-
-def kernel_source(smoother: Any, variant: Variant, width: int, shape: Shape) -> Tuple[str, int]:
-    """
-    Return the CUDA source of a function of source(), and its shared memory in bytes.
-
-    smoother: the plain one, NumPy. Its arguments are n, w, exact, state, rows, dt_s, variances,
-    said; variances may be null.
-    """
-    layouts = weight_layouts({name: array.shape for name, array in smoother.weights.items()})
-    recorded = record(variant, width, smoother.config, layouts, state_layout(smoother, width),
-                      wide=False)
-    near = Near('given', {'rows': width, 'dt_s': 1, 'variances': tangent_size(width)})
-    return kernel(variant.function(width), *recorded, single=['w'], near=near, shape=shape)

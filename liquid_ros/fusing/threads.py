@@ -34,8 +34,7 @@ class Threads(Writer):
     def __init__(self, graph: Graph, given: Mapping[str, Given], results: Results,
                  single: Set[str], shape: Shape) -> None:
         """Group the operations and give them their order and memory."""
-        super().__init__(graph, given, results)
-        self.single = single
+        super().__init__(graph, given, results, single)
         self.threads, self.blocks = shape
         self.wide = True  # of constants
         self.now = 0  # the group that is written
@@ -77,11 +76,11 @@ class Threads(Writer):
         narrow = node.kind == 'input' and not node.wide and not self.read_from(n) & self.single
         return '(float)' * narrow + super().at(n, index)
 
-    def wait(self, reads: Set[int], own: Optional[Tuple[int, int]], straight: Set[int],
-              writes: Sequence[int]) -> None:
+    def wait(self, reads: Set[int], own: Optional[Tuple[int, int]], own_alone: Set[int],
+             writes: Sequence[int]) -> None:
         """Put a barrier where an operation needs one."""
         stored = {n for n in reads if not self.shared.at_hand(n, self.now)}
-        if self.shared.wait(stored, own, straight, writes):
+        if self.shared.wait(stored, own, own_alone, writes):
             self.lines.append('SYNC')
 
     def begin(self, size: int) -> int:
@@ -93,7 +92,7 @@ class Threads(Writer):
         return shift
 
     def each(self, size: int, shift: int, where: Sequence[str], body: Sequence[str],
-              stores: Sequence[Tuple[int, str, str]]) -> None:
+             stores: Sequence[Tuple[int, str, str]]) -> None:
         """
         Loop over i, of which each thread has every THREADS-th.
 

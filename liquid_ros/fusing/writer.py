@@ -30,12 +30,19 @@ class Writer:
 
     calls, infix, zero = CALLS, INFIX, '0.0'
 
-    def __init__(self, graph: Graph, given: Mapping[str, Given], results: Results) -> None:
-        """Begin with no code."""
-        self.nodes, self.given, self.results = graph.nodes, given, results
+    def __init__(self, graph: Graph, given: Mapping[str, Given], results: Results,
+                 single: Set[str]) -> None:
+        """Begin with no code; single: arguments that are pointers to float."""
+        self.nodes, self.given, self.results, self.single = graph.nodes, given, results, single
+        self.changed = {result.argument for result in results}
         self.lines: List[str] = []
         self.place: Dict[int, int] = {}  # node -> offset of its buffer
         self.tables: Dict[str, int] = {}  # values -> number
+
+    def kind(self, argument: str) -> str:
+        """Return what an argument points to."""
+        return 'const ' * (argument not in self.changed) + (
+            'float' if argument in self.single else 'double')
 
     def read_from(self, n: int) -> Set[str]:
         """Return the argument that an input lies in."""
@@ -82,6 +89,16 @@ class Writer:
     def buffer(self, n: int, index: str) -> str:
         """Return an element of what is stored."""
         return f'b[{self.place[n]} + {index}]'
+
+    def copy(self, n: int, view: View, packed: bytes) -> Tuple[Tuple[int, ...], str, str]:
+        """Return of a join's part the shape of a loop over i0, i1, ..., target and source."""
+        into = np.frombuffer(packed, np.int64)
+        shape: Tuple[int, ...] = (into.size,)
+        if not line(into) or not line(view.places.reshape(-1)):
+            shape = tuple(size for size in view.places.shape if size > 1)
+        names = [f'i{d}' for d in range(len(shape))]
+        target = self.buffer(n, self.index(into.reshape(shape), names))
+        return shape, target, self.read(view, shape)
 
     def index(self, index: np.ndarray, names: Sequence[str]) -> str:
         """Return the index as a sum of strides, or out of a table where there are none."""

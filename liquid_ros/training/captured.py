@@ -45,6 +45,22 @@ def room(tree: Any, device: str) -> Any:
     return each(lambda array: torch.empty_like(array, device=device), tree)
 
 
+def record(work: Callable[[], Any], device: str = 'cuda') -> Tuple[Any, Any]:
+    """Return a CUDA graph of what work does, and its answer, which each replay() writes anew."""
+    # warm-up and capture share a stream: what autograd keeps of a parameter is a stream's
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            work()
+    torch.cuda.current_stream(device).wait_stream(stream)
+    gc.collect()  # no autograd graph of before may live on
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        answer = work()
+    return graph, answer
+
+
 class Held(NamedTuple):
     """Where the arguments of a function lie, and a graph of it with where its answer lies."""
 
@@ -109,15 +125,4 @@ class Captured:
 
     def _record(self, kind: Hashable, held: Held) -> Tuple[Any, Any]:
         """Return a graph of the function and its answer; RuntimeError where there can be none."""
-        # warm-up and capture share a stream: what autograd keeps of a parameter is a stream's
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._answer(kind, held)
-        torch.cuda.current_stream(self._device).wait_stream(stream)
-        gc.collect()  # no autograd graph of before may live on
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            answer = self._answer(kind, held)
-        return graph, answer
+        return record(lambda: self._answer(kind, held), self._device)
