@@ -139,12 +139,13 @@ class OnThreads(Fused):
         return self.step_packed(state[None], np.array([row]), np.array([[dt_s]]))[0]
 
 
-def follow_a_bank(ours, theirs, width, steps, again=None):
+def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):
     """
     Send both the same: streams that come and go, in any order, what is not finite among it.
 
     Where a decision is a close one, a stream goes another way in float32: most are the same.
-    again: makes a bank like ours, to go on with what it saved.
+    again: makes a bank like ours, to go on with what it saved. close: bounds of the median and of
+    the ninth decile of the estimates' differences, where the noise is 0.01.
     """
     rng, apart = np.random.default_rng(9), []
     for k in range(steps):
@@ -176,7 +177,7 @@ def follow_a_bank(ours, theirs, width, steps, again=None):
         apart.append(np.abs(later[0] - later[1]).ravel())
     off = np.concatenate(apart)
     off = off[np.isfinite(off)]
-    assert len(off) > 30 and np.median(off) < 1e-6 and np.quantile(off, 0.9) < 5e-4
+    assert len(off) > 30 and (np.quantile(off, [0.5, 0.9]) < close).all()
     ours.tune(Tuning(0.5))
     assert ours.update([0], [NS_PER_S * 9], np.zeros((1, 3)) if width == 3 else
                        np.eye(7)[6:]).reasons == [None]
@@ -352,4 +353,5 @@ def test_on_cuda_a_bank_goes_on_as_on_the_cpu(plain, width):
     def bank():
         backend = TorchBackend('cuda')
         return StreamBank(build(backend=backend), width, backend=backend)
-    follow_a_bank(bank(), StreamBank(fuse(plain), width), width, 60, bank())
+    # a GPU's functions and quotients are right to some units in the last place
+    follow_a_bank(bank(), StreamBank(fuse(plain), width), width, 60, bank(), (1e-4, 1e-2))

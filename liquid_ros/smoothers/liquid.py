@@ -244,13 +244,13 @@ class Liquid:
             'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
             'strays': stack(*noted(xp, strays, average, moved, normal * normal, returned,
                                    xp.where(rejects.held_off(), strays.noise, usual))),
-            'stamps': xp.concatenate(stamps, -1), 'stated': stated, 'size': stack(*sizes),
+            'stamps': xp.concatenate([*stamps], -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
-            'output_besides': besides, 'repeats': xp.concatenate(repeats, -1),
+            'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, echo, state, learned),
         }
         one = xp.ones_like(weight)
