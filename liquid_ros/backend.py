@@ -70,6 +70,8 @@ class TorchBackend:
             import torch
         except ImportError as error:
             raise DeviceError(f'got device {device!r}, but torch is not installed') from error
+        except OSError as error:  # a library of its own is missing
+            raise DeviceError(f'got device {device!r}, but torch: {error}') from error
         if device.startswith('cuda') and not torch.cuda.is_available():
             raise DeviceError(f'got device {device!r}, but torch {torch.__version__} sees no '
                               'CUDA device; use auto or cpu')
@@ -114,17 +116,21 @@ def candidates(device: str, many: bool = False, required: bool = False) -> List[
 
     many: whether streams come together. 'fastest' is CUDA, where torch sees it, or the CPU;
     'auto' likewise for many streams, else the CPU, which is faster for one. torch is not even
-    imported on a machine without an NVIDIA driver. required: 'auto' is CUDA.
+    imported on a machine without an NVIDIA driver. required: 'auto' is CUDA, and DeviceError is
+    raised where there is none.
     """
     if device not in DEVICES:
         raise DeviceError(f'got device {device!r}, expected one of {", ".join(DEVICES)}')
     if device == 'cuda':
         return [TorchBackend('cuda')]
-    if device == 'auto' and required:
+    if required:
+        if device == 'cpu':
+            raise DeviceError("got device 'cpu' and require_device, which asks for CUDA")
         try:
-            return [TorchBackend('cuda')]
+            cuda: List[Backend] = [TorchBackend('cuda')]
         except DeviceError as error:
             raise DeviceError(f'require_device: there is no CUDA device: {error}') from error
+        return cuda + [NumpyBackend()] * (device == 'fastest')
     measured = device == 'fastest' or (device == 'auto' and many)
     if measured and _has_nvidia_driver() and importlib.util.find_spec('torch'):
         try:

@@ -123,7 +123,8 @@ def load(name: str, path: str, backend: Backend) -> Smoother:
             if type(getattr(config, n)) is not type(v):
                 raise TypeError(f'got {getattr(config, n)!r} for {n}, such as {v!r} expected')
         shapes = learned.shapes(config)
-    except (KeyError, TypeError, ValueError, AttributeError, ParameterError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError,
+            ParameterError) as error:
         raise CheckpointError(f'{path!r} carries no usable configuration: {error!r}') from error
     for weight, shape in shapes.items():
         if weight not in arrays or arrays[weight].shape != shape:

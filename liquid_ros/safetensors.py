@@ -20,7 +20,7 @@ import numpy as np
 from liquid_ros.errors import CheckpointError
 
 DTYPES = {'F64': '<f8', 'F32': '<f4', 'I64': '<i8', 'I32': '<i4'}
-MAX_HEADER = 1 << 20
+MAX_HEADER = 100_000_000  # as the library of that name has it
 
 
 def load(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:

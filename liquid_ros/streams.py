@@ -178,7 +178,7 @@ class StreamBank:
         start = 0
         while start < count:  # a wave holds each key once
             stop = count
-            if len(set(keys[start:])) < count - start:
+            if start or len(set(keys)) < count:
                 stop, seen = start, set()
                 while stop < count and keys[stop] not in seen:
                     seen.add(keys[stop])

@@ -64,6 +64,10 @@ class TimePolicy:
         return cls(round(gap_reset_s * NS_PER_S), round(jump_reset_s * NS_PER_S), zero_stamp,
                    round(future_s * NS_PER_S))
 
+    def latest_ns(self, stamp_ns: int) -> int:
+        """Return up to which stamp others may be, or time has gone back to this one."""
+        return stamp_ns + self.jump_reset_ns
+
 
 class Arrived(NamedTuple):
     """

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -278,3 +279,85 @@ def test_without_rosbags_text_is_evaluated_and_a_bag_is_one_line(bag, tmp_path):
                               timeout=120, cwd=Path(__file__).resolve().parents[1])
         assert done.returncode == status, done.stderr
         assert done.stderr.count('\n') == status and 'Traceback' not in done.stderr
+
+
+def text_of(path, width, count=200, first_s=0):
+    """Write a CSV of a walk and return its path."""
+    rows = np.zeros((count, width))
+    rows[:, :3] = np.cumsum(np.random.default_rng(0).normal(size=(count, 3)), 0) * 0.01
+    names = 't,x,y,z' if width == 3 else 't,x,y,z,qx,qy,qz,qw'
+    if width == 7:
+        rows[:, 6] = 1.0
+    times_s = first_s + 0.02 * np.arange(count)
+    np.savetxt(path, np.column_stack([times_s, rows]), delimiter=',', header=names, comments='')
+    return path
+
+
+@pytest.mark.parametrize('width, truth', [(7, 3), (3, 7), (7, 7)])
+def test_a_truth_may_be_of_points_or_poses(tmp_path, width, truth, capsys):
+    made = [text_of(tmp_path / f'{name}.csv', of) for name, of in (('z', width), ('gt', truth))]
+    assert evaluate(made[0], '--truth', made[1], '-r', tmp_path / 'a.html') == 0
+    assert 'RMSE' in capsys.readouterr().out and (tmp_path / 'a.html').stat().st_size > 10_000
+
+
+def test_absurd_numbers_of_a_truth_are_left_out(tmp_path):
+    truth = text_of(tmp_path / 'gt.csv', 3)
+    lines = truth.read_text().splitlines()
+    truth.write_text('\n'.join([*lines[:50], '0.9901,1e300,0,0', *lines[50:]]))
+    assert evaluate(text_of(tmp_path / 'z.csv', 3), '--truth', truth,
+                    '--json', tmp_path / 'a.json') == 0
+    stream, = figures(tmp_path / 'a.json')['recordings'][0]['streams']
+    assert stream['rows'][0]['rmse_m'] < 1e-6
+
+
+def test_an_output_takes_no_folder_with_the_truth_in_it(bag, tmp_path, capsys):
+    home = tmp_path / 'gt'
+    home.mkdir()
+    for file in bag.iterdir():
+        shutil.copyfile(file, home / file.name)
+    kept = sorted(file.name for file in home.iterdir())
+    storage, = home.glob('*.mcap')
+    assert evaluate(bag, '--truth', f'{storage}:/truth', '-o', home) == 1
+    assert 'would overwrite what is read' in capsys.readouterr().err
+    assert sorted(file.name for file in home.iterdir()) == kept
+
+
+def test_two_outputs_are_two_files_however_they_are_written(bag, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for options in (['-r', 'a.html', '--json', './a.html'], ['-o', 'b.csv', '--json', 'b.csv'],
+                    ['-o', 'c.csv', '-o', f'{tmp_path}/c.csv']):
+        assert evaluate(bag, *options) == 1
+        assert 'got one file for two outputs' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_read_does_not_end_the_others(tmp_path, capsys):
+    odd = tmp_path / 'socket.tum'
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(odd))
+        good = text_of(tmp_path / 'z.csv', 3)
+        assert evaluate(odd, good, '--json', tmp_path / 'a.json') == 1
+    first, second = figures(tmp_path / 'a.json')['recordings']
+    assert str(odd) in first['error'] and second['error'] is None and second['streams']
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_bag_folder_with_a_dot_in_its_name_becomes_one(tmp_path):
+    folders = [tmp_path / name for name in ('run.2', 'run')]
+    for folder in folders:
+        scenario.write(folder, scenario.made_up(4.0))
+    assert evaluate(*folders, '--topic', '/pose', '-o', tmp_path / 'out') == 0
+    for folder in folders:
+        assert (tmp_path / 'out' / folder.name / 'metadata.yaml').exists()
+
+
+def dies(_):
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr('liquid_ros.cli.evaluate.evaluate', dies)
+    paths = [text_of(tmp_path / f'{name}.csv', 3) for name in 'ab']
+    assert evaluate(*paths, '--jobs', '2', '--json', tmp_path / 'a.json') == 1
+    told = [recording['error'] for recording in figures(tmp_path / 'a.json')['recordings']]
+    assert told == [f'{path}: a process was killed' for path in paths]

@@ -3,7 +3,11 @@
 
 """Recordings: every number and stamp survives every format; a broken one is told in a line."""
 
+import contextlib
 from pathlib import Path
+import shutil
+import sqlite3
+import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +18,9 @@ from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.bag_messages import KINDS, store
-from liquid_ros.evaluation.bag_write import encode, new_bag, write_bag
+from liquid_ros.evaluation.bag_write import declare, encode, new_bag, write_bag
 from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
+from liquid_ros.evaluation.salvage_sqlite import rows
 from liquid_ros.evaluation.sample import replacing, single
 from liquid_ros.evaluation.text import open_text, write_text
 from liquid_ros.smoothers import Estimate
@@ -355,3 +360,128 @@ def test_the_input_is_never_overwritten(tmp_path, source, output):
     with pytest.raises(InputError, match='overwrite the input'):
         refuse_overlap(tmp_path / source, tmp_path / output)
     refuse_overlap(tmp_path / source, tmp_path / 'other.tum')
+
+
+def test_a_folder_of_other_bags_is_never_replaced(tmp_path):
+    home = tmp_path / 'bags'
+    home.mkdir()
+    for name in ('one.mcap', 'two.mcap', 'three.db3'):
+        (home / name).write_bytes(b'x')
+    with pytest.raises(InputError, match='it is not replaced'), replacing(home) as fresh:
+        fresh.mkdir()
+    assert len(list(home.iterdir())) == 3
+
+
+def record(kind, *parts):
+    """Return a record of an mcap; parts: bytes, or texts."""
+    body = b''.join(part if isinstance(part, bytes) else struct.pack('<I', len(part))
+                    + part.encode() for part in parts)
+    return struct.pack('<BQ', kind, len(body)) + body
+
+
+def test_two_publishers_of_one_topic(tmp_path):
+    """Each has a channel of its own in an mcap; the copy has one for both."""
+    magic, count = b'\x89MCAP0\r\n', 60
+    definition, _ = get_typestore(Stores.ROS2_HUMBLE).generate_msgdef(POINT)
+    topics = record(3, struct.pack('<H', 1), POINT, 'ros2msg', definition) + b''.join(
+        record(4, struct.pack('<HH', number, 1), '/p', 'cdr', struct.pack('<I', 0))
+        for number in (1, 2))
+    body = magic + record(1, 'ros2', 'x') + topics
+    for k in range(count):
+        stamp_ns = 10**18 + k * 10**7
+        body += record(5, struct.pack('<HIQQ', 1 + k % 2, k, stamp_ns, stamp_ns)
+                       + encode(stamp_ns, 'map', np.zeros(3)))
+    body += record(15, struct.pack('<I', 0))
+    counts = struct.pack('<IHQHQ', 20, 1, count // 2, 2, count // 2)
+    end = record(11, struct.pack('<QHIIIIQQ', count, 1, 2, 0, 0, 0, 10**18, 10**18 + count * 10**7)
+                 + counts) + record(2, struct.pack('<QQI', len(body), 0, 0))
+    path = tmp_path / 'in.mcap'
+    path.write_bytes(body + topics + end + magic)
+    samples = samples_of(path)
+    with open_source(path) as source, open_sink(tmp_path / 'out.mcap', source) as sink:
+        assert len(source.chosen) == 2
+        for sample in source.samples():
+            sink(sample, as_it_came(sample))
+    assert len(samples) == len(samples_of(tmp_path / 'out.mcap', ['/p'])) == len(samples_of(
+        tmp_path / 'out.mcap', ['/p/smoothed'])) == count
+
+
+def salvaged(path):
+    with open_source(path, forgiving=True) as source:
+        return list(source.samples())
+
+
+def test_a_split_bag_without_metadata_is_read_in_its_order(tmp_path):
+    home = tmp_path / 'in'
+    home.mkdir()
+    for part in range(12):
+        with new_bag(home / f'run_{part}.mcap', '.mcap') as writer:
+            topic = declare(writer, '/p', 'geometry_msgs/msg/PointStamped')
+            for k in range(10):
+                stamp_ns = 10**18 + (10 * part + k) * 10**7
+                writer.write(topic, stamp_ns, encode(stamp_ns, 'map', np.zeros(3)))
+    stamps = [sample.stamps_ns[0] for sample in salvaged(home)]
+    assert stamps == [10**18 + k * 10**7 for k in range(120)]
+
+
+def database_of(path, count, *more):
+    """Begin a bag of SQLite's with points and return it open."""
+    database = sqlite3.connect(path)
+    for text in (*more, 'CREATE TABLE topics(id INTEGER PRIMARY KEY, name TEXT, type TEXT, '
+                 'serialization_format TEXT, offered_qos_profiles TEXT)',
+                 'CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, '
+                 'timestamp INTEGER, data BLOB)',
+                 "INSERT INTO topics VALUES(1, '/p', 'geometry_msgs/msg/PointStamped', 'cdr', '')"):
+        database.execute(text)
+    for k in range(count):
+        stamp_ns = 10**18 + k * 10**7
+        database.execute('INSERT INTO messages VALUES(NULL, 1, ?, ?)',
+                         (stamp_ns, encode(stamp_ns, 'map', np.array([0.01 * k, 0.0, 0.0]))))
+        if k % 50 == 49:
+            database.commit()
+    return database
+
+
+def test_what_a_killed_recorder_had_in_its_log_is_read(tmp_path):
+    home = tmp_path / 'in'
+    home.mkdir()
+    database = database_of(tmp_path / 'live.db3', 300, 'PRAGMA journal_mode=WAL')
+    for name in ('live.db3', 'live.db3-wal'):
+        shutil.copyfile(tmp_path / name, home / name)
+    database.close()
+    assert len(salvaged(home)) == 300
+    assert sorted(file.name for file in home.iterdir()) == ['live.db3', 'live.db3-wal']
+
+
+@pytest.mark.parametrize('folder', ['plain', 'a#b', 'a%20b', 'a?b'])
+def test_a_cut_database_is_read_wherever_it_lies(tmp_path, folder):
+    home = tmp_path / folder
+    home.mkdir()
+    database_of(home / 'a.db3', 300).close()
+    whole = (home / 'a.db3').read_bytes()
+    (home / 'a.db3').write_bytes(whole[:-3 * 4096])
+    assert 100 < len(salvaged(home / 'a.db3')) < 300
+
+
+def test_a_row_that_is_not_whole_leaves_the_others_of_its_page(tmp_path):
+    path = tmp_path / 'a.db3'
+    with contextlib.closing(database_of(path, 40)) as database:
+        database.execute('INSERT INTO messages VALUES(NULL, 1, 7, ?)', (b'x' * 300_000,))
+        for k in range(3):
+            database.execute('INSERT INTO messages VALUES(NULL, 1, ?, ?)', (k, b'y' * 100))
+        database.commit()
+    path.write_bytes(path.read_bytes()[:-4096 * 2])
+    found = [row[2] for row in rows(path)]
+    assert b'y' * 100 in found and b'x' * 300_000 not in found
+
+
+def test_a_negative_stamp_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match='expected 0 to'):
+        encode(-1, 'map', np.zeros(3))
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match='cannot be written: full'), new_bag(
+            tmp_path / 'a.db3', '.db3'):
+        raise sqlite3.OperationalError('full')
+    assert not list(tmp_path.iterdir())

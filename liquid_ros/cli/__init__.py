@@ -53,8 +53,7 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
-        name = f'{error.filename}: ' if error.filename else ''
-        return _fail(f'{name}{error.strerror or error}')
+        return _fail(in_one_line(error))
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -68,6 +67,14 @@ def progress(items: Iterable[Any], total: Optional[int], unit: str = ' messages'
         return iter(items)
     return iter(tqdm(items, total=total, unit=unit, delay=1.0, leave=False,
                      disable=not sys.stderr.isatty()))
+
+
+def in_one_line(error: Exception) -> str:
+    """Return what is told of an error, an OSError's without its number."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
+    return ' '.join(text.split())
 
 
 def _fail(text: str) -> int:

@@ -20,7 +20,7 @@ from typing import (
     TYPE_CHECKING,
 )
 
-from liquid_ros.cli import expect_place, FAILED, guarded, OK, Parser, progress
+from liquid_ros.cli import expect_place, FAILED, guarded, in_one_line, OK, Parser, progress
 from liquid_ros.errors import InputError, LiquidError, ParameterError, UnreadableError
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
@@ -142,9 +142,9 @@ def evaluate(job: Job) -> Result:
         judged = [judge(run, baselines=job.baselines) for run in (
             progress(recording.runs, len(recording.runs), ' streams') if job.bar
             else recording.runs)]
-    except LiquidError as error:
+    except (LiquidError, OSError) as error:
         status = UNREADABLE if isinstance(error, UnreadableError) else FAILED
-        return Result(job.path, [], [], [], ' '.join(str(error).split()), status)
+        return Result(job.path, [], [], [], in_one_line(error), status)
     return Result(job.path, judged, recording.problems, [
         {'name': name, 'ratios': {}, 'rows': [], 'stream': tally.counts()}
         for name, tally in recording.dead.items()])
@@ -174,7 +174,8 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
         raise ParameterError('got recordings of one name, whose outputs would be one file')
     jobs = []
     for path in args.recordings:
-        outputs = tuple(str(Path(folder) / Path(path).resolve().name) for folder in args.output
+        own = Path(path).resolve().name + '/' * Path(path).is_dir()
+        outputs = tuple(f'{folder}/{own}' for folder in args.output
                         ) if many else tuple(args.output)
         jobs.append(Job(path, args.smoother, args.checkpoint, args.device, policy,
                         tuple(args.topic), args.truth, args.keep, outputs, args.offline, args.lag,
@@ -192,10 +193,14 @@ def results_of(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
     if processes == 1 or len(jobs) == 1:
         yield from map(evaluate, jobs)
         return
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
     from multiprocessing import get_context
     with ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn')) as pool:
-        yield from pool.map(evaluate, jobs)
+        for job, coming in [(job, pool.submit(evaluate, job)) for job in jobs]:
+            try:
+                yield coming.result()
+            except BrokenExecutor:
+                yield Result(job.path, [], [], [], f'{job.path}: a process was killed', FAILED)
 
 
 def tell(result: Result, table: bool) -> None:
@@ -227,8 +232,13 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     results: List[Result] = []
     failed: List[str] = []
     jobs = jobs_of(args)
-    keep_apart([args.report, args.json if args.json != '-' else '',
-                *(path for job in jobs for path in job.outputs)], args.recordings, args.truth)
+    places = [args.report, args.json if args.json != '-' else '',
+              *(path for job in jobs for path in job.outputs)]
+    taken = [Path(place).resolve() for place in places if place]
+    if len(set(taken)) < len(taken):
+        twice = next(place for place in taken if taken.count(place) > 1)
+        raise InputError(f'{twice}: got one file for two outputs')
+    keep_apart(places, args.recordings, args.truth)
     for result in results_of(jobs, args.jobs):
         results.append(result)
         tell(result, args.json != '-')
@@ -272,8 +282,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             conditions = [parse(text) for text in args.fail_if]
         except ParameterError as error:
             p.error(str(error))
-        if args.report and args.report == args.json:
-            raise InputError(f'{args.report}: got one file for the report and JSON')
         expect_place(args.report)
         expect_place(args.json, pipes=True)
         return run(args, conditions)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 import re
-from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Set
+import sqlite3
+from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -42,7 +43,12 @@ def storage_of(path: Path) -> str:
     """Return the suffix, .mcap or .db3, of a bag's storage; .mcap for what is no bag yet."""
     if path.is_dir():
         return '.db3' if any(path.glob('*.db3*')) else '.mcap'
-    return path.suffix if path.suffix in STORAGES else '.mcap'
+    return _storage(path) or '.mcap'
+
+
+def _storage(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return suffix if suffix in STORAGES else ''
 
 
 @contextmanager
@@ -57,10 +63,10 @@ def new_bag(path: Path, suffix: str) -> Iterator[Any]:
         from rosbags.rosbag2 import StoragePlugin, Writer
     except ImportError as error:
         raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
-    suffix = path.suffix if path.suffix in STORAGES else suffix
+    suffix = _storage(path) or suffix
     plugin = StoragePlugin[STORAGES[suffix]]
-    with replacing(path) as fresh:
-        if path.suffix not in STORAGES:
+    with replacing(path) as fresh, _told(path):
+        if not _storage(path):
             with Writer(fresh, version=BAG_VERSION, storage_plugin=plugin) as writer:
                 yield writer
             _rename_storage(fresh, path.name)
@@ -72,6 +78,15 @@ def new_bag(path: Path, suffix: str) -> Iterator[Any]:
             next(inner.glob('*' + suffix)).rename(fresh)
         (folder / 'metadata.yaml').unlink()
         folder.rmdir()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Make what SQLite complains of, a full disk, an InputError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise InputError(f'{path}: cannot be written: {error}') from error
 
 
 @contextmanager
@@ -87,8 +102,8 @@ def write_bag(path: Path, suffix: str, source: Any, stated: bool = False) -> Ite
     with new_bag(path, suffix) as writer:
         if isinstance(source, BagSource):
             _copy_into(writer, source, (SUFFIX, STATED) if stated else (SUFFIX,))
-            outputs = {c.topic: _Output(writer, c.topic, c.msgtype, c.ext.offered_qos_profiles,
-                                        stated) for c in source.chosen}
+            outputs = {topic: _Output(writer, topic, c.msgtype, c.ext.offered_qos_profiles, stated)
+                       for topic, c in {c.topic: c for c in source.chosen}.items()}
         else:
             name, msgtype = TEXT_TOPICS[source.width]
             outputs = {'': _Output(writer, name, msgtype, (), stated)}
@@ -170,7 +185,12 @@ def _copy_into(writer: Any, source: BagSource, suffixes: Sequence[str]) -> None:
             raise InputError(f'{source.path}: has a topic {topic!r} already; --topic chooses '
                              'another one')
     copies: Dict[int, Any] = {}
+    same: Dict[Tuple[str, str], int] = {}  # a topic may have a connection for each publisher
     for c in source.connections:
+        first = same.setdefault((c.topic, c.msgtype), c.id)
+        if first != c.id:
+            copies[c.id] = copies[first]
+            continue
         known = c.msgtype in store().fielddefs
         definition = {'typestore': store()} if known and not c.msgdef.data else {
             'msgdef': c.msgdef.data, 'rihs01': c.digest or _hash(c.msgtype)}

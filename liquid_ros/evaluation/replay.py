@@ -196,9 +196,12 @@ class _Player:
     def _is_late(self, sample: Sample, update: Update) -> bool:
         if sample.keys and not update.accepted.any():
             return False
-        if began(update, Arrival.JUMP):
-            self._newest_ns.pop(sample.topic, None)
         stamp_ns = sample.stamps_ns[0]
+        newest_ns = self._newest_ns.get(sample.topic, stamp_ns)
+        # of an array all poses may be new, and time have gone back nevertheless
+        if began(update, Arrival.JUMP) or stamp_ns and (
+                newest_ns > self._policy.latest_ns(stamp_ns)):
+            self._newest_ns.pop(sample.topic, None)
         if not sample.keys and arrive(None, stamp_ns, self._policy)[0] is Arrival.ZERO_STAMP:
             return True
         if stamp_ns <= self._newest_ns.get(sample.topic, stamp_ns - 1):

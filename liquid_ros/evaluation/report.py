@@ -34,7 +34,7 @@ def write_report(path: Path, judged: Sequence[Judged], source: str,
     """
     text = page(judged, source, problems)
     with replacing(path) as fresh:
-        fresh.write_text(text, encoding='utf-8')
+        fresh.write_text(text, encoding='utf-8', errors='replace')  # of odd file names
 
 
 def page(judged: Sequence[Judged], source: str, problems: Sequence[str] = ()) -> str:

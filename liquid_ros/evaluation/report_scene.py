@@ -94,12 +94,18 @@ def scene(run: Run) -> Scene:
 
 
 def truth_of(run: Run, seen: View) -> Optional[np.ndarray]:
-    """Return the truth (N, 3 | 7), moved into the messages' frame where it has another one."""
-    if seen.truth is None or seen.alignment is None:
-        return run.truth
-    moved = seen.truth.copy()
-    moved[:, :3] += seen.origin
-    return moved
+    """
+    Return the truth, as wide as the messages, in their frame: moved there where it has another one.
+
+    NaN are rotations that it does not tell.
+    """
+    truth = run.truth
+    if seen.truth is not None and seen.alignment is not None:
+        truth = seen.truth.copy()
+        truth[:, :3] += seen.origin
+    missing = 0 if truth is None else max(run.raw.shape[1] - truth.shape[1], 0)
+    return truth if truth is None else np.pad(
+        truth, ((0, 0), (0, missing)), constant_values=np.nan)
 
 
 def known(rows: Optional[np.ndarray]) -> Optional[np.ndarray]:

@@ -9,13 +9,18 @@ or compressed and not whole is left out. A sqlite3 file is read page by page.
 Source: mcap.dev/spec.
 """
 
+import contextlib
 import os
 from pathlib import Path
+import re
+import shutil
 import sqlite3
 from struct import error as StructError
 from struct import Struct
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import quote
 
 from liquid_ros.errors import UnreadableError
 from liquid_ros.evaluation.salvage_sqlite import rows
@@ -56,8 +61,8 @@ class Salvage:
 
         why: what is wrong with the bag. Errors: UnreadableError where no message can be read.
         """
-        self._files = sorted(file for file in (path.iterdir() if path.is_dir() else [path])
-                             if file.suffix in ('.mcap', '.db3'))
+        self._files = sorted((file for file in (path.iterdir() if path.is_dir() else [path])
+                              if file.suffix in ('.mcap', '.db3')), key=_in_turn)
         self._ids: Dict[Tuple[str, str], int] = {}
         self._known: Dict[int, Connection] = {}
         self.problems: List[str] = []
@@ -89,6 +94,12 @@ class Salvage:
                 if number not in self._known:
                     self._known[number] = connection._replace(id=number)
                 yield self._known[number], log_ns, raw
+
+
+def _in_turn(file: Path) -> List[Tuple[int, str]]:
+    """Return a key that puts bag_10.mcap behind bag_2.mcap."""
+    return [(int(part), '') if part.isdecimal() else (-1, part)
+            for part in re.split(r'([0-9]+)', file.name)]
 
 
 def _mcap(path: Path, problems: List[str]) -> Iterator[Found]:
@@ -169,8 +180,23 @@ def _text(body: bytes, at: int) -> Tuple[str, int]:
 
 
 def _sqlite(path: Path, problems: List[str]) -> Iterator[Found]:
+    log = path.with_name(path.name + '-wal')
+    if log.exists():  # what a killed recorder had not moved into the file yet: SQLite moves it
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, path.name)
+            for file in (path, log):
+                shutil.copyfile(file, copy.with_name(file.name))
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(
+                    sqlite3.connect(copy)) as database:
+                database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+            yield from _pages(copy, problems)
+    else:
+        yield from _pages(path, problems)
+
+
+def _pages(path: Path, problems: List[str]) -> Iterator[Found]:
     try:
-        database = sqlite3.connect(f'file:{path}?immutable=1', uri=True)
+        database = sqlite3.connect(f'file:{quote(str(path))}?immutable=1', uri=True)
         try:
             # a file shorter than it says is refused otherwise
             database.execute('PRAGMA writable_schema=ON')

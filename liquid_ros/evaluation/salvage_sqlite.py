@@ -51,16 +51,16 @@ def _page(file: BinaryIO, number: int, size: int) -> Optional[bytes]:
 def _cells(file: BinaryIO, page: bytes, size: int, usable: int) -> List[Tuple[int, Row]]:
     """Return (row's number, row) of a page; none where it holds something else."""
     out = []
-    try:
-        for k in range(int.from_bytes(page[3:5], 'big')):
+    for k in range(int.from_bytes(page[3:5], 'big')):
+        try:
             at = int.from_bytes(page[8 + 2 * k:10 + 2 * k], 'big')
             total, at = _varint(page, at)
             rowid, at = _varint(page, at)
             row = _row(_payload(file, page, at, total, size, usable))
-            if row is not None:
-                out.append((rowid, row))
-    except IndexError:
-        pass
+        except IndexError:  # it is not whole
+            continue
+        if row is not None:
+            out.append((rowid, row))
     return out
 
 

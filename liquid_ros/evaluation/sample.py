@@ -138,5 +138,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _is_disposable(folder: Path) -> bool:
-    return all(entry.name == 'metadata.yaml' or entry.suffix in ('.mcap', '.db3')
-               for entry in folder.iterdir())
+    names = {entry.name for entry in folder.iterdir()}
+    return not names or 'metadata.yaml' in names and all(
+        name == 'metadata.yaml' or name.endswith(('.mcap', '.db3')) for name in names)

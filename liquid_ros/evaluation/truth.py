@@ -10,6 +10,7 @@ import numpy as np
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.recording import is_bag, open_source
+from liquid_ros.intake import refusals
 from liquid_ros.manifold import minus, plus, quat_normalise
 from liquid_ros.timing import ns_to_seconds_text
 
@@ -79,8 +80,9 @@ def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) ->
     except InputError:  # each recording tells of it
         true = None
     read = {Path(path).resolve() for path in [*recordings, true] if path is not None}
+    around = {folder for path in read for folder in path.parents}
     for path in (Path(text).resolve() for text in written if text):
-        if path in read or path.exists() and not read.isdisjoint(path.parents):
+        if path in read | around or path.exists() and not read.isdisjoint(path.parents):
             raise InputError(f'{path}: would overwrite what is read')
 
 
@@ -103,10 +105,8 @@ def _read(path: Path, topic: str, name: str) -> Truth:
 
 
 def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Return what is finite, sorted by stamps, the last of those with one stamp."""
-    good = np.isfinite(rows).all(1)
-    if rows.shape[1] == 7:
-        good &= (rows[:, 3:] != 0.0).any(1)
+    """Return what can be used, sorted by stamps, the last of those with one stamp."""
+    good = np.array([reason is None for reason in refusals(rows)], dtype=bool)
     stamps_ns, rows = stamps_ns[good], rows[good]
     stamps_ns, first = np.unique(stamps_ns[::-1], return_index=True)
     rows = rows[::-1][first]

@@ -123,11 +123,12 @@ def autocorrelation(normal: np.ndarray, pieces: Sequence[np.ndarray], lags: int 
     median, so that single outliers do not hide the rest. Empty where there are too few.
     """
     count = sum(len(piece) for piece in pieces)
-    live = np.array([np.any(column != 0.0) for column in normal.T], dtype=bool)
-    u = normal[:, live]
-    if count < 3 * lags or not u.shape[1]:
+    if count < 3 * lags:
         return np.zeros(0), count
     every = np.concatenate(list(pieces))
+    u = normal[:, np.any(normal[every] != 0.0, axis=0)]
+    if not u.shape[1]:
+        return np.zeros(0), count
     size = 3.0 * 1.4826 * np.median(np.abs(u[every]), axis=0)
     size = np.where(size > 0.0, size, np.inf)
     u = np.clip(u, -size, size)

@@ -50,6 +50,11 @@ class AtRate:
         """Forget a stream's message."""
         self._latest.pop(run, None)
 
+    def end(self, limit_ns: int) -> None:
+        """Forget the messages that are later than this."""
+        self._latest = {run: latest for run, latest in self._latest.items()
+                        if latest.stamp_ns <= limit_ns}
+
     def keep(self, run: Optional[Key], *latest: Any) -> None:
         """Take a message, as Latest has it, where wanted; run: whose stamps rise together."""
         if self.wanted:

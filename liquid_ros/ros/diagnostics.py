@@ -109,6 +109,7 @@ class Tally:
         self.dropped: 'Counter[str]' = Counter()
         self.resets: 'Counter[str]' = Counter()
         self.future = 0
+        self.poses = 0  # accepted of streams that made room for others
         self.streams: Dict[Key, StreamTally] = {}
         self.steps_s = Ring(STEP_WINDOW)
         self._seen = (0, 0, 0, 0)
@@ -124,6 +125,11 @@ class Tally:
         if found is None:
             found = self.streams[key] = StreamTally()
         return found
+
+    def is_beyond(self, limit_ns: int) -> bool:
+        """Return whether a stream has a pose that is later than this."""
+        return any(stream.last_ns is not None and stream.last_ns > limit_ns
+                   for stream in self.streams.values())
 
     def outdated(self, stamp_ns: int, policy: TimePolicy, most: int) -> List[Key]:
         """
@@ -152,9 +158,14 @@ class Tally:
         return 'no message within hold_timeout_s: nothing is predicted'
 
     def news(self) -> Tuple[int, int, int, int]:
-        """Return how many were received, dropped and accepted since the last call, and resets."""
+        """
+        Return what came since the last call.
+
+        Messages received and dropped, poses accepted, and how many of those began a stream anew.
+        """
         inactive = self.dropped['inactive']  # nobody asked for those
-        now = (self.received - inactive, sum(self.dropped.values()) - inactive, self.accepted,
+        now = (self.received - inactive, sum(self.dropped.values()) - inactive,
+               self.poses + sum(stream.accepted for stream in self.streams.values()),
                sum(self.resets[arrival.value] for arrival in RESTARTS))
         before, self._seen = self._seen, now
         received, dropped, accepted, resets = (new - old for new, old in zip(now, before))
@@ -218,7 +229,7 @@ def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:
     if dropped:
         return DiagnosticStatus.WARN, lost
     if resets > MOST_RESETS * accepted:
-        return DiagnosticStatus.WARN, (f'{resets} of {accepted} messages began a stream anew and '
+        return DiagnosticStatus.WARN, (f'{resets} of {accepted} poses began a stream anew and '
                                        'are not smoothed: gap_reset_s, frame_id?')
     return DiagnosticStatus.OK, f'{received} messages'
 

@@ -112,10 +112,10 @@ class Flow:
         """Forget the streams that are ahead of a clock that went back by so much."""
         if back_ns <= self.bank.policy.jump_reset_ns:
             return
-        limit_ns = now_ns + self.bank.policy.jump_reset_ns
+        limit_ns = self.bank.policy.latest_ns(now_ns)
         self._outputs.end_runs(limit_ns + self._leads[1])
-        if any(s.last_ns is not None and s.last_ns > limit_ns
-               for s in self.tally.streams.values()):
+        self._at_rate.end(limit_ns)
+        if self.tally.is_beyond(limit_ns):
             self.reset('clock')
 
     def take(self, message: Any, now_ns: int) -> None:
@@ -148,9 +148,10 @@ class Flow:
                     'duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')
         if self.params.frame_id:
             batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
-        reason = self._refuse(batch, now_ns)
-        if reason is not None:
+        if (reason := self._refuse(batch, now_ns)) is not None:
             return self._drop(reason)
+        if self._array_input and batch.stamps_ns[0] and not self._leads[0]:  # its poses may be new
+            self._outputs.end_runs(self.bank.policy.latest_ns(batch.stamps_ns[0]) + self._leads[1])
         if not batch.keys:
             return self._send_nothing(message, batch, now_ns)
         began = perf_counter()
@@ -193,7 +194,7 @@ class Flow:
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
         old = self.tally.outdated(stamp_ns, self.bank.policy, self.params.max_streams)
         for key in set(old) - kept:
-            del self.tally.streams[key]
+            self.tally.poses += self.tally.streams.pop(key).accepted
             self.bank.reset((key,))
             self._at_rate.drop(key)
             self.tally.dropped.update(['reset'] * self._held.drop(key))

@@ -60,7 +60,7 @@ class Loader:
         try:
             ahead = self._ahead.pop(i, None)
             loaded = ahead.result() if ahead is not None else self._load(self.jobs[i])
-        except LiquidError as error:
+        except (LiquidError, OSError) as error:
             if len(self.jobs) == 1:
                 raise
             loaded = Loaded([], '', [str(error)])
