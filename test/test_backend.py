@@ -59,8 +59,11 @@ def test_where_torch_sees_no_device_auto_falls_back_and_cuda_says_so(monkeypatch
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: driver)
     assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
-    with pytest.raises(DeviceError, match='require_device: there is no CUDA device: .*sees no'):
-        backend_module.candidates('auto', required=True)
+    for device in ('auto', 'fastest'):
+        with pytest.raises(DeviceError, match='require_device: there is no CUDA device: .*sees'):
+            backend_module.candidates(device, required=True)
+    with pytest.raises(DeviceError, match="got device 'cpu' and require_device"):
+        backend_module.candidates('cpu', required=True)
     with pytest.raises(DeviceError, match='sees no CUDA device'):
         pick_backend('cuda')
 
@@ -71,6 +74,20 @@ def test_without_torch_cuda_says_so_and_auto_falls_back(monkeypatch):
     monkeypatch.setattr(backend_module.importlib.util, 'find_spec', lambda name: None)
     assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
     with pytest.raises(DeviceError, match='torch is not installed'):
+        pick_backend('cuda')
+
+
+def test_a_torch_whose_libraries_are_missing_says_so_and_auto_falls_back(monkeypatch):
+    class Missing:
+        def find_spec(self, name, *_):
+            if name == 'torch':
+                raise OSError('libcublas.so.12: cannot open shared object file')
+    monkeypatch.delitem(sys.modules, 'torch', raising=False)
+    monkeypatch.setattr(sys, 'meta_path', [Missing(), *sys.meta_path])
+    monkeypatch.setattr(backend_module, '_has_nvidia_driver', lambda: True)
+    monkeypatch.setattr(backend_module.importlib.util, 'find_spec', lambda name: name)
+    assert [type(found) for found in backend_module.candidates('auto', True)] == [NumpyBackend]
+    with pytest.raises(DeviceError, match='libcublas'):
         pick_backend('cuda')
 
 

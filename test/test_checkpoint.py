@@ -65,6 +65,7 @@ def broken(tmp_path, change):
     (lambda a, m: m.pop('config'), 'no usable configuration'),
     (lambda a, m: m.update(config='{"hidden": "many"}'), 'configuration'),
     (lambda a, m: m.update(config='not json'), 'configuration'),
+    (lambda a, m: m.update(config='[' * 100_000), 'configuration'),
     (lambda a, m: m.update(config=m['config'].replace('"give_up_after": 30',
                                                       '"give_up_after": [30]')), 'give_up_after'),
 ])

@@ -3,7 +3,7 @@
 
 """Messages at the edge of what a node must bear, given to its channel one by one."""
 
-from channels import accounted, channel, give, NS, path, pose, tag, take
+from channels import accounted, array_of, channel, give, NS, path, pose, ROW, tag, take
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
 from nav_msgs.msg import Path
 import numpy as np
@@ -150,6 +150,33 @@ def test_an_array_without_poses_ends_the_predictions_of_a_fixed_rate(graph):
         made.flow.tick(round(at_s * NS))
     assert np.allclose(stamps_of(out)[8:], [101.4]) and not out[8].poses
     assert made.tally.accepted == 5 and not made.tally.dropped
+
+
+def array(at_s, count):
+    """Return an array of so many poses."""
+    return array_of(round(at_s * NS), [ROW] * count)
+
+
+@pytest.mark.parametrize('count', [0, 1])
+@pytest.mark.parametrize('params', [{}, {'lookahead_s': 0.1}])
+def test_arrays_of_a_loop_go_out_where_its_poses_are_all_new(graph, count, params):
+    """What is late by less than jump_reset_s is late nevertheless."""
+    _, made, out = channel(graph, input_type='pose_array', **params)
+    give(made, *(array(200 + 0.1 * i, 0) for i in range(10)),
+         *(array(100 + 0.1 * i, count) for i in range(20)), array(101.5, count))
+    assert len(out) == 30 and made.tally.dropped == {'late' if count else 'withheld': 1}
+
+
+def test_a_clock_that_jumps_back_ends_arrays_without_poses_at_a_fixed_rate(graph):
+    """Else the next one would have the time of the old run, and none come after it."""
+    _, made, out = channel(graph, input_type='pose_array', publish_rate_hz=0.01)
+    take(made.flow, array(200.0, 0), 200 * NS)
+    made.flow.tick(round(200.1 * NS))
+    made.flow.on_clock_jump(100 * NS, 100 * NS)
+    for i in range(5):
+        made.flow.tick(round((100.05 + 0.1 * i) * NS))
+        take(made.flow, array(100.1 + 0.1 * i, 1), round((100.1 + 0.1 * i) * NS))
+    assert np.allclose(stamps_of(out), [200.1, 100.15, 100.25, 100.35, 100.45])
 
 
 def test_a_fixed_rate_switched_off_does_not_silence_what_is_behind_the_clock(graph):

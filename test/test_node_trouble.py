@@ -3,7 +3,7 @@
 
 """What goes wrong around a node, and that it says so and stays within reach."""
 
-from channels import array_of, channel, give, NS, path, pose, tag, take
+from channels import array_of, channel, give, NS, path, pose, ROW, tag, take
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
 import numpy as np
@@ -70,6 +70,16 @@ def test_a_stream_that_always_begins_anew_is_told(graph):
     assert level == DiagnosticStatus.WARN and '19 of 20' in message and 'gap_reset_s' in message
     give(made, *(pose(400 + 0.1 * i) for i in range(20)))
     assert status(made) == (DiagnosticStatus.OK, '20 messages')
+
+
+def test_a_gap_of_an_array_is_one_of_all_its_poses(graph):
+    """One message of twenty is not smoothed, not all."""
+    _, made, _ = channel(graph, input_type='pose_array', max_streams=30)
+    for first_s in (100.0, 200.0):
+        for i in range(20):
+            give(made, array_of(round((first_s + 0.1 * i) * NS), [ROW] * 21))
+    assert status(made) == (DiagnosticStatus.OK, '40 messages')
+    assert made.tally.resets == {'gap': 21}
 
 
 def test_each_stream_is_told_of_by_itself(graph):

@@ -431,7 +431,7 @@ def database_of(path, count, *more):
                  'serialization_format TEXT, offered_qos_profiles TEXT)',
                  'CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, '
                  'timestamp INTEGER, data BLOB)',
-                 "INSERT INTO topics VALUES(1, '/p', 'geometry_msgs/msg/PointStamped', 'cdr', '')"):
+                 f"INSERT INTO topics VALUES(1, '/p', '{POINT}', 'cdr', '')"):
         database.execute(text)
     for k in range(count):
         stamp_ns = 10**18 + k * 10**7

@@ -59,6 +59,20 @@ def test_an_accident_does_not_end_the_smoothing(event):
     assert geometric_mean(after / usual) < 1.15
 
 
+@pytest.mark.parametrize('axis, size', [(0, 3.0), (0, 1.0), (2, 3.0)])
+def test_nor_does_a_jump_of_one_axis(axis, size):
+    """The other two go on as before."""
+    rng, messages, at = np.random.default_rng(3), 500, 300
+    t = np.arange(messages)[:, None, None] / 30.0
+    truth = 0.3 * np.concatenate([np.cos(t), np.sin(t), 0.0 * t], 2) + np.zeros((1, STREAMS, 1))
+    truth[at:, :, axis] += size
+    noise = SIGMA * rng.normal(size=truth.shape)
+    error = (smoothed(truth + noise)[0] - truth)[..., axis]
+    before, after = (np.sqrt((error[part]**2).mean(0)) / SIGMA for part in (
+        slice(100, at), slice(at + 5, at + 105)))
+    assert after.max() < 0.9 and np.median(after) < 1.2 * np.median(before) + 0.2
+
+
 def test_the_same_wrong_place_again_and_again_is_not_believed():
     """The second message there is as wrong as the first."""
     rng = np.random.default_rng(2)

@@ -163,3 +163,12 @@ def test_a_level_of_grains_and_of_a_constant_pace():
     pace = level(0.8 + 1e-3 * RNG(0).normal(size=(400, 1)))
     assert pace.variance[0] < 1e-5  # 0.8 m a message is no grain
     assert not level(np.zeros((50, 3))).live.any()
+
+
+def test_an_axis_that_is_still_where_it_counts_says_nothing():
+    normal = np.random.default_rng(0).normal(size=(400, 3))
+    normal[10:, 2] = 0.0
+    pieces = [np.arange(10, 400)]
+    wanted, _ = autocorrelation(normal[:, :2], pieces)
+    np.testing.assert_array_equal(autocorrelation(normal, pieces)[0], wanted)
+    assert np.isfinite(wanted).all() and len(wanted) > 1

@@ -95,7 +95,7 @@ def scene(run: Run) -> Scene:
 
 def truth_of(run: Run, seen: View) -> Optional[np.ndarray]:
     """
-    Return the truth, as wide as the messages, in their frame: moved there where it has another one.
+    Return the truth, as wide as the messages, in their frame: moved where it has another one.
 
     NaN are rotations that it does not tell.
     """

@@ -212,7 +212,9 @@ class Liquid:
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
         unusual = miss > UNUSUAL * unit_square
-        jump = jumped(before, again, weight, unusual & ~anchored)
+        # one axis that the bank has lost is enough: the others may have stayed where they were
+        lost = mean(average, xp.where(trust > TRUSTED, 0.0 * trust, 1.0 + 0.0 * trust)) > 0.0
+        jump = jumped(before, again, weight, unusual & lost)
         filters = bank.carried(xp, filters, jump & accident)
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood
