@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from liquid_ros.arrays import Array, tangent_size
+from liquid_ros.backend import Backend
 from liquid_ros.fusing.source import (
     EXACT,
     KNOBS,
@@ -62,6 +63,11 @@ def fuse(smoother: Smoother) -> Smoother:
     if compiled.recipe().decode() != recipe(smoother.config) or not _single(smoother.weights):
         return smoother
     return Compiled(smoother, compiled)
+
+
+def place(smoother: Smoother, backend: Backend) -> str:
+    """Return where steps are computed, and whether by compiled code."""
+    return 'cpu (compiled)' if isinstance(smoother, Compiled) else backend.label
 
 
 def _single(weights: Dict[str, np.ndarray]) -> bool:

@@ -246,7 +246,8 @@ def test_a_node_that_cannot_start_says_why(tmp_path, capsys):
 
 
 @needs_ros
-def test_ctrl_c_takes_the_node_along(tmp_path):
+@pytest.mark.parametrize('sent, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_is_ended_takes_the_node_along(tmp_path, sent, status):
     process = subprocess.Popen(
         [sys.executable, '-c',
          'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n'
@@ -258,9 +259,9 @@ def test_ctrl_c_takes_the_node_along(tmp_path):
     while not (log.exists() and 'answered' in log.read_text()):
         assert time.monotonic() < limit and process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, '')
+    assert (process.returncode, err) == (status, '')
     mark = f'/demo_{process.pid}'.encode()
     for entry in Path('/proc').glob('[0-9]*/cmdline'):
         try:

@@ -300,6 +300,20 @@ def test_a_truth_may_be_of_points_or_poses(tmp_path, width, truth, capsys):
     assert 'RMSE' in capsys.readouterr().out and (tmp_path / 'a.html').stat().st_size > 10_000
 
 
+def test_a_truth_of_few_messages_is_told(tmp_path, capsys):
+    measured = text_of(tmp_path / 'z.csv', 3)
+    lines = text_of(tmp_path / 'gt.csv', 3).read_text().splitlines()
+    for name, kept in (('some.csv', lines[:100]), ('start.csv', lines[:12])):
+        (tmp_path / name).write_text('\n'.join(kept))
+    assert evaluate(measured, '--truth', tmp_path / 'some.csv') == 0
+    assert re.search(r'known at\s+\d\d of 200\s+messages', capsys.readouterr().out)
+    assert evaluate(measured, '--truth', tmp_path / 'start.csv') == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert 'known at 0 of 200 messages' in out and 'no truth of messages that count' in out
+    assert evaluate(measured, '--truth', tmp_path / 'gt.csv') == 0
+    assert 'known at' not in capsys.readouterr().out
+
+
 def test_absurd_numbers_of_a_truth_are_left_out(tmp_path):
     truth = text_of(tmp_path / 'gt.csv', 3)
     lines = truth.read_text().splitlines()

@@ -18,6 +18,7 @@ from liquid_ros import fused
 from liquid_ros.arrays import namespace, tangent_size
 from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import build, load, SHIPPED
+from liquid_ros.fused import place
 from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.prelude import PRELUDE
@@ -387,3 +388,8 @@ def test_what_a_traced_step_cannot_do_says_so():
                   lambda: a.__array_namespace__().sinh):
         with pytest.raises((TypeError, AttributeError), match='got'):
             wrong()
+
+
+def test_where_and_by_what_a_step_is_computed_is_told(plain, compiled):
+    assert place(plain, NumpyBackend()) == 'cpu (numpy)'
+    assert place(compiled, NumpyBackend()) == 'cpu (compiled)'

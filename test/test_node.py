@@ -14,7 +14,9 @@ from rclpy.parameter import Parameter
 from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
 from std_srvs.srv import Trigger
 
+from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import build
+from liquid_ros.fused import place
 from liquid_ros.params import SPECS
 from liquid_ros.ros.messages import CODECS, Head, Smooth
 from liquid_ros.smoothers.ema import Ema
@@ -292,11 +294,11 @@ def test_diagnostics_count_and_name_everything(graph):
     graph.until(lambda: newest(DiagnosticStatus.STALE), 'a report without data')
     status, = newest(DiagnosticStatus.WARN)
     assert status.name == '/smoother: /pose' and status.message == 'dropped 1 of 51'
-    assert status.hardware_id == 'cpu (numpy)'
+    assert status.hardware_id == place(build(), NumpyBackend())
     values = {pair.key: pair.value for pair in status.values}
     assert values['received'] == '51' and values['published'] == '50'
     assert values['dropped'] == '1' and values['dropped: duplicate'] == '1'
-    assert values['resets'] == '0' and values['device'] == 'cpu (numpy)'
+    assert values['resets'] == '0' and values['device'] == place(build(), NumpyBackend())
     assert 0.0 < float(values['step p50 ms']) <= float(values['step p99 ms'])
     assert float(values['mean NIS']) > 0.0
     told = newest(DiagnosticStatus.STALE)[0].message

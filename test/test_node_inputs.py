@@ -282,6 +282,22 @@ def test_silence_without_a_publisher(graph, capfd):
     assert len(told) == 1 and 'input_topic' in told[0]
 
 
+def test_silence_of_a_publisher_that_is_gone(graph):
+    """Its topic's name was right."""
+    node = graph.smoother(no_data_s=0.3, **lossless('/pose'))
+    other = Graph()
+    try:
+        publisher = other.speak('pose', '/pose')
+        other.until(publisher.get_subscription_count, 'a subscription')
+        stamps, rows = walk('pose', 5)
+        other.send(publisher, 'pose', stamps, rows)
+        graph.until(lambda: node.channels[0].tally.received == 5, 'messages')
+    finally:
+        other.close()
+    graph.until(lambda: any('nobody publishes it any more' in s.message
+                            for s in node.channels[0].status()), 'a report')
+
+
 def test_silence_of_a_publisher_of_another_type(graph):
     """The type that is there, and the input_type that takes it."""
     other = Graph()  # one process may not have two types on a topic

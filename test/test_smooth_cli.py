@@ -280,3 +280,20 @@ def test_real_recordings_are_answered(tmp_path, capsys):
         capsys.readouterr()
         _, rows = read(tmp_path / 'b.tum')
         assert np.isfinite(rows).all() and len(rows) > 0.9 * len(z)
+
+
+def test_who_is_terminated_leaves_no_unfinished_file(tmp_path):
+    """A pipe that nobody writes to keeps the command waiting."""
+    os.mkfifo(tmp_path / 'a.tum')
+    writer = os.open(tmp_path / 'a.tum', os.O_RDWR)
+    with subprocess.Popen([sys.executable, '-m', 'liquid_ros', 'smooth', str(tmp_path / 'a.tum'),
+                           '-o', str(tmp_path / 'b.tum')], stderr=subprocess.PIPE) as process:
+        os.write(writer, b'1 0 0 0 0 0 0 1\n2 0 0 0 0 0 0 1\n')
+        limit = time.monotonic() + 30.0
+        while not list(tmp_path.glob('.b.tum.*')):
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(10.0) == 128 + signal.SIGTERM and process.stderr.read() == b''
+    os.close(writer)
+    assert [entry.name for entry in tmp_path.iterdir()] == ['a.tum']

@@ -4,8 +4,10 @@
 """Commands; each module is a parser, a use case function and an entry."""
 
 import argparse
+from contextlib import contextmanager
 import os
 from pathlib import Path
+import signal
 import sys
 from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
@@ -43,7 +45,8 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
     A user's mistake is one line and 1, Ctrl-C is silence and 130, a closed pipe is silence.
     """
     try:
-        status = use_case() or OK
+        with _terminable():
+            status = use_case() or OK
         sys.stdout.flush()
         return status
     except LiquidError as error:
@@ -56,6 +59,22 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
         return _fail(in_one_line(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as any error does: no process and no unfinished file is left."""
+    def end(number: int, _: Any) -> NoReturn:
+        sys.exit(128 + number)
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def progress(items: Iterable[Any], total: Optional[int], unit: str = ' messages'

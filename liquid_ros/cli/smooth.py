@@ -69,6 +69,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     )
     from liquid_ros.evaluation.replay import MOST, replay
     from liquid_ros.evaluation.tally import Tally
+    from liquid_ros.fused import place
     tally = Tally()
     backend = pick_backend(device)
     model = build(smoother, checkpoint, backend)
@@ -84,8 +85,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                 if not answer.withheld:
                     write(answer.sample, answer.update, answer.covariance)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)
-    print(f'liquid_ros: {source_path} -> {output}: {tally}; {smoother} on {backend.label}, '
-          f'{rate:.0f} messages/s', file=sys.stderr)
+    print(f'liquid_ros: {source_path} -> {output}: {tally}; '
+          f'{smoother} on {place(model, backend)}, {rate:.0f} messages/s', file=sys.stderr)
     return tally
 
 

@@ -42,6 +42,7 @@ COLUMNS: Tuple[Column, ...] = (
 )
 WITH_TRUTH = ('RMSE (mm)', ALIGNED, 'rotation (deg)', 'accel. error (m/s^2)', 'lag (ms)',
               'NEES', 'jitter (mm)')
+FEW = 0.5  # of the messages: less are told of
 WITHOUT = ('off RTS (mm)', 'lag to RTS (ms)', 'log lik.', 'jitter (mm)')
 
 
@@ -53,6 +54,8 @@ def text_of(judged: Judged) -> str:
         head += f'; judged by the first {len(run.stamps_ns)}, {run.left_out} left out'
     if run.truth is not None:
         head += f'; truth: {run.truth_name}'
+        if judged.stream['judged'] < FEW * len(run.stamps_ns):
+            head += f', known at {judged.stream["judged"]} of {len(run.stamps_ns)} messages'
     lines = wrap(head, WIDTH, subsequent_indent='  ')
     lines += ['  ' + line for line in _table(judged)]
     for sentence in judged.verdict:

@@ -150,7 +150,8 @@ def _name(run: Run) -> str:
 
 
 def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
-    text = 'There is no truth, so how far off it is cannot be told'
+    text = (f'There is no truth{" of messages that count" if run.truth is not None else ""}, '
+            'so how far off it is cannot be told')
     away = own.rmse_to_offline_m
     if away is not None:
         name = ('its own estimate in hindsight' if stream['reference'] != 'kalman_rts'

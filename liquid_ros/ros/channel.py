@@ -11,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from liquid_ros.backend import Backend
+from liquid_ros.fused import place
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
@@ -43,7 +44,7 @@ class Channel:
         Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
         """
         self._node, self.name, self._backend = node, name, backend
-        self.weights = weights_hash(smoother, backend)
+        self.weights, self.place = weights_hash(smoother, backend), place(smoother, backend)
         self._codec = WIRES[params.input_type]
         self._active = self._told_silent = False
         self._timers = timers
@@ -150,7 +151,7 @@ class Channel:
         elapsed_s, self._reported = now - self._reported, now
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
         return statuses(self.tally, Report(
-            name, self._backend.label, self._active, elapsed_s, self.now_ns(),
+            name, self.place, self._active, elapsed_s, self.now_ns(),
             self._trouble(now), self.weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:
@@ -167,7 +168,8 @@ class Channel:
             self._told_silent = False
             return self.flow.trouble(self.now_ns()) if self._active else ''
         text = (f'no data on {self.topic} for {silent_s:.0f} s: '
-                + why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos()))
+                + why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos(),
+                             self.tally.received > 0))
         if not self._told_silent:
             self._told_silent = True
             self._node.get_logger().warning(text)

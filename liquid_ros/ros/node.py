@@ -151,7 +151,7 @@ class SmootherNode(LifecycleNode):
             self.get_logger().warning(sentence)
         for channel in self.channels:
             self.get_logger().info(f'{channel.topic} -> {channel.output_topic} '
-                                   f'by {self.params.smoother} on {backend.label}, weights '
+                                   f'by {self.params.smoother} on {channel.place}, weights '
                                    f'{channel.weights}')
         return super().on_configure(state)
 

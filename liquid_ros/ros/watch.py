@@ -109,9 +109,11 @@ def _override(policy: str, topic: str, end: str) -> str:
     return f'set qos_overrides.{topic}.{end}.{policy.lower()} to {value}'
 
 
-def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile) -> str:
-    """Return what is known of an input that brings nothing, and what to do."""
+def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool) -> str:
+    """Return what is known of an input that brings nothing, or no more, and what to do."""
     sources = node.get_publishers_info_by_topic(topic)
+    if not sources and heard:
+        return 'nobody publishes it any more'
     if not sources:
         return 'nobody publishes it; see ros2 topic list for the name, then set input_topic'
     mine = type_name(kind)

@@ -24,7 +24,7 @@ from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
-from liquid_ros.smoothers.sight import Glance, habits, heard, mean, sight, SLOW, WILD
+from liquid_ros.smoothers.sight import below, Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.strays import narrowed, noted, outcome, Strays, undisturbed
@@ -212,9 +212,7 @@ class Liquid:
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
         unusual = miss > UNUSUAL * unit_square
-        # one axis that the bank has lost is enough: the others may have stayed where they were
-        lost = mean(average, xp.where(trust > TRUSTED, 0.0 * trust, 1.0 + 0.0 * trust)) > 0.0
-        jump = jumped(before, again, weight, unusual & lost)
+        jump = jumped(before, again, weight, unusual & below(xp, average, trust, TRUSTED))
         filters = bank.carried(xp, filters, jump & accident)
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood

@@ -51,6 +51,12 @@ def mean(average: Array, values: Array) -> Array:
     return (average @ values[..., None])[..., 0]
 
 
+def below(xp: ModuleType, average: Array, values: Array, bound: float) -> Array:
+    """Return (B, A) where one of a group's moving axes is: the others may be as they were."""
+    one, zero = xp.ones_like(values), xp.zeros_like(values)
+    return mean(average, xp.where(values < bound, one, zero)) > 0.0
+
+
 def heard(xp: ModuleType, average: Array, normal: Array, past: Array, count: Array) -> Array:
     """
     Return (B, A) whether to learn of the stream from a message: 0 where it alone is wild, else 1.
