@@ -475,9 +475,13 @@ def test_a_row_that_is_not_whole_leaves_the_others_of_its_page(tmp_path):
     assert b'y' * 100 in found and b'x' * 300_000 not in found
 
 
-def test_a_negative_stamp_is_one_clear_line(tmp_path):
-    with pytest.raises(InputError, match='expected 0 to'):
-        encode(-1, 'map', np.zeros(3))
+@pytest.mark.parametrize('name', ['a.mcap', 'a.db3'])
+def test_a_time_before_1970_is_kept(tmp_path, name):
+    samples = [single('', k * 10**8 - 10**9 // 3, row.rows[0]) for k, row in enumerate(
+        some_samples(12))]
+    write_all(tmp_path / name, samples, 7)
+    assert [sample.stamps_ns for sample in samples_of(tmp_path / name)] == [
+        sample.stamps_ns for sample in samples]
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path):

@@ -140,11 +140,12 @@ class _Output:
             raw = self._kind.write(sample, update, rows if full is None else full, self._known)
         else:
             raw = encode(sample.stamps_ns[0], sample.frames[0], rows[0])
-        self._writer.write(self._main, sample.log_ns, raw)
+        log_ns = max(sample.log_ns, 0)  # an mcap has it unsigned
+        self._writer.write(self._main, log_ns, raw)
         if self._stated and full is not None:
             for i in np.flatnonzero(update.accepted):
                 pose = rows[i] if rows.shape[1] == 7 else np.append(rows[i], UNTURNED)
-                self._writer.write(self._pose_topic(sample.keys[i]), sample.log_ns, encode(
+                self._writer.write(self._pose_topic(sample.keys[i]), log_ns, encode(
                     sample.stamps_ns[i], sample.frames[i], pose, full[i]))
 
     def _pose_topic(self, key: Key) -> Any:

@@ -85,8 +85,8 @@ class Builder:
     def header(self, stamp_ns: int, frame_id: str) -> None:
         """Append a std_msgs/Header; ValueError for a stamp that none holds."""
         sec, nanosec = divmod(stamp_ns, NS_PER_S)
-        if not 0 <= sec < 2**31:
-            raise ValueError(f'got the stamp {sec} s, expected 0 to {2**31 - 1} s in a bag')
+        if not -2**31 <= sec < 2**31:
+            raise ValueError(f'got the stamp {sec} s, expected -2^31 to 2^31 - 1 s in a bag')
         data = frame_id.encode() + b'\0'
         self._out += bytes(-len(self._out) % 4) + _HEADER.pack(sec, nanosec, len(data)) + data
 
