@@ -70,7 +70,7 @@ def test_nor_does_a_jump_of_one_axis(axis, size):
     error = (smoothed(truth + noise)[0] - truth)[..., axis]
     before, after = (np.sqrt((error[part]**2).mean(0)) / SIGMA for part in (
         slice(100, at), slice(at + 5, at + 105)))
-    assert after.max() < 0.9 and np.median(after) < 1.2 * np.median(before) + 0.2
+    assert np.quantile(after, 0.8) < 0.9 and np.median(after) < np.median(before) + 0.2
 
 
 def test_the_same_wrong_place_again_and_again_is_not_believed():
@@ -116,9 +116,12 @@ def test_what_is_believed_in_its_turn_is_no_jump():
     """One that is believed far away, after messages that were held off, is one."""
     weight, yes, no = np.array([[0.9]]), np.array([[True]]), np.array([[False]])
     for row, far, found in ((0.0, yes, False), (2.0, yes, True), (2.0, no, False)):
-        assert jumped(counters(row), no, weight, far) == found
-    assert jumped(counters(), yes, weight, no)
-    assert not jumped(counters(2.0), no, 0.1 * weight, yes)
+        assert jumped(counters(row), no, weight, far, no, yes) == found
+    # with most axes at hand the one that is lost must have been held off for long
+    for row, lost, found in ((2.0, yes, False), (3.0, yes, True), (3.0, no, False)):
+        assert jumped(counters(row), no, weight, yes, yes, lost) == found
+    assert jumped(counters(), yes, weight, no, yes, no)
+    assert not jumped(counters(2.0), no, 0.1 * weight, yes, no, yes)
 
 
 def test_messages_that_agree_are_counted():

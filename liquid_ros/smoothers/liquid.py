@@ -212,7 +212,7 @@ class Liquid:
         noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
         unusual = miss > UNUSUAL * unit_square
-        jump = jumped(before, again, weight, unusual & below(xp, average, trust, TRUSTED))
+        jump = jumped(before, again, weight, unusual, anchored, below(xp, average, trust, TRUSTED))
         filters = bank.carried(xp, filters, jump & accident)
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood

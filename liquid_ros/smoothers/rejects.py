@@ -17,6 +17,7 @@ FEW = 1.5  # jumps, of which each counts the less the longer ago it was
 MEMORY = 1500.0  # messages
 KNOWN = 60.0  # messages after which a stream is known well enough to call one an accident
 BELIEVED = 0.5  # a weight beyond
+LONG = 2.5  # rejected messages in a row
 NEAR, ADRIFT = 1e-4, 1e6  # of a squared miss: the move; of the unit's square: a miss
 MOST = 1e6  # gates: more are as good as infinitely many
 
@@ -86,9 +87,15 @@ def believed(xp: ModuleType, ratio: Array, refused: Array, again: Array, unknown
     return xp.where(again | (unknown & (weight > BELIEVED)), one, weight)
 
 
-def jumped(before: Rejects, again: Array, weight: Array, far: Array) -> Array:
-    """Return (B, A) where a stream is believed to be elsewhere; far: from where it should be."""
-    return again | (before.held_off() & (weight > BELIEVED) & far)
+def jumped(before: Rejects, again: Array, weight: Array, far: Array, anchored: Array, lost: Array
+           ) -> Array:
+    """
+    Return (B, A) where a stream is believed to be elsewhere.
+
+    far: from where it should be. anchored: where the bank follows most axes, lost: not all.
+    """
+    apart = ~anchored | (lost & (before.row > LONG))  # what moves again and again is held off less
+    return again | (before.held_off() & (weight > BELIEVED) & far & apart)
 
 
 def remember(xp: ModuleType, rejects: Rejects, jump: Array) -> Rejects:
