@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 import signal
 import sys
-from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
+from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional, Sequence
 
 from liquid_ros.errors import InputError, LiquidError
 
@@ -45,36 +45,39 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
     A user's mistake is one line and 1, Ctrl-C is silence and 130, a closed pipe is silence.
     """
     try:
-        with _terminable():
+        with signalled([signal.SIGTERM], _end):
             status = use_case() or OK
         sys.stdout.flush()
         return status
-    except LiquidError as error:
-        return _fail(str(error))
     except BrokenPipeError:
         # Python flushes stdout at exit: let it go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except OSError as error:
-        return _fail(in_one_line(error))
+    except (LiquidError, OSError) as error:
+        print(f'liquid_ros: error: {in_one_line(error)}', file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as any error does: no process and no unfinished file is left."""
-    def end(number: int, _: Any) -> NoReturn:
-        sys.exit(128 + number)
+def signalled(numbers: Sequence[int], handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Have these signals taken by a handler; outside the main thread nothing is changed."""
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        before = [(number, signal.signal(number, handler)) for number in numbers]
     except ValueError:  # not the main thread
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, taken in before:
+            signal.signal(number, taken)
+
+
+def _end(number: int, _: Any) -> NoReturn:
+    """End as an error does: no process and no unfinished file is left."""
+    sys.exit(128 + number)
 
 
 def progress(items: Iterable[Any], total: Optional[int], unit: str = ' messages'
@@ -95,7 +98,3 @@ def in_one_line(error: Exception) -> str:
         text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
     return ' '.join(text.split())
 
-
-def _fail(text: str) -> int:
-    print(f'liquid_ros: error: {" ".join(text.split())}', file=sys.stderr)
-    return FAILED

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any, Callable, Iterator, List, Optional
 
+from liquid_ros.cli import signalled
 from liquid_ros.errors import CheckpointError
 
 
@@ -31,17 +32,8 @@ def interrupts() -> Iterator[List[float]]:
         caught.append(time.monotonic())
         print('\nstopping after this iteration; Ctrl-C again stops at once and saves nothing',
               file=sys.stderr)
-    try:
-        before = [(number, signal.signal(number, take))
-                  for number in (signal.SIGINT, signal.SIGTERM)]
-    except ValueError:  # not the main thread
+    with signalled((signal.SIGINT, signal.SIGTERM), take):
         yield caught
-        return
-    try:
-        yield caught
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def run(trainer: Any, args: Namespace, world: Any, every: int,

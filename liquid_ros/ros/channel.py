@@ -44,7 +44,7 @@ class Channel:
         Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
         """
         self._node, self.name, self._backend = node, name, backend
-        self.weights, self.place = weights_hash(smoother, backend), place(smoother, backend)
+        self._tell_of(smoother)
         self._codec = WIRES[params.input_type]
         self._active = self._told_silent = False
         self._timers = timers
@@ -87,7 +87,12 @@ class Channel:
         Errors: InputError where the streams do not fit, and nothing is changed.
         """
         self.flow.bank.exchange(smoother)
+        self._tell_of(smoother)
+
+    def _tell_of(self, smoother: Smoother) -> None:
+        """Note what reports say of a smoother: its weights, and where and how it is computed."""
         self.weights = weights_hash(smoother, self._backend)
+        self.place = place(smoother, self._backend)
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""

@@ -138,7 +138,7 @@ class Tally:
         They would start anew anyway, for a gap or, where time jumped back, for that: then the
         last 2 * most messages were of others.
         """
-        oldest_ns, newest_ns = stamp_ns - policy.gap_reset_ns, stamp_ns + policy.jump_reset_ns
+        oldest_ns, newest_ns = stamp_ns - policy.gap_reset_ns, policy.latest_ns(stamp_ns)
         return [key for key, stream in self.streams.items()
                 if stream.last_ns is None or stream.last_ns < oldest_ns
                 or (stream.last_ns > newest_ns and stream.heard < self.received - 2 * most)]
