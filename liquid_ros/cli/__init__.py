@@ -4,14 +4,14 @@
 """Commands; each module is a parser, a use case function and an entry."""
 
 import argparse
-from contextlib import contextmanager
 import os
 from pathlib import Path
 import signal
 import sys
-from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from liquid_ros.errors import InputError, LiquidError
+from liquid_ros.signals import signalled
 
 OK, FAILED, USAGE, PIPE_CLOSED, INTERRUPTED = 0, 1, 2, 141, 130
 
@@ -58,21 +58,6 @@ def guarded(use_case: Callable[[], Optional[int]]) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-
-
-@contextmanager
-def signalled(numbers: Sequence[int], handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Have these signals taken by a handler; outside the main thread nothing is changed."""
-    try:
-        before = [(number, signal.signal(number, handler)) for number in numbers]
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number, taken in before:
-            signal.signal(number, taken)
 
 
 def _end(number: int, _: Any) -> NoReturn:

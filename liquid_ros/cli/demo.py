@@ -11,6 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, TYPE_CHECKIN
 from liquid_ros.cli import guarded, Parser, progress
 from liquid_ros.errors import InputError, LiquidError, ParameterError
 from liquid_ros.params import Params
+from liquid_ros.signals import deferred
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +111,8 @@ def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, r
                  parameters: Sequence[str]) -> List[Any]:
     """Start the node, replay the messages and return what it answered."""
     try:
-        from liquid_ros.ros import process, replay_dds
+        with deferred():  # a signal would be told as an ImportError
+            from liquid_ros.ros import process, replay_dds
     except ImportError as error:
         raise LiquidError(f'the demo needs ROS 2: {error}; source a ROS 2 environment or '
                           'install the rclpy wheels') from error

@@ -6,13 +6,12 @@
 from argparse import Namespace
 from contextlib import contextmanager
 from pathlib import Path
-import signal
 import sys
 import time
 from typing import Any, Callable, Iterator, List, Optional
 
-from liquid_ros.cli import signalled
 from liquid_ros.errors import CheckpointError
+from liquid_ros.signals import ENDING, signalled
 
 
 @contextmanager
@@ -32,7 +31,7 @@ def interrupts() -> Iterator[List[float]]:
         caught.append(time.monotonic())
         print('\nstopping after this iteration; Ctrl-C again stops at once and saves nothing',
               file=sys.stderr)
-    with signalled((signal.SIGINT, signal.SIGTERM), take):
+    with signalled(ENDING, take):
         yield caught
 
 

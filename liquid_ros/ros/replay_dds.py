@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile
 from liquid_ros.errors import LiquidError
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.process import NodeProcess
+from liquid_ros.signals import deferred
 
 NODE = 'smoother'
 START_DEADLINE_S = 60.0  # a cold machine that loads torch and CUDA
@@ -63,7 +64,9 @@ def play(messages: Sequence[Message], kind: str, command: Sequence[str],
                  '-p', 'output_topic:=answered', '-p', f'input_type:={kind}']
     for parameter in [*parameters, *_lossless(namespace)]:
         arguments += ['-p', parameter]
-    with NodeProcess(command, arguments, log) as process, _peer(namespace, process) as peer:
+    # rclpy: "SystemError: take_response returned a result with an exception set"
+    with deferred() as act, NodeProcess(command, arguments, log) as process, \
+            _peer(namespace, process, act) as peer:
         peer.open(kind)
         peer.change_state(Transition.TRANSITION_CONFIGURE, 'configure')
         peer.change_state(Transition.TRANSITION_ACTIVATE, 'activate')
@@ -82,14 +85,14 @@ def _lossless(namespace: str) -> List[str]:
 
 
 @contextmanager
-def _peer(namespace: str, process: NodeProcess) -> Iterator['_Peer']:
+def _peer(namespace: str, process: NodeProcess, act: Callable[[], None]) -> Iterator['_Peer']:
     context = Context()
     rclpy.init(context=context)
     node = rclpy.create_node('replay', namespace=namespace, context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        yield _Peer(node, executor, process)
+        yield _Peer(node, executor, process, act)
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -99,8 +102,9 @@ def _peer(namespace: str, process: NodeProcess) -> Iterator['_Peer']:
 class _Peer:
     """The other end of the node's topics and services."""
 
-    def __init__(self, node: Any, executor: Any, process: NodeProcess) -> None:
-        self._node, self._executor, self._process = node, executor, process
+    def __init__(self, node: Any, executor: Any, process: NodeProcess,
+                 act: Callable[[], None]) -> None:
+        self._node, self._executor, self._process, self._act = node, executor, process, act
         self._publisher: Any = None
         self._awaited: Set[bytes] = set()
         self._probed = False
@@ -118,6 +122,10 @@ class _Peer:
         else:
             self._probed = True
 
+    def _spin(self, timeout_s: float) -> None:
+        self._executor.spin_once(timeout_sec=timeout_s)
+        self._act()
+
     def wait(self, done: Callable[[], bool], deadline_s: float) -> bool:
         """Run callbacks until done() or the deadline; return whether it is done."""
         limit = time.monotonic() + deadline_s
@@ -125,7 +133,7 @@ class _Peer:
             if time.monotonic() > limit:
                 return False
             self._process.check()
-            self._executor.spin_once(timeout_sec=0.02)
+            self._spin(0.02)
         return True
 
     def change_state(self, transition: int, name: str) -> None:
@@ -163,10 +171,10 @@ class _Peer:
                 ahead_s = due - time.monotonic()
                 if ahead_s <= 0.0:
                     break
-                self._executor.spin_once(timeout_sec=min(ahead_s, 0.1))
+                self._spin(min(ahead_s, 0.1))
             self._process.check()
             self._publisher.publish(raw)
-            self._executor.spin_once(timeout_sec=0.0)
+            self._spin(0.0)
             advance()
 
     def collect(self, expected: int) -> None:

@@ -1,0 +1,56 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Who takes a signal, and when."""
+
+from contextlib import contextmanager
+import signal
+from typing import Any, Callable, Iterator, List, Sequence
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def signalled(numbers: Sequence[int], handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Have these signals taken by a handler; outside the main thread nothing is changed."""
+    try:
+        before = [(number, signal.signal(number, handler)) for number in numbers]
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, taken in before:
+            signal.signal(number, taken)
+
+
+@contextmanager
+def deferred(numbers: Sequence[int] = ENDING) -> Iterator[Callable[[], None]]:
+    """
+    Let these signals wait for a call of what is yielded, which leaves the block, or for its end.
+
+    For libraries that make another error of one that a signal's handler raises. What is ignored
+    stays so. Errors: what the handlers raise, else KeyboardInterrupt where the block was left.
+    """
+    caught: List[int] = []
+    acting = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+    def act() -> None:
+        if caught:
+            raise _Caught
+    left = False
+    try:
+        with signalled(acting, lambda number, _: caught.append(number)):
+            yield act
+    except _Caught:
+        left = True
+    finally:
+        for number in caught:
+            signal.raise_signal(number)
+    if left:
+        raise KeyboardInterrupt
+
+
+class _Caught(BaseException):
+    """Leaves the block in which signals are deferred."""
