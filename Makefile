@@ -87,9 +87,15 @@ evaluate: $(BUILD_STAMP)  ## say whether smoothing helps; BAG=my_bag TRUTH=/trut
 	    $${TRUTH:+--truth "$$TRUTH"} $${REPORT:+--report "$$REPORT"}
 export DATA RATE BAG TRUTH REPORT
 
-test: $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)  ## every test and linter
-	$(say) 'test: every test and linter'
-	@$(ENTER) python -m pytest -q -rs $(PYTEST_ARGS)
+READY := $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)
+
+test: $(READY)  ## the tests and linters
+	$(say) 'test: the tests and linters'
+	@$(ENTER) python -m pytest -q -rs -m 'not long' $(PYTEST_ARGS)
+
+test-long: $(READY)  ## the tests that take longest
+	$(say) 'test: the ones that take longest'
+	@$(ENTER) python -m pytest -q -rs -m long $(PYTEST_ARGS)
 
 test-jazzy:  ## the node tests against the wheels of ROS 2 Jazzy
 	@$(MAKE) test-nodes MODE=wheels WHEELS=jazzy VENV=.venv-jazzy BASE=.venv-jazzy/
@@ -146,4 +152,4 @@ $(BUILD_STAMP): $(RUN_STAMP) $(SOURCES)
 	    --event-handlers console_start_end-
 	@touch $@
 
-.PHONY: help demo evaluate test test-jazzy test-nodes lint build clean
+.PHONY: help demo evaluate test test-long test-jazzy test-nodes lint build clean

@@ -79,6 +79,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatc
     assert weights['whole'] == weights['stopped']
 
 
+@pytest.mark.long
 def test_the_command_writes_a_whole_page(tmp_path, monkeypatch):
     """With fewer streams and no recordings, so that it takes seconds."""
     (tmp_path / 'tiny.yaml').write_text(json.dumps({**TINY, 'seeds': [1]}))

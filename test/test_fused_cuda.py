@@ -187,7 +187,9 @@ def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):
 
 
 @pytest.mark.skipif(not COMPILER, reason='no C++ compiler')
-@pytest.mark.parametrize('tuning, width', [(TUNINGS[0], 3), (TUNINGS[0], 7), (TUNINGS[3], 7)])
+@pytest.mark.parametrize('tuning, width', [
+    (TUNINGS[0], 3), pytest.param(TUNINGS[0], 7, marks=pytest.mark.long),
+    pytest.param(TUNINGS[3], 7, marks=pytest.mark.long)])
 def test_the_kernel_as_threads_is_the_plain_step(plain, tuning, width, tmp_path):
     rng, smoother = np.random.default_rng(5), plain.tuned(tuning)
     variant, weights = packed_weights(smoother)
@@ -231,6 +233,7 @@ def test_what_is_not_finite_is_marked_as_threads_see_it(plain, tmp_path):
     assert (packed[0] != before[0]).any()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not COMPILER or not isinstance(build(), Fused), reason='no compiled step')
 def test_a_bank_goes_on_as_threads_as_on_the_cpu(plain, tmp_path):
     smoother = OnThreads(plain, tmp_path)

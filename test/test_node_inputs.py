@@ -390,6 +390,7 @@ def test_every_stream_of_an_array_has_its_report(graph):
 # -- no leaks
 
 
+@pytest.mark.long
 def test_thirty_rounds_of_every_transition_leave_nothing_behind(graph):
     """Entities, file descriptors and Python objects are those of the first rounds."""
     node = graph.smoother(active=False, inputs=['a', 'b'], smoother='kalman', debug=True,

@@ -168,7 +168,9 @@ class Watched:
 
 
 @pytest.mark.parametrize('kind,short', [
-    *((kind, False) for kind in CODECS), ('pose', True), ('point', True)])
+    ('pose', False), ('point', True),
+    *(pytest.param(kind, short, marks=pytest.mark.long) for kind, short in [
+        ('pose', True), *((kind, False) for kind in CODECS if kind != 'pose')])])
 def test_whatever_comes_nothing_breaks(kind, short):
     """No exception, nothing not finite, stamps that rise within a run, all accounted for."""
     watched = Watched(kind, short)

@@ -284,7 +284,7 @@ def test_from_scratch_all_weights_are_new(bag, tmp_path):
     assert (arrays['weight_in'] != shipped['weight_in']).all()
 
 
-@pytest.mark.parametrize('kind', ['bag', 'simulated'])
+@pytest.mark.parametrize('kind', ['bag', pytest.param('simulated', marks=pytest.mark.long)])
 def test_two_processes_are_one_with_twice_the_batch(kind, bag, tmp_path):
     """torchrun on the CPU: the same loss curve to 1e-4, and the same weights."""
     one, two = tmp_path / 'one.safetensors', tmp_path / 'two.safetensors'

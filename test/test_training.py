@@ -110,7 +110,7 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
         other.load(str(tmp_path / 'x.pt'))
 
 
-@pytest.mark.parametrize('stop', [12, 15])
+@pytest.mark.parametrize('stop', [12, pytest.param(15, marks=pytest.mark.long)])
 def test_calibrating_fits_the_stated_variance_alone_and_goes_on_after_a_stop(tmp_path, stop):
     pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
@@ -290,7 +290,8 @@ def test_fewer_states_leave_no_acceleration_and_no_velocity(states):
     assert np.abs(state['motion'][..., 1]).max() < 0.05
 
 
-@pytest.mark.parametrize('stop', [12, 14, 16])
+@pytest.mark.parametrize('stop', [
+    12, *(pytest.param(stop, marks=pytest.mark.long) for stop in (14, 16))])
 def test_what_rotations_add_is_fitted_alone_and_goes_on_after_a_stop(tmp_path, stop):
     pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
