@@ -67,6 +67,7 @@ def test_a_signal_ends_it_with_code_0_and_no_traceback(graph, sent, state):
     assert answer.current_state.label == state
     status, output = stop(process, sent)
     assert status == 0, output
+    assert ('waits for configure and activate' in output) == (state == 'unconfigured')
     assert 'Traceback' not in output and 'ERROR' not in output
 
 

@@ -106,6 +106,28 @@ def test_a_bag_folder_needs_no_slash_when_a_bag_comes_in(tmp_path):
     assert {p.name for p in (tmp_path / 'out').iterdir()} == {'metadata.yaml', 'out.db3'}
 
 
+@pytest.mark.parametrize('name', ['a.mcap', 'a.db3', 'folder'])
+def test_of_a_bag_that_was_cut_what_can_be_read_is_smoothed_and_the_rest_told(
+        tmp_path, capsys, name):
+    write_tum(tmp_path / 'whole.tum', 4000)
+    bag = tmp_path / name
+    assert smooth(tmp_path / 'whole.tum', bag if bag.suffix else f'{bag}/') == 0
+    cut = next(bag.glob('folder*')) if bag.is_dir() else bag
+    cut.write_bytes(cut.read_bytes()[:cut.stat().st_size * 6 // 10])
+    capsys.readouterr()
+    topic = ['--topic', '/pose/smoothed']
+    assert smooth(bag, tmp_path / 'out.mcap', *topic) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f'liquid_ros: warning: {bag}: ') and 'messages were read' in told
+    assert smooth(tmp_path / 'whole.tum', tmp_path / 'whole.mcap') == 0
+    stamps_ns, _ = read(tmp_path / 'whole.mcap', '/pose/smoothed')
+    assert smooth(tmp_path / 'whole.mcap', tmp_path / 'twice.mcap', *topic) == 0
+    kept, twice = read(tmp_path / 'out.mcap', '/pose/smoothed/smoothed')
+    assert 1000 < len(kept) < 3500 and kept == stamps_ns[:len(kept)]
+    np.testing.assert_array_equal(
+        twice, read(tmp_path / 'twice.mcap', '/pose/smoothed/smoothed')[1][:len(kept)])
+
+
 def test_row_k_does_not_know_what_comes_after_it(tmp_path):
     write_tum(tmp_path / 'a.tum')
     lines = (tmp_path / 'a.tum').read_text().splitlines(keepends=True)

@@ -24,7 +24,8 @@ INPUT and OUTPUT are told by their names:
   .mcap .db3      a file of a rosbag2; a folder is a rosbag2 too
   anything else   TUM text: t x y z qx qy qz qw
 
-A bag keeps all its topics and gains <topic>/smoothed."""
+A bag keeps all its topics and gains <topic>/smoothed. Of one that is cut off or damaged,
+what can be read is taken, and what is lost is told."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,6 +62,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     from liquid_ros.backend import pick_backend
     from liquid_ros.checkpoint import build
     from liquid_ros.evaluation.recording import (
+        is_bag,
         open_sink,
         open_source,
         policy_for,
@@ -75,7 +77,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     model = build(smoother, checkpoint, backend)
     refuse_overlap(source_path, output)
     start = time.perf_counter()
-    with open_source(source_path, topics) as source:
+    with open_source(source_path, topics, forgiving=is_bag(source_path)) as source:
         with open_sink(output, source, is_folder) as write:
             samples = progress(source.samples(), source.total)
             # what comes through a pipe is answered at once
@@ -84,6 +86,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                                  most, covariance=states_covariance(source)):
                 if not answer.withheld:
                     write(answer.sample, answer.update, answer.covariance)
+    for problem in source.problems:
+        print(f'liquid_ros: warning: {problem}', file=sys.stderr)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)
     print(f'liquid_ros: {source_path} -> {output}: {tally}; '
           f'{smoother} on {place(model, backend)}, {rate:.0f} messages/s', file=sys.stderr)

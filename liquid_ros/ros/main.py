@@ -42,7 +42,9 @@ def main(args: Optional[List[str]] = None) -> int:
     node = None
     try:
         node = SmootherNode()
-        if node.params.autostart and not node.bring_up():
+        if not node.params.autostart:
+            node.get_logger().info('waits for configure and activate; autostart: true makes both')
+        elif not node.bring_up():
             return int(rclpy.ok())
         spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
