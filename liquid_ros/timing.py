@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Sequence
 
 from liquid_ros.errors import ParameterError
 
@@ -67,6 +67,16 @@ class TimePolicy:
     def latest_ns(self, stamp_ns: int) -> int:
         """Return up to which stamp others may be, or time has gone back to this one."""
         return stamp_ns + self.jump_reset_ns
+
+    def newer(self, stamps_ns: Sequence[int], last_ns: Optional[int]) -> List[int]:
+        """
+        Return which of a path's stamps came after its last one, or all where time went back.
+
+        A stamp of 0 is left in, to be judged.
+        """
+        if last_ns is None or not stamps_ns or self.latest_ns(max(stamps_ns)) < last_ns:
+            return list(range(len(stamps_ns)))
+        return [i for i, stamp in enumerate(stamps_ns) if stamp > last_ns or stamp == 0]
 
 
 class Arrived(NamedTuple):

@@ -23,7 +23,6 @@ from liquid_ros.evaluation.metrics import (
     describe,
     jerk,
     lag,
-    nees,
     pieces_of,
     rmse,
     rotation_rms_deg,
@@ -101,17 +100,6 @@ def test_rotation_rms_of_one_turn(angle, seed, sign):
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     turned = sign * quat_multiply(truth, quat_exp(angle * axis))
     assert rotation_rms_deg(turned, truth) == pytest.approx(abs(math.degrees(angle)), abs=1e-6)
-
-
-def test_nees_of_an_honest_covariance_is_the_dimension():
-    rng = np.random.default_rng(0)
-    root = rng.normal(size=(20000, 3, 3))
-    error = (root @ rng.normal(size=(20000, 3, 1)))[:, :, 0]
-    assert nees(error, root @ root.transpose(0, 2, 1)) == pytest.approx(3.0, abs=0.1)
-    assert nees(np.array([[3.0, 4.0]]), np.array([[9.0, 4.0]])) == pytest.approx(5.0)
-    diagonal = rng.uniform(1, 2, (50, 3))
-    assert nees(error[:50], diagonal) == pytest.approx(
-        nees(error[:50], np.eye(3) * diagonal[:, None]))
 
 
 def test_the_first_second_and_ten_messages_are_not_judged():

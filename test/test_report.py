@@ -365,10 +365,11 @@ def test_it_is_fast_and_small():
                                stamps_ns=np.arange(count) * 10_000_000))
     start = time.process_time()
     text = page([judged], '')
-    assert time.process_time() - start < 3.0 and len(text) < 1_000_000
+    one_s = time.process_time() - start
+    assert one_s < 3.0 and len(text) < 1_000_000
     start = time.process_time()
     assert len(page([judged] * 64, '').encode()) < 20_000_000
-    assert time.process_time() - start < 10.0
+    assert time.process_time() - start < 2 * 64 * one_s  # nothing grows faster than the streams
 
 
 PROBE = """

@@ -78,15 +78,10 @@ class Tuned(NamedTuple):
 
 
 class Best(NamedTuple):
-    """
-    The tuned filter's output (N, 3 | 7) and the settings that gave it.
-
-    setting is that of the position's columns, rotation_setting that of the quaternion's.
-    """
+    """The tuned filter's output (N, 3 | 7) and the setting that gave its position."""
 
     rows: np.ndarray
     setting: Dict[str, float]
-    rotation_setting: Dict[str, float]
 
 
 def ema_grid(track: Track) -> Grid:
@@ -169,7 +164,7 @@ def best_in_hindsight(name: str, times_s: np.ndarray, rows: np.ndarray, truth: n
                              'finite and with truth: expected more')
         best[:, part] = tuned.rows[held] + origin
         settings.append(tuned.settings)
-    return Best(best, settings[0], settings[-1])
+    return Best(best, settings[0])
 
 
 def _error(at: np.ndarray, truth: np.ndarray, swept: Swept) -> Dict[str, np.ndarray]:

@@ -132,19 +132,6 @@ def rotation_rms_deg(quat_xyzw: np.ndarray, truth_xyzw: np.ndarray) -> float:
     return float(np.degrees(np.sqrt(np.mean(np.sum(turn**2, axis=1)))))
 
 
-def nees(error: np.ndarray, covariance: np.ndarray) -> float:
-    """
-    Return the mean of e^T P^-1 e; n is expected of an honest filter.
-
-    error: (N, n). covariance: (N, n, n), or (N, n) for a diagonal one.
-    Source: Bar-Shalom, Li & Kirubarajan, Estimation with Applications, 2001, section 5.4.
-    """
-    if covariance.ndim == 2:
-        return float(np.mean(np.sum(error**2 / covariance, axis=1)))
-    solved = np.linalg.solve(covariance, error[:, :, None])[:, :, 0]
-    return float(np.mean(np.sum(error * solved, axis=1)))
-
-
 def scored(times_s: np.ndarray) -> np.ndarray:
     """Return (N,) bool: True for what is judged, after the first second and ten messages."""
     return (times_s - times_s[0] >= SKIP_S) & (np.arange(len(times_s)) >= SKIP_ROWS)
@@ -167,14 +154,14 @@ def pieces_of(times_s: np.ndarray, starts: np.ndarray, judged: np.ndarray) -> Li
 
 
 def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
-             judged: Optional[np.ndarray] = None, axes: Sequence[int] = (0, 1, 2)) -> Figures:
+             axes: Sequence[int] = (0, 1, 2)) -> Figures:
     """
-    Return the figures of an estimate.
+    Return the figures of an estimate, without its first second.
 
-    times_s: (N,) s. rows, truth: (N, 3) or (N, 7), m and xyzw.
-    judged: (N,) bool, scored(times_s) by default. axes: those that the truth can judge.
+    times_s: (N,) s. rows, truth: (N, 3) or (N, 7), m and xyzw. axes: those that the truth can
+    judge.
     """
-    judged = scored(times_s) if judged is None else judged
+    judged = scored(times_s)
     # a common offset is taken out: with it, a difference at 5000 km would round to 1e-9 m
     origin = truth[0, list(axes)]
     times_s, p, g = times_s[judged], *(a[judged][:, list(axes)] - origin for a in (rows, truth))

@@ -158,16 +158,9 @@ class _Player:
         return self._banks[width]
 
     def newer(self, sample: Sample) -> Sample:
-        """
-        Return the poses of a path that came after its last one, or all where time went back.
-
-        A pose without a stamp is left in, for its stamp to be judged.
-        """
+        """Return the poses of a path that came after its last one, or all if time went back."""
         stamps = sample.stamps_ns
-        last_ns = self._bank(7).last_ns((sample.topic, 0))
-        if last_ns is None or not stamps or max(stamps) < last_ns - self._policy.jump_reset_ns:
-            return sample
-        new = [i for i, stamp in enumerate(stamps) if stamp > last_ns or stamp == 0]
+        new = self._policy.newer(stamps, self._bank(7).last_ns((sample.topic, 0)))
         return sample._replace(keys=[0] * len(new), stamps_ns=[stamps[i] for i in new],
                                rows=sample.rows[new], frames=[sample.frames[i] for i in new])
 

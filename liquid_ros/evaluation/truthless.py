@@ -114,16 +114,16 @@ def consistency(nis: np.ndarray, used: np.ndarray, live: int, mean_of_three: boo
             'nis_above_95': float(np.mean(values > factor * chi2_quantile(0.05, live)))}
 
 
-def autocorrelation(normal: np.ndarray, pieces: Sequence[np.ndarray], lags: int = LAGS
+def autocorrelation(normal: np.ndarray, pieces: Sequence[np.ndarray]
                     ) -> Tuple[np.ndarray, int]:
     """
-    Return r_0 .. r_lags of normalised innovations (N, A), and how many messages there were.
+    Return r_0 .. r_LAGS of normalised innovations (N, A), and how many messages there were.
 
     r_l = sum u_k u_(k+l) / sum u_k^2 over messages and axes; |u| is cut at 3 times 1.4826 its
     median, so that single outliers do not hide the rest. Empty where there are too few.
     """
     count = sum(len(piece) for piece in pieces)
-    if count < 3 * lags:
+    if count < 3 * LAGS:
         return np.zeros(0), count
     every = np.concatenate(list(pieces))
     u = normal[:, np.any(normal[every] != 0.0, axis=0)]
@@ -134,7 +134,7 @@ def autocorrelation(normal: np.ndarray, pieces: Sequence[np.ndarray], lags: int 
     u = np.clip(u, -size, size)
     u = u / np.sqrt(np.mean(u[every]**2, axis=0))
     sums = [sum(float(np.sum(u[piece][:len(piece) - lag] * u[piece][lag:])) for piece in pieces
-                if len(piece) > lag) for lag in range(lags + 1)]
+                if len(piece) > lag) for lag in range(LAGS + 1)]
     return np.array(sums) / sums[0], count
 
 

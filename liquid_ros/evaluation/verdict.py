@@ -53,15 +53,15 @@ def seconds(value: float) -> str:
     return f'{value * 1e3:.0f} ms' if abs(value) < 1.0 else f'{digits(value)} s'
 
 
-def percent(ratio: float, less: str = 'less', more: str = 'more') -> str:
+def percent(ratio: float) -> str:
     """Return a ratio as so many percent less or more."""
     if abs(ratio - 1.0) < EVEN:
         return 'about the same'
     if ratio > 3.0:
         return f'{digits(ratio)} times as much'
     if ratio < 0.01:
-        return f'more than 99 % {less}'
-    return f'{abs(ratio - 1.0) * 100:.0f} % {less if ratio < 1.0 else more}'
+        return 'more than 99 % less'
+    return f'{abs(ratio - 1.0) * 100:.0f} % {"less" if ratio < 1.0 else "more"}'
 
 
 def error_of(row: Row, stream: Mapping[str, Any]) -> Optional[float]:

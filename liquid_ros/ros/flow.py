@@ -142,7 +142,7 @@ class Flow:
         message, batch, now_ns = arrived
         if self._path_input and batch.keys:
             last_ns = self.bank.last_ns(0)
-            batch = self._track.newer(batch, last_ns, self.bank.policy.jump_reset_ns)
+            batch = self._track.newer(batch, last_ns, self.bank.policy)
             if not batch.keys:
                 return self._drop(
                     'duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')

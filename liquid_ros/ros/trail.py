@@ -22,6 +22,7 @@ from liquid_ros.ros.messages import (
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
+from liquid_ros.timing import TimePolicy
 
 
 class Trail:
@@ -92,16 +93,10 @@ class Track:
         self._rows.clear()
         self._unknown_ns = -np.inf if unknown_ns is None else unknown_ns
 
-    def newer(self, batch: Batch, last_ns: Optional[int], jump_reset_ns: int) -> Batch:
-        """
-        Take a message; return the poses that came after the last one, or all if time went back.
-
-        A pose without a stamp is left in, for its stamp to be judged.
-        """
+    def newer(self, batch: Batch, last_ns: Optional[int], policy: TimePolicy) -> Batch:
+        """Take a message; return its poses after the last one, or all where time went back."""
         stamps, self._measured = batch.stamps_ns, batch.rows
-        if last_ns is None or not stamps or max(stamps) < last_ns - jump_reset_ns:
-            return batch
-        new = [i for i, stamp in enumerate(stamps) if stamp > last_ns or stamp == 0]
+        new = policy.newer(stamps, last_ns)
         return Batch(ONE * len(new), [stamps[i] for i in new], batch.rows[new],
                      [batch.frames[i] for i in new])
 
