@@ -67,10 +67,36 @@ def test_the_liquid_smoother_s_own_filter_does_not_feel_the_knob():
         np.testing.assert_allclose(part, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_in_kalman_the_knob_is_r():
+@pytest.mark.parametrize('smoothing', KNOB)
+def test_what_is_stated_is_of_what_is_given(smoothing):
+    truth, rows, dt_s = noisy()
+    smoother = make('liquid').tuned(Tuning(smoothing))
+    got = run(smoother, rows, dt_s)
+    assert 0.5 < (minus(got.rows, truth)**2 / got.variance)[100:].mean() < 1.5
+    state, ahead = smoother.init(rows[0])[0], []
+    for k in range(1, 400):
+        state, _ = smoother.step(state, rows[k], dt_s[k])
+        later = smoother.predict(state, dt_s[k + 1])
+        ahead.append(minus(later.rows, truth[k + 1])**2 / later.variance)
+    assert 0.3 < np.mean(ahead[100:]) < 1.5
+
+
+def test_a_responsive_gated_filter_rejects_no_more():
+    _, rows, dt_s = noisy(width=3)
+    responsive, middle = (
+        run(KalmanGated(sigma_m=0.02).tuned(Tuning(smoothing)), rows, dt_s).weight[20:].mean()
+        for smoothing in (-0.5, 0.0))
+    assert responsive >= middle > 0.8
+
+
+def test_in_kalman_the_knob_is_r_or_q():
     _, rows, dt_s = noisy(count=60)
     got = run(Kalman().tuned(Tuning(0.5)), rows, dt_s)
     wanted = run(Kalman(sigma_m=0.01 * 10**0.5, sigma_rad=0.02 * 10**0.5), rows, dt_s)
+    for part, expected in zip(got, wanted):
+        np.testing.assert_allclose(part, expected, rtol=1e-9, atol=1e-12)
+    got = run(Kalman().tuned(Tuning(-0.5)), rows, dt_s)
+    wanted = run(Kalman(accel_density=0.5 * 10**0.5, accel_density_rad=10**0.5), rows, dt_s)
     for part, expected in zip(got, wanted):
         np.testing.assert_allclose(part, expected, rtol=1e-9, atol=1e-12)
 

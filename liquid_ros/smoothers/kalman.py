@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import ClassVar, NamedTuple, Optional, Tuple
+from typing import ClassVar, Dict, NamedTuple, Optional, Tuple
 
 from liquid_ros.arrays import Array, namespace, stack
 from liquid_ros.errors import ParameterError
@@ -105,8 +105,15 @@ class Kalman:
             prior.position, prior.slope, prior.rest), start, moves)
 
     def tuned(self, tuning: Tuning) -> 'Kalman':
-        """Return the filter with another R; it has no gate."""
-        return replace(self, noise_factor=self.noise_factor * tuning.noise_factor)
+        """Return the filter with a larger R, or a larger q to be responsive; it has no gate."""
+        return replace(self, **self._turned(tuning))
+
+    def _turned(self, tuning: Tuning) -> Dict[str, Array]:
+        # gains know q / R alone; of the two, the larger one leaves P and S on the large side
+        more, wilder = max(tuning.noise_factor, 1.0), max(tuning.noise_factor**-0.5, 1.0)
+        return {'noise_factor': self.noise_factor * more,
+                'accel_density': self.accel_density * wilder,
+                'accel_density_rad': self.accel_density_rad * wilder}
 
     def _ahead(self, state: State, dt_s: Array) -> Prior:
         # [1 + d c, c] P11, [d, 1] rest, q [d^3/3 d^2/2; d^2/2 d] added as rank-one terms
@@ -197,9 +204,9 @@ class KalmanGated(Kalman):
         return state, Estimate(state['rows'], position, state['twist'], nis, weight)
 
     def tuned(self, tuning: Tuning) -> 'KalmanGated':
-        """Return the filter with another R and, where one is asked for, another gate."""
-        return replace(self, noise_factor=self.noise_factor * tuning.noise_factor,
-                       reject_probability=tuning.gate_probability or self.reject_probability)
+        """Return the filter with another R or q and, where one is asked for, another gate."""
+        return replace(self, **self._turned(tuning), reject_probability=(
+            tuning.gate_probability or self.reject_probability))
 
 
 def _per_axis(tangent: Array, position: Array, rotation: Array) -> Array:

@@ -20,7 +20,6 @@ from liquid_ros.smoothers import bank, track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
-from liquid_ros.smoothers.motion import Process
 from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
@@ -30,7 +29,7 @@ from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.strays import narrowed, noted, outcome, Strays, undisturbed
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
-from liquid_ros.smoothers.units import BURST, Clock, tick, Unit, UNKNOWN_VARIANCE
+from liquid_ros.smoothers.units import BURST, Clock, measures, tick, Unit, UNKNOWN_VARIANCE
 
 MAX_AXES = 6
 LEVELS = 5  # outputs that hold: R, q_v, q_a, friction, fade
@@ -180,7 +179,7 @@ class Liquid:
         apart = clip(clock.pace / BURST, 0.0, 1.0)[..., None]
         rate = apart * xp.maximum(xp.exp(said[..., 8:9]), (1.0 / clock.count)[..., None])
         held = state['said'] + rate * (said[..., :LEVELS] - state['said'])
-        process, usual = _measures(xp, held, unit)
+        process, usual = measures(xp, held, unit)
         noise = usual * told
         # -- how far to believe this message: one weight a group
         square = innovation * innovation
@@ -223,13 +222,13 @@ class Liquid:
         verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
+        # what is left of the innovation may be error as well as noise
+        besides = xp.exp(said[..., 9]) * ((1.0 - main.gain) * innovation)**2
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior = ahead(xp, state, OUTPUT, lately, unit)
             innovation = cast(minus(rows, prior.rows), w['bias_out'])
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
-        # what is left of the innovation may be error as well as noise
-        besides = xp.exp(said[..., 9]) * ((1.0 - output.gain) * innovation)**2
         # what is believed against all that is usual, or over a gap alone, may yet be an outlier
         rash = (surprise > SURPRISE) | unusual
         besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
@@ -254,7 +253,8 @@ class Liquid:
             **unlearned(xp, echo, state, learned),
         }
         one = xp.ones_like(weight)
-        variance = output.variance * words[..., 5] + besides
+        variance = (main.variance * words[..., 5] + besides
+                    + self._aside(main.track.rows, output.track.rows))
         return following, Estimate(output.track.rows, at_least(xp, variance, grain),
                                    output.velocity, 3.0 * xp.where(echo, one, surprise)[..., ::3],
                                    xp.where(echo, one, weight)[..., ::3])
@@ -267,14 +267,21 @@ class Liquid:
         clock = Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:], dt_s, dt_s)
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)
+        best = ahead(xp, state, MAIN, clock, unknown) if self.tuning.smoothing else prior
         groups = 0.0 * prior.velocity[:, ::3]
-        now, lasting = state[OUTPUT.covariance][..., 0], state['process'][..., 5]
-        more = xp.maximum(prior.covariance[0] - now, 0.0 * now)
+        now, lasting = state[MAIN.covariance][..., 0], state['process'][..., 5]
+        more = xp.maximum(best.covariance[0] - now, 0.0 * now)
         # that the present error is less than P says nothing of what is still to come
-        variance = (now * lasting + state['output_besides']
+        variance = (now * lasting + state['output_besides'] + self._aside(best.rows, prior.rows)
                     + more * xp.maximum(lasting, xp.ones_like(lasting)))
         return Estimate(prior.rows, at_least(xp, variance, state['grain']), prior.velocity,
                         groups + 3.0, groups + 1.0)
+
+    def _aside(self, best: Array, given: Array) -> Array:
+        """Return the squares (B, A) of the way to the best estimate: E[e^2] is more than its P."""
+        if not self.tuning.smoothing:
+            return 0.0
+        return cast(minus(best, given), self.weights['bias_out'])**2
 
     def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
              ) -> Tuple[Array, Array]:
@@ -290,11 +297,3 @@ class Liquid:
         said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
-
-
-def _measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
-    """Return the process and R (B, A) that the cell's words mean in the stream's units."""
-    square, dt = unit
-    said = xp.exp(said)
-    return (Process(square / dt**3 * said[..., 1], square / dt**5 * said[..., 2],
-                    said[..., 3] / dt, said[..., 4] / dt), square * said[..., 0])

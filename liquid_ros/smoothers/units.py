@@ -66,3 +66,11 @@ def recall(xp: ModuleType, process: Array, covariance: Array, first: Array, unit
         p = [xp.where(first, guess, packed) for guess, packed in zip(guesses_p, p)]
     p11, p12, p13, p22, p23, p33 = p
     return Process(*known[:4]), known[4], (p11, p12, p13, p22, p23, p33)
+
+
+def measures(xp: ModuleType, said: Array, unit: Unit) -> Tuple[Process, Array]:
+    """Return the process and R (B, A) that the cell's words mean in the stream's units."""
+    square, dt = unit
+    said = xp.exp(said)
+    return (Process(square / dt**3 * said[..., 1], square / dt**5 * said[..., 2],
+                    said[..., 3] / dt, said[..., 4] / dt), square * said[..., 0])
