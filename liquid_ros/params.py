@@ -199,7 +199,8 @@ class Params:
         'takes about 0.1 ms a pose each time it is published. Not for input_type path.',
         UNCONFIGURED)
     max_streams: int = _input(
-        256, 'How many streams an input may have: child frames or places in a PoseArray.',
+        256, 'How many streams an input may have: child frames or places in a PoseArray. '
+        'Those there are stay.',
         ANY_TIME, minimum=1, maximum=100000)
     no_data_s: float = _node(
         5.0, 'Warn of an input that has been silent for so long, by the wall clock.',

@@ -72,11 +72,12 @@ class TimePolicy:
         """
         Return which of a path's stamps came after its last one, or all where time went back.
 
-        A stamp of 0 is left in, to be judged.
+        In the order of their stamps; one of 0 is left in, to be judged.
         """
-        if last_ns is None or not stamps_ns or self.latest_ns(max(stamps_ns)) < last_ns:
-            return list(range(len(stamps_ns)))
-        return [i for i, stamp in enumerate(stamps_ns) if stamp > last_ns or stamp == 0]
+        new: Sequence[int] = range(len(stamps_ns))
+        if last_ns is not None and stamps_ns and self.latest_ns(max(stamps_ns)) >= last_ns:
+            new = [i for i in new if stamps_ns[i] > last_ns or stamps_ns[i] == 0]
+        return sorted(new, key=stamps_ns.__getitem__)
 
 
 class Arrived(NamedTuple):

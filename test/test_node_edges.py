@@ -80,6 +80,29 @@ def test_poses_of_a_path_with_one_stamp_are_left_out_but_the_first(graph, capfd)
     assert 'duplicate' in capfd.readouterr().err and accounted(made)
 
 
+def test_poses_of_a_path_that_cannot_be_used_are_told_for_each_reason(graph, capfd):
+    """The others go out."""
+    _, made, out = channel(graph, input_type='path')
+    message = path('map', 5.0, 0.0, 1.0, np.nan, 3.0)
+    message.poses[1].pose.orientation.w = 0.0
+    give(made, message)
+    assert [p.pose.position.x for p in out[0].poses] == [0.0, pytest.approx(3.0, abs=2.0)]
+    said = capfd.readouterr().err
+    assert 'zero_quaternion' in said and 'non_finite' in said and accounted(made)
+
+
+def test_the_newest_pose_of_a_path_may_come_first(graph):
+    """The same estimates as in the order of their stamps, where the message has them."""
+    _, made, out = channel(graph, input_type='path')
+    message = path('map', 5.0, 0.0, 0.1, 0.25, 0.3)
+    give(made, message)
+    made.flow.reset('service')
+    message.poses.reverse()
+    give(made, message)
+    first, turned = ([p.pose.position.x for p in message.poses] for message in out)
+    assert len(first) == 4 and turned == first[::-1]
+
+
 def test_a_path_in_another_frame_does_not_repeat_poses_of_the_old_one(graph):
     """What was remembered is in the frame before."""
     _, made, out = channel(graph, input_type='path')

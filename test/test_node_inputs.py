@@ -282,6 +282,23 @@ def test_silence_without_a_publisher(graph, capfd):
     assert len(told) == 1 and 'input_topic' in told[0]
 
 
+def test_another_reason_of_a_silence_is_told_too(graph, capfd):
+    """Nobody publishes, then somebody with another type does."""
+    reported(graph, {}, 'nobody publishes it')
+    other = Graph()
+    try:
+        other.peer.create_publisher(PointStamped, '/pose', 10)
+        told = []
+
+        def said():
+            told.extend(x for x in capfd.readouterr().err.splitlines() if 'no data' in x)
+            return 'set input_type to point' in str(told[-1:])
+        graph.until(said, 'a warning')
+        assert len(told) == 2 and 'nobody publishes it' in told[0]
+    finally:
+        other.close()
+
+
 def test_silence_of_a_publisher_that_is_gone(graph):
     """Its topic's name was right."""
     node = graph.smoother(no_data_s=0.3, **lossless('/pose'))

@@ -144,9 +144,11 @@ def test_refusals_say_why(graph, name, value, reason):
 
 
 def test_an_unknown_name_is_refused(graph):
-    """rclpy's own answer; the node lives on."""
+    """With the nearest name; the node lives on."""
     graph.smoother()
-    assert not ask(graph, gap_resets=1.0).successful
+    answer = ask(graph, gap_resets=1.0)
+    assert not answer.successful and answer.reason == (
+        "got 'gap_resets', which this node does not have; the nearest is 'gap_reset_s'")
     assert ask(graph, gap_reset_s=1.0).successful
 
 

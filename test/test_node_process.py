@@ -6,6 +6,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
@@ -228,3 +229,20 @@ def read_bag(path, topic):
     with Reader(path) as reader:
         chosen = [c for c in reader.connections if c.topic == topic]
         return [bytes(raw) for _, _, raw in reader.messages(chosen)]
+
+
+@pytest.mark.parametrize('again', range(3))
+def test_ctrl_c_amid_timers_ends_it_without_a_word(graph, again):
+    """A timer's callback that finds the context gone would be told as FATAL."""
+    process = graph.process(*ACTIVE, '-p', 'publish_rate_hz:=1000.0', '-p',
+                            'publish_odometry:=true')
+    publisher = graph.speak('pose', '/pose')
+    graph.matched(publisher)
+    received = graph.listen('pose', '/pose/smoothed')
+
+    def flow():
+        publisher.publish(stamped('pose', time.time_ns(), [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 1.0]))
+        return len(received) > 50
+    graph.until(flow, 'output')
+    status, output = stop(process, signal.SIGINT)
+    assert status == 0 and 'FATAL' not in output and 'Traceback' not in output, output

@@ -14,7 +14,8 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import ROOT, stamped, walk
 
-from liquid_ros.ros.messages import CODECS, Head, passable, Smooth
+from liquid_ros.ros.answers import passable
+from liquid_ros.ros.messages import CODECS, Head, Smooth
 from liquid_ros.ros.wire import MalformedError, WIRES
 
 RAW = [kind for kind, codec in WIRES.items() if codec.raw]

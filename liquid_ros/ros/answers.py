@@ -3,12 +3,13 @@
 
 """What a message is answered with: the estimate, a prediction, or what came itself."""
 
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
+from liquid_ros.intake import refuse
 from liquid_ros.ros.diagnostics import Tally
-from liquid_ros.ros.messages import Batch, Key, Smooth, unit
+from liquid_ros.ros.messages import Batch, Codec, Key, Smooth, unit
 from liquid_ros.ros.trail import twist_variance
 from liquid_ros.smoothers.base import Estimate, Smoother
 from liquid_ros.streams import StreamBank
@@ -60,3 +61,9 @@ class Answers:
             return smooth
         return Smooth(*(np.where(update.accepted[:, None], ours, other) for ours, other in zip(
             smooth, self.predicted(batch.keys, stamp_ns, frame_id, oldest_ns))))
+
+
+def passable(codec: Codec, message: Any) -> bool:
+    """Return whether a message can go out as it came: every pose usable, every number finite."""
+    return bool(np.isfinite(codec.numbers(message)).all()) and all(
+        refuse(row) is None for row in codec.read(message).rows)

@@ -46,7 +46,7 @@ class Channel:
         self._node, self.name, self._backend = node, name, backend
         self._tell_of(smoother)
         self._codec = WIRES[params.input_type]
-        self._active = self._told_silent = False
+        self._active, self._told_silent = False, ''
         self._timers = timers
         self._due: List[Due] = []
         self._heard = self._reported = monotonic()
@@ -170,12 +170,12 @@ class Channel:
         """Return why there is nothing to tell, and warn of it; empty where there is."""
         silent_s = now - self._heard
         if not self._active or silent_s <= self.params.no_data_s:
-            self._told_silent = False
+            self._told_silent = ''
             return self.flow.trouble(self.now_ns()) if self._active else ''
-        text = (f'no data on {self.topic} for {silent_s:.0f} s: '
-                + why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos(),
-                             self.tally.received > 0))
-        if not self._told_silent:
-            self._told_silent = True
+        why = why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos(),
+                         self.tally.received > 0)
+        text = f'no data on {self.topic} for {silent_s:.0f} s: {why}'
+        if why != self._told_silent:
+            self._told_silent = why
             self._node.get_logger().warning(text)
         return text

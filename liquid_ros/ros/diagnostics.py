@@ -80,7 +80,8 @@ class StreamTally:
     def values(self, came: int, elapsed_s: float, now_ns: int) -> Values:
         """Return what is told of a stream; came: since elapsed_s."""
         p50_ms, p99_ms = self._dts_s.milliseconds()
-        age_s = float('nan') if self.last_ns is None else (now_ns - self.last_ns) / NS_PER_S
+        age_s = (float('nan') if self.last_ns is None or not now_ns
+                 else (now_ns - self.last_ns) / NS_PER_S)
         return [
             ('poses accepted', self.accepted),
             *((f'poses dropped: {reason}', n) for reason, n in sorted(self.dropped.items())),

@@ -10,12 +10,12 @@ import numpy as np
 
 from liquid_ros.intake import refuse
 from liquid_ros.params import Params
-from liquid_ros.ros.answers import Answers
+from liquid_ros.ros.answers import Answers, passable
 from liquid_ros.ros.at_rate import AtRate
 from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.express import Express, possible
 from liquid_ros.ros.held import Held
-from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, passable, Smooth
+from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, Smooth
 from liquid_ros.ros.outputs import debug_numbers, Outputs
 from liquid_ros.ros.trail import Track
 from liquid_ros.ros.watch import HINTS, Warner
@@ -87,7 +87,8 @@ class Flow:
         self.tally.resets[reason] += 1
 
     def forget(self) -> None:
-        """Forget the past."""
+        """Use what was held back, and forget the past."""
+        self.flush()
         self.bank.reset()
         self._clear()
 
@@ -204,12 +205,11 @@ class Flow:
         """Count each pose, follow resets, extend paths; return dt in s, NaN where none is."""
         dt_s = np.nan
         for i, key in enumerate(batch.keys):
-            stream, arrival = self.tally.stream(key), update.arrivals[i]
-            reason = update.reasons[i]
+            stream, arrival, reason = self.tally.stream(key), update.arrivals[i], update.reasons[i]
             if reason is not None or arrival is None:
                 stream.dropped[str(reason)] += 1
-                if self._path_input and reason == 'duplicate':
-                    self._tell('duplicate', 'a pose of the path is left out')
+                if self._path_input:
+                    self._tell(str(reason), 'a pose of the path is left out')
                 continue
             stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
             if arrival in RESTARTS:

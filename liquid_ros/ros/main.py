@@ -5,14 +5,17 @@
 
 import sys
 from time import monotonic
-from typing import Any, List, Optional
+from typing import Any, Callable, List, NoReturn, Optional
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
+from liquid_ros.signals import deferred, ENDING, signalled
 
 OVERDUE_S, FAIR = 0.5, 16  # so long a report is late; so many turns between two looks
+TURN_S = 0.2  # until a signal is looked for where nothing comes
 
 
 def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
@@ -34,32 +37,38 @@ def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
 def main(args: Optional[List[str]] = None) -> int:
     """Run the node until it is told to stop; return 1 where it cannot start."""
     try:
-        rclpy.init(args=args)
-    except USER_ERRORS as error:
-        return complain(error)
+        # rclpy would end the context amid a callback, and whatever that calls then raises
+        with signalled(ENDING, interrupt), deferred() as act:
+            try:
+                rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+                node = SmootherNode()
+            except USER_ERRORS as error:
+                rclpy.try_shutdown()
+                return complain(error)
+            return run(node, act)
     except KeyboardInterrupt:
         return 0
-    node = None
+
+
+def run(node: SmootherNode, act: Callable[[], None]) -> int:
+    """Run the node until act() raises; return 1 where it cannot be configured."""
     try:
-        node = SmootherNode()
         if not node.params.autostart:
             node.get_logger().info('waits for configure and activate; autostart: true makes both')
         elif not node.bring_up():
-            return int(rclpy.ok())
-        spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+            return 1
+        spin(node, act)
+    except ExternalShutdownException:
         pass
-    except Exception as error:
-        # Once a signal has ended the context any call may raise: then that is the end, no error.
-        if rclpy.ok():
-            if node is None and isinstance(error, USER_ERRORS):
-                return complain(error)
-            raise
     finally:
-        if node is not None:
-            node.destroy_node()
+        node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def interrupt(number: int, _: Any) -> NoReturn:
+    """End as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def complain(error: BaseException) -> int:
@@ -68,9 +77,9 @@ def complain(error: BaseException) -> int:
     return 1
 
 
-def spin(node: SmootherNode) -> None:
+def spin(node: SmootherNode, act: Callable[[], None]) -> None:
     """
-    Run the node's callbacks until the context is shut down.
+    Run the node's callbacks until the context is shut down, or act() raises between two.
 
     The executor of events answers no service and no timer before every message that ever came;
     where more come than it can take, the other one drops some and stays within reach.
@@ -81,7 +90,8 @@ def spin(node: SmootherNode) -> None:
     try:
         turns, late_at = 0, None
         while rclpy.ok():
-            executor.spin_once(timeout_sec=0.5)
+            executor.spin_once(timeout_sec=TURN_S)
+            act()
             turns += 1
             if turns % FAIR:
                 continue
@@ -91,7 +101,7 @@ def spin(node: SmootherNode) -> None:
                 late_at = monotonic()
             elif (monotonic() - late_at > OVERDUE_S
                     and not isinstance(executor, SingleThreadedExecutor)):
-                node.get_logger().warning('more comes than can be smoothed: messages are lost')
+                node.get_logger().warning('more comes than can be smoothed: messages may be lost')
                 executor.remove_node(node)
                 executor = SingleThreadedExecutor()
                 executor.add_node(node)

@@ -24,7 +24,6 @@ import numpy as np
 from std_msgs.msg import Header
 
 from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
-from liquid_ros.intake import refuse
 from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
@@ -208,7 +207,7 @@ def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
             and np.isfinite(taken.twist.covariance).all()):
         message.twist = type(taken.twist)()
         put_twist(message, body_twist(smooth.twist, quat)[0],
-                  twist_covariance(smooth.twist_variance, quat)[0])
+                  twist_covariance(np.full_like(smooth.twist, np.nan), quat)[0])
     return message
 
 
@@ -236,12 +235,6 @@ def _write_path(taken: Path, head: Head, smooth: Smooth) -> Path:
             _put(made.pose, row)
             message.poses.append(made)
     return message
-
-
-def passable(codec: Codec, message: Any) -> bool:
-    """Return whether a message can go out as it came: every pose usable, every number finite."""
-    return bool(np.isfinite(codec.numbers(message)).all()) and all(
-        refuse(row) is None for row in codec.read(message).rows)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -92,7 +92,7 @@ class SmootherNode(LifecycleNode):
         """Set all of them, or none and say why."""
         try:
             accepted = parameters.accept(parameter_list, self.inputs, bool(self.channels),
-                                         self._values)
+                                         self._values, self.has_parameter)
             other = self._other_weights(accepted)
         except LiquidError as error:
             return SetParametersResult(successful=False, reason=one_line(error))

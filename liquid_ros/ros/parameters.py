@@ -3,7 +3,7 @@
 
 """Parameters between ROS and the dataclass."""
 
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -80,18 +80,20 @@ def misspelt(node: Node, prefix: str = '') -> List[str]:
 
 
 def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool,
-           now: Mapping[str, Value]) -> List[Parameter]:
+           now: Mapping[str, Value], declared: Callable[[str], bool]) -> List[Parameter]:
     """
     Return the parameters to set, whole numbers made doubles where one is expected.
 
-    What is set for all inputs is set for each that is not named itself. Names that are not this
-    node's own pass through. now: the values there are.
-    Errors: ParameterError for a wrong type or range, or one that cannot change now.
+    What is set for all inputs is set for each that is not named itself. Names that are rclpy's own
+    pass through. now: the values there are.
+    Errors: ParameterError for a wrong type or range, one that cannot change now, or that is none.
     """
     accepted: Dict[str, Parameter] = {}
     for parameter in wanted:
         spec = find(parameter.name, inputs)
         if spec is None:
+            if not declared(parameter.name):
+                raise ParameterError(f'got {unknown(parameter.name, now)}')
             accepted[parameter.name] = parameter
             continue
         value = spec.check(parameter.value)

@@ -36,7 +36,7 @@ HINTS = {
                  'clock stood still between two messages',
     'late': 'the stamp is older than the last one; reorder_s waits for such',
     'zero_stamp': 'the stamp is zero; the sender should set it, or set zero_stamp to '
-                  'use_receive_time',
+                  'use_receive_time. With it: use_sim_time is set and no /clock came',
     'non_finite': 'a coordinate is NaN, infinite or absurdly large',
     'zero_quaternion': 'the orientation has length zero; input_type point needs none',
     'diverged': 'the smoother gave a number that is not finite; its state before was kept',
@@ -44,7 +44,6 @@ HINTS = {
     'empty': 'there is no pose in it',
     'malformed': 'its bytes are no message of its type',
     'max_streams': 'there are more streams than the parameter max_streams allows',
-    'reset': 'it was held back for older ones when the streams were reset',
     'withheld': 'an output with that stamp or a later one is out already',
     'new frame': 'frame_id changed; the stream starts anew',
     'no time': 'use_sim_time is set and no /clock came: nothing is predicted',
@@ -82,20 +81,26 @@ class Warner:
 def subscription_events(warn: Warner, topic: Callable[[], str]) -> SubscriptionEventCallbacks:
     """Return callbacks that warn of a publisher whose QoS does not fit."""
     return SubscriptionEventCallbacks(incompatible_qos=lambda event: warn(
-        f'qos of {topic()}', lambda: f'{topic()}: a publisher offers less than this subscription '
-        f'asks for: {_fix(event, topic(), "subscription")}'))
+        f'{_policy(event)} of {topic()}',
+        lambda: f'{topic()}: a publisher offers less than this subscription asks for: '
+        f'{_fix(event, topic(), "subscription")}'))
 
 
 def publisher_events(warn: Warner, topic: Callable[[], str], adjustable: bool
                      ) -> PublisherEventCallbacks:
     """Return callbacks that warn of a subscription whose QoS does not fit."""
     return PublisherEventCallbacks(incompatible_qos=lambda event: warn(
-        f'qos of {topic()}', lambda: f'{topic()}: a subscription asks for more than this '
-        f'publisher offers: {_fix(event, topic(), "publisher" if adjustable else "")}'))
+        f'{_policy(event)} of {topic()}',
+        lambda: f'{topic()}: a subscription asks for more than this publisher offers: '
+        f'{_fix(event, topic(), "publisher" if adjustable else "")}'))
+
+
+def _policy(event: Any) -> str:
+    return str(event.last_policy_kind).rsplit('_POLICY_', 1)[-1]
 
 
 def _fix(event: Any, topic: str, end: str) -> str:
-    policy = str(event.last_policy_kind).rsplit('_POLICY_', 1)[-1]
+    policy = _policy(event)
     if not end and policy in FIXES:
         return f'let it ask for {FIXES[policy][0]} {policy.lower()}'
     return _override(policy, topic, end)

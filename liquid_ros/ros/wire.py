@@ -178,7 +178,7 @@ def _covariant(kind: str, strings: int, count: int) -> Codec:
         twist = numbers[TWIST]
         if not np.isfinite(twist).all():
             twist = (*body_twist(smooth.twist, quat)[0],
-                     *twist_covariance(smooth.twist_variance, quat)[0])
+                     *twist_covariance(np.full_like(smooth.twist, np.nan), quat)[0])
         return wire.join(head, frame, others, (
             *smooth.rows[0], *pose_covariance(smooth.variance, quat)[0], *twist))
 
