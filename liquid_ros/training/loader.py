@@ -74,7 +74,7 @@ class Loader:
 
     def some(self, most: int) -> List[Prepared]:
         """
-        Return the runs of at most so many usable recordings, evenly among all.
+        Return the runs of at most so many recordings, evenly among all, or else of another one.
 
         Errors: InputError where none can be used.
         """
@@ -84,10 +84,18 @@ class Loader:
         for k, i in enumerate(at):
             self.want(at[k:k + 1 + self._most])
             found += self.get(i)
+        for i in sorted(set(range(len(self))) - set(at)):
+            if found:
+                break
+            found += self.get(i)
         if not found:
-            raise InputError('none of the recordings can be used: ' + '; '.join(
-                text for texts in self.problems.values() for text in texts))
+            raise self.nothing()
         return found
+
+    def nothing(self) -> InputError:
+        """Return what to raise where no recording can be used, with the reasons."""
+        return InputError('none of the recordings can be used: ' + '; '.join(dict.fromkeys(
+            text for _, texts in sorted(self.problems.items()) for text in texts)))
 
     def close(self) -> None:
         """End the processes."""

@@ -3,13 +3,12 @@
 
 """Stretches of recordings, side by side, for truncated backpropagation."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 import torch
 
 from liquid_ros.arrays import tangent_size
-from liquid_ros.errors import InputError
 from liquid_ros.manifold import unit_rows
 from liquid_ros.timing import NS_PER_S
 from liquid_ros.training.loader import Loader
@@ -65,6 +64,7 @@ class Recorded:
         self._places: List[Optional[Place]] = [None for _ in own]
         self._items: List[Optional[Prepared]] = [None for _ in own]
         self._orders: Dict[int, np.ndarray] = {}
+        self._useless: Set[int] = set()
 
     def _recording(self, turn: int) -> int:
         """Return which recording it is that turn's."""
@@ -76,16 +76,24 @@ class Recorded:
         return int(self._orders[around][k])
 
     def _begin(self, row: int) -> None:
-        """Let a row take its next turn; a recording that cannot be used is left out."""
-        for _ in range(len(self._source) + 1):
+        """
+        Let a row take its next turn; those of recordings that cannot be used are left out.
+
+        Errors: InputError where none can be used.
+        """
+        lengths: np.ndarray = np.zeros(0)
+        while not lengths.any():
+            if len(self._useless) == len(self._source):
+                raise self._source.nothing()
             turn = self._next[row]
             self._next[row] += self._rows
-            tracks = self._source.get(self._recording(turn))
+            at = self._recording(turn)
+            if at in self._useless:
+                continue
+            tracks = self._source.get(at)
             lengths = np.array([max(item.parts.fit - 1, 0) for item in tracks], float)
-            if lengths.sum() > 0:
-                break
-        else:
-            raise InputError('none of the recordings can be used')
+            if not lengths.any():
+                self._useless.add(at)
         rng = np.random.default_rng((self.config.seed, 7, turn))
         run = int(rng.choice(len(tracks), p=lengths / lengths.sum()))
         item = tracks[run]
@@ -113,7 +121,8 @@ class Recorded:
             goes_on = place.left > 1 and last == first + every and last < fit - 1
             self._places[row] = place._replace(at=place.at + 1, left=place.left - 1) \
                 if goes_on else None
-        self._source.want([self._recording(turn) for turn in self._next])
+        self._source.want([i for i in map(self._recording, self._next)
+                           if i not in self._useless])
         width_of([item for item, _ in begun])
         times, measured, truth, variances, valid = (np.stack(part) for part in zip(*pieces))
         scale = np.stack([item.scale for item, _ in begun])
