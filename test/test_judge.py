@@ -16,6 +16,7 @@ import pytest
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.judge import judge, RATIOS, summary
+from liquid_ros.evaluation.report_tables import truth_text
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.scenario import made_up
 from liquid_ros.evaluation.tally import Tally
@@ -229,6 +230,26 @@ def test_a_rotated_truth_is_told_and_taken_into_account():
         assert other.rmse_aligned_m == pytest.approx(one.rmse_aligned_m, rel=1e-3)
         assert other.rotation_deg == pytest.approx(one.rotation_deg, abs=1.0)
     assert far.ratios['rmse_ratio'] == pytest.approx(near.ratios['rmse_ratio'], rel=0.1)
+
+
+@pytest.mark.parametrize('moves, width', [(0.0, 7), ([0.3, 0.2, 0.0], 7), (0.0, 3)])
+def test_what_positions_do_not_tell_of_two_frames_is_no_figure(moves, width):
+    rng, count = np.random.default_rng(0), 200
+    truth = np.zeros((count, 7))
+    truth[:, :3] = np.arange(count)[:, None] * 0.03 * np.array(moves)
+    truth[:, 6] = 1.0
+    rows = truth + rng.normal(size=truth.shape) * 0.01
+    run = replayed(np.arange(count) * 30_000_000, rows[:, :width], truth[:, :width])
+    near, far = judge(run), judge(replace(run, truth=run.truth + np.eye(7)[0, :width] * 5.0))
+    assert far.stream['frames_differ'] and far.stream['frame_turn_deg'] is None
+    assert 'do not tell how far they are turned' in far.verdict[0]
+    assert {one.rotation_deg for one in far.rows} == {None}
+    assert not {'rotation_ratio', 'rotation_over_raw'} & set(far.ratios)
+    assert far.stream['frame_offset_m'] == pytest.approx(5.0, abs=0.1)
+    for one, other in zip(near.rows[:3], far.rows[:3]):
+        assert other.rmse_aligned_m == pytest.approx(one.rmse_aligned_m, rel=1e-3)
+    assert far.rows[1].nees < 3.0  # of positions alone
+    assert 'deg' not in truth_text(far) and 'rotations not told' in truth_text(far)
 
 
 def test_without_truth_the_hindsight_is_the_reference():

@@ -10,6 +10,7 @@ import pytest
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation import scenario
+from liquid_ros.evaluation.accepted import accepted
 from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.truth import read_truth, Truth
 from liquid_ros.manifold import quat_exp
@@ -83,6 +84,20 @@ def test_no_overlap_tells_both_spans(tmp_path):
     write_tum(tmp_path / 'gt.tum', np.arange(30) * S // 10, made.truth[:30])
     with pytest.raises(InputError, match=r'0\.0+ to 2\.9.* messages 17000000\d\d\.\d+ to 17'):
         collect(tmp_path / 'bag', 'ema', build('ema'), truth=str(tmp_path / 'gt.tum'))
+
+
+def test_training_learns_no_rotations_that_positions_do_not_turn(tmp_path):
+    made = scenario.made_up(8.0)
+    still = made.truth * [0, 0, 0, 1, 1, 1, 1]
+    for name, truth, told in (('moves', made.truth, True), ('rests', still, False)):
+        write_tum(tmp_path / 'z.tum', made.stamps_ns, made.rows - made.truth * [
+            1, 1, 1, 0, 0, 0, 0] + truth * [1, 1, 1, 0, 0, 0, 0])
+        for offset in (0.0, 5.0):
+            write_tum(tmp_path / 'gt.tum', made.stamps_ns, truth + np.eye(7)[0] * offset)
+            (stream,), problems = accepted(tmp_path / 'z.tum', truth=str(tmp_path / 'gt.tum'))
+            assert np.isfinite(stream.truth[:, :3]).all()
+            assert np.isfinite(stream.truth[:, 3:]).all() == (told or not offset), name
+            assert ('its rotations are left out' in ''.join(problems)) != (told or not offset)
 
 
 @pytest.mark.parametrize('text, match', [

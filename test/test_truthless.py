@@ -6,7 +6,7 @@
 import numpy as np
 import pytest
 
-from liquid_ros.evaluation.alignment import quat_of, umeyama
+from liquid_ros.evaluation.alignment import quat_of, turn_sigma_deg, umeyama
 from liquid_ros.evaluation.likelihood import distances, level, mean_log_likelihood
 from liquid_ros.evaluation.metrics import lag
 from liquid_ros.evaluation.truthless import (
@@ -131,6 +131,34 @@ def test_alignment_undoes_a_rigid_motion():
     flat = points * [1.0, 1.0, 0.0]  # a mirror image is no rotation
     assert np.linalg.det(umeyama(flat, flat * [1, -1, 1]).rotation) == pytest.approx(1.0)
     assert umeyama(points[:2], points[:2]) is None
+
+
+@pytest.mark.parametrize('memory', [0.0, 0.9])
+@pytest.mark.parametrize('size', [2, 3])
+def test_the_standard_error_of_a_turn_is_how_far_turns_are_off(memory, size):
+    t = np.linspace(0.0, 20.0, 400)
+    points = np.stack([np.cos(t), 0.3 * np.sin(1.3 * t), 0.1 * np.sin(t)], 1)[:, :size]
+    off, told = [], []
+    for seed in range(60):
+        noise = RNG(seed).normal(size=points.shape) * 0.02
+        for k in range(1, len(noise)):
+            noise[k] += memory * noise[k - 1]
+        found = umeyama(points, points + noise)
+        off.append(found.angle_deg)
+        told.append(turn_sigma_deg(found, points, points + noise))
+    assert 0.8 < np.mean(told) / np.sqrt(np.mean(np.square(off))) < 1.3
+
+
+@pytest.mark.parametrize('moves', [0.0, [5.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize('jitter', [0.0, 1e-4, 1e-2])
+def test_a_turn_is_free_at_rest_and_about_a_line(moves, jitter):
+    """The messages' noise is 1 cm, and the truth may have one of its own."""
+    way = np.linspace(-1.0, 1.0, 300)[:, None] * moves
+    for seed in range(10):
+        rng = RNG(seed)
+        truth = np.broadcast_to(way, (300, 3)) + rng.normal(size=(300, 3)) * jitter
+        messages = way + rng.normal(size=(300, 3)) * 0.01
+        assert turn_sigma_deg(umeyama(truth, messages), truth, messages) > 5.0
 
 
 def test_the_better_prediction_is_the_likelier_one():

@@ -11,15 +11,18 @@ import numpy as np
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.alignment import umeyama
+from liquid_ros.evaluation.alignment import tells, turn_sigma_deg, umeyama
 from liquid_ros.evaluation.bag_write import STORAGES
 from liquid_ros.evaluation.metrics import rmse
 from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
 from liquid_ros.evaluation.view import FRAMES_DIFFER
+from liquid_ros.manifold import quat_normalise
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.timing import RESTARTS, TimePolicy
+
+LEFT = 1 / 3  # of the rotations' error, where they are smoothed
 
 
 class Accepted(NamedTuple):
@@ -79,7 +82,12 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
             problems.append(f'{name}: no message can be used: {kept.tally}')
     if not found:
         raise InputError(f'{path}: ' + '; '.join(problems))
-    return (found if known is None else _with_truth(found, known, path)), problems
+    if known is not None:
+        found = [_with_truth(stream, known, problems) for stream in found]
+        if not any(np.isfinite(stream.truth).any() for stream in found):  # type: ignore[arg-type]
+            raise no_overlap(known, min(int(stream.stamps_ns.min()) for stream in found),
+                             max(int(stream.stamps_ns.max()) for stream in found), str(path))
+    return found, problems
 
 
 def _stream(name: str, kept: _Kept) -> Accepted:
@@ -91,23 +99,23 @@ def _stream(name: str, kept: _Kept) -> Accepted:
                     np.array(starts), None)
 
 
-def _with_truth(streams: List[Accepted], truth: Truth, path: Path) -> List[Accepted]:
-    out = []
-    for stream in streams:
-        width = stream.rows.shape[1]
-        there = truth.at(stream.stamps_ns)[:, :width]
-        rows = np.full(stream.rows.shape, np.nan)
-        rows[:, :there.shape[1]] = there
-        at = np.isfinite(rows[:, :3]).all(1)
-        found = umeyama(rows[at, :3], stream.rows[at, :3])
-        if found is not None and rmse(stream.rows[at, :3], rows[at, :3]) > FRAMES_DIFFER * rmse(
-                stream.rows[at, :3], found.moved(rows[at, :3])):
-            rows = found.moved_rows(rows, (0, 1, 2))
-        out.append(stream._replace(truth=rows))
-    if not any(np.isfinite(stream.truth).any() for stream in out if stream.truth is not None):
-        raise no_overlap(truth, min(int(stream.stamps_ns.min()) for stream in streams),
-                         max(int(stream.stamps_ns.max()) for stream in streams), str(path))
-    return out
+def _with_truth(stream: Accepted, truth: Truth, problems: List[str]) -> Accepted:
+    there = truth.at(stream.stamps_ns)[:, :stream.rows.shape[1]]
+    rows = np.full(stream.rows.shape, np.nan)
+    rows[:, :there.shape[1]] = there
+    at = np.isfinite(rows[:, :3]).all(1)
+    z, g = stream.rows[at], rows[at]
+    found = umeyama(g[:, :3], z[:, :3])
+    if found is not None and rmse(z[:, :3], g[:, :3]) > FRAMES_DIFFER * rmse(
+            z[:, :3], found.moved(g[:, :3])):
+        turn_deg = turn_sigma_deg(found, g[:, :3], z[:, :3])
+        rows = found.moved_rows(rows, (0, 1, 2))
+        if there.shape[1] == 7 and not tells(
+                turn_deg / LEFT, quat_normalise(z[:, 3:]), rows[at, 3:]):
+            rows[:, 3:] = np.nan
+            problems.append(f'{stream.name}: the truth is in another frame, and such positions '
+                            'do not tell how far it is turned: its rotations are left out')
+    return stream._replace(truth=rows)
 
 
 def recordings(path: Path) -> List[Path]:

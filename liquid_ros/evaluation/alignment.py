@@ -7,7 +7,12 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from liquid_ros.manifold import quat_multiply, quat_normalise
+from liquid_ros.evaluation.metrics import rotation_rms_deg
+from liquid_ros.manifold import quat_conjugate, quat_multiply, quat_normalise
+
+BLOCKS = 12  # of neighbouring messages, whose errors are alike, for the standard error
+SURE = 2.0  # standard errors of the turn: an angle that is less cannot be told from it
+SURE_DEG = 0.01, 5.0  # a lesser one does not matter, a larger one is no turn at all
 
 
 class Alignment(NamedTuple):
@@ -54,6 +59,47 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> Optional[Alignment]:
     sign[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0
     rotation = (u * sign) @ vt
     return Alignment(rotation, goal - rotation @ middle)
+
+
+def turn_sigma_deg(found: Alignment, source: np.ndarray, target: np.ndarray) -> float:
+    """
+    Return the standard error of the turn of umeyama(source, target), infinite where it is free.
+
+    source, target: (N, A), in the order of time; on one axis, or in fewer than BLOCKS rows, any
+    turn is free. With q = R source and z = target, both less their mean, and M = sum q z^T, the
+    sum of squares has the slope sum q x z, which is 0, and the curvature tr(M) I - (M + M^T) / 2
+    in a small further turn. That is 0 about a line that all positions lie on, and by chance of the
+    slope's size where nothing moves. How far the slope is off, its sums over BLOCKS of neighbours
+    tell: of errors that are correlated, far fewer count than there are messages.
+    Source: the sandwich of Liang & Zeger, Biometrika 73(1), 1986.
+    """
+    count, size = source.shape
+    if size < 2 or count < BLOCKS:
+        return np.inf
+    q, z = (np.pad(rows - rows.mean(0), ((0, 0), (0, 3 - size)))
+            for rows in (found.moved(source), target))
+    own = slice(0 if size == 3 else 2, 3)  # of two axes: the turn in their plane
+    product = q.T @ z
+    curve = (np.trace(product) * np.eye(3) - 0.5 * (product + product.T))[own, own]
+    values, vectors = np.linalg.eigh(curve)
+    if not values[0] > 1e-12 * values[-1]:
+        return np.inf
+    slopes = np.cross(q, z)[:, own] @ vectors / values
+    blocks = np.array([part.sum(0) for part in np.array_split(slopes, BLOCKS)])
+    return float(np.degrees(np.sqrt(np.sum(blocks**2) * BLOCKS / (BLOCKS - 1))))
+
+
+def tells(turn_deg: float, quats: np.ndarray, truth: np.ndarray) -> bool:
+    """
+    Return whether rotations (N, 4) can be compared where the standard error of the turn is this.
+
+    The angle between them must be SURE of these, without the turn that all share: that may be it.
+    Source of the mean: Markley et al., J. Guidance 30(4), 2007.
+    """
+    apart = quat_multiply(quats, quat_conjugate(truth))
+    shared = np.linalg.eigh(apart.T @ apart)[1][:, -1]
+    angle_deg = rotation_rms_deg(apart, np.broadcast_to(shared, apart.shape))
+    return bool(turn_deg <= np.clip(angle_deg / SURE, *SURE_DEG))
 
 
 def quat_of(rotation: np.ndarray) -> np.ndarray:

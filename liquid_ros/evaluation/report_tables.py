@@ -204,7 +204,8 @@ def truth_text(judged: Judged) -> str:
     if stream.get('frames_differ'):
         moved = ' and '.join(filter(None, (measure(stream, 'frame_turn_deg', 'deg'),
                                            measure(stream, 'frame_offset_m', 'm'))))
-        text += '; in another frame' + _said(', moved by ', moved) + ' for this'
+        text += '; in another frame' + _said(', moved by ', moved) + ' for this' + (
+            ', rotations not told' if stream.get('frame_turn_deg') is None else '')
     return text
 
 

@@ -32,7 +32,7 @@ def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict
         'late_stamps': tally.drops.get('late', 0),
         **truthless.intervals(seen.times_s, seen.starts),
         'frames_differ': seen.alignment is not None,
-        'frame_turn_deg': seen.alignment.angle_deg if seen.alignment else None,
+        'frame_turn_deg': seen.turn_deg,
         'frame_offset_m': seen.offset_m,
         'innovation_correlation': float(r[1]) if len(r) else None,
         'innovation_correlation_max': float(np.max(np.abs(r[1:]))) if len(r) else None,

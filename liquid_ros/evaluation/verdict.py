@@ -72,8 +72,13 @@ def error_of(row: Row, stream: Mapping[str, Any]) -> Optional[float]:
 def _frames(stream: Mapping[str, Any]) -> Optional[str]:
     if not stream['frames_differ']:
         return None
-    return (f'Truth and messages are in different frames ({length(stream["frame_offset_m"])} and '
-            f'{digits(stream["frame_turn_deg"])} degrees apart): the aligned figures count.')
+    apart, turn_deg = length(stream['frame_offset_m']), stream['frame_turn_deg']
+    if turn_deg is None:
+        return (f'Truth and messages are in different frames ({apart} apart): the aligned figures '
+                'count. Such positions do not tell how far they are turned: rotations are not '
+                'judged.')
+    return (f'Truth and messages are in different frames ({apart} and {digits(turn_deg)} degrees '
+            'apart): the aligned figures count.')
 
 
 def _accuracy(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation import metrics
-from liquid_ros.evaluation.alignment import Alignment, umeyama
+from liquid_ros.evaluation.alignment import Alignment, tells, turn_sigma_deg, umeyama
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.manifold import quat_normalise
 
 FRAMES_DIFFER = 3.0  # unaligned over aligned RMSE of the messages
+TURN_SURE_DEG = 1.0  # where no rotations are judged
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class View:
     settled: (N,) bool, past the first second and ten messages. pieces: of those.
     origin: (3,) what was taken from positions.
     truth: (N, 3 | 7), NaN where there is none; moved into the messages' frame by alignment
-    where the two differ. judged: (N,) bool, settled and with truth. judged_pieces: of those.
-    turns: whether rotations can be judged.
+    where the two differ, without rotations where it cannot be told how far those are turned.
+    turn_deg: how far, where they differ and it can be told. judged: (N,) bool, settled and with
+    truth. judged_pieces: of those. turns: whether rotations can be judged.
     """
 
     times_s: np.ndarray
@@ -39,6 +41,7 @@ class View:
     origin: np.ndarray
     truth: Optional[np.ndarray]
     alignment: Optional[Alignment]
+    turn_deg: Optional[float]
     judged: np.ndarray
     judged_pieces: List[np.ndarray]
     turns: bool
@@ -92,17 +95,24 @@ def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
             truth = None
     chosen = tuple(sorted(set(axes))) if axes is not None else _moving(raw, truth)
     judged = np.zeros(len(raw), dtype=bool)
-    alignment, turns = None, False
+    alignment, turn_deg, turns = None, None, False
     if truth is not None:
         known = np.isfinite(truth[:, list(chosen)]).all(1)
         turns = raw.shape[1] == truth.shape[1] == 7 and bool(np.isfinite(truth[known]).all())
         judged = settled & known
         alignment = _frames(raw, truth, judged, chosen)
         if alignment is not None:
+            error_deg = turn_sigma_deg(alignment, *(rows[judged][:, list(chosen)]
+                                                    for rows in (truth, raw)))
             truth = alignment.moved_rows(truth, chosen)
+            if tells(error_deg, run.smooth[judged, 3:], truth[judged, 3:]
+                     ) if turns else error_deg <= TURN_SURE_DEG:
+                turn_deg = alignment.angle_deg
+            else:
+                truth, turns = truth[:, :3], False
     return View(times_s, raw, starts, chosen, settled,
-                metrics.pieces_of(times_s, starts, settled), origin, truth, alignment, judged,
-                metrics.pieces_of(times_s, starts, judged), turns)
+                metrics.pieces_of(times_s, starts, settled), origin, truth, alignment, turn_deg,
+                judged, metrics.pieces_of(times_s, starts, judged), turns)
 
 
 def _settled(times_s: np.ndarray, starts: np.ndarray) -> np.ndarray:
