@@ -100,6 +100,31 @@ def test_training_learns_no_rotations_that_positions_do_not_turn(tmp_path):
             assert ('its rotations are left out' in ''.join(problems)) != (told or not offset)
 
 
+def test_what_of_a_truth_cannot_be_read_is_told(tmp_path):
+    made = scenario.made_up(3.0)
+    write_tum(tmp_path / 'z.tum', made.stamps_ns, made.rows)
+    write_tum(tmp_path / 'gt.tum', made.stamps_ns, made.truth)
+    lines = (tmp_path / 'gt.tum').read_text().splitlines()
+    (tmp_path / 'gt.tum').write_text('\n'.join([*lines[:40], 'what is this', *lines[40:]]))
+    told = [f'the truth: {tmp_path / "gt.tum"}:41: got 3 columns, expected 8; lines left out: 1']
+    truth = str(tmp_path / 'gt.tum')
+    assert collect(tmp_path / 'z.tum', 'ema', build('ema'), truth=truth).problems == told
+    assert accepted(tmp_path / 'z.tum', truth=truth)[1] == told
+    # of a topic of the recording, and once
+    messages = flawed('pose', 40)
+    write_bag(tmp_path / 'bag', {'/gt': (TYPES['pose'], messages[:5] + [
+        (t, raw[:30]) for t, raw in messages[5:8]]), '/pose': (TYPES['pose'], messages)})
+    told = ['the truth: /gt: 3 messages are damaged']
+    assert collect(tmp_path / 'bag', 'ema', build('ema'), truth='/gt').problems == told
+    file, = (tmp_path / 'bag').glob('*.mcap')
+    (tmp_path / 'cut.mcap').write_bytes(file.read_bytes()[:-300])
+    problems = collect(tmp_path / 'cut.mcap', 'ema', build('ema'), truth='/gt').problems
+    assert problems[1:] == told and 'may be truncated' in problems[0]
+    write_bag(tmp_path / 'none', {'/gt': (TYPES['pose'], [(t, b'?') for t, _ in messages])})
+    with pytest.raises(InputError, match='got 0 usable poses for the truth.*40 messages are dam'):
+        read_truth(f'{tmp_path / "none"}:/gt', tmp_path / 'bag')
+
+
 @pytest.mark.parametrize('text, match', [
     ('/nowhere', '/nowhere'), ('gone.tum', 'no file and no topic'), ('BAG', 'more than one'),
     ('/array', 'more than one')])

@@ -73,6 +73,7 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
                         update.stamps_ns[i], update.arrivals[i] in RESTARTS, sample.rows[i],
                         None if sample.variances is None else sample.variances[i]))
         problems = list(source.problems)
+        problems += known.told(problems) if known is not None else []
     found = []
     for (topic, key), kept in streams.items():
         name = f'{topic or path.name}#{key}'

@@ -93,6 +93,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
                 write(answer)
         problems, dead = list(source.problems), _silent(source, topics)
         problems += [f'{called}: has no message' for called in dead]
+        problems += known.told(problems) if known is not None else []
         runs = keeper.runs(name, source, problems, dead)
     return Recording(path, runs if known is None else _with_truth(runs, known, path), problems,
                      dead)

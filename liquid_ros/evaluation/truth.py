@@ -22,12 +22,13 @@ class Truth(NamedTuple):
     A trajectory that is taken for true.
 
     name: where it is from. stamps_ns: (T,) int64, rising. rows: (T, 3 | 7), quaternions of
-    length one.
+    length one. problems: what of it could not be read, in words.
     """
 
     name: str
     stamps_ns: np.ndarray
     rows: np.ndarray
+    problems: Sequence[str] = ()
 
     def at(self, stamps_ns: np.ndarray) -> np.ndarray:
         """
@@ -46,6 +47,10 @@ class Truth(NamedTuple):
         low, high = self.rows[right - 1], self.rows[right]
         out[known] = plus(low, share * minus(high, low))
         return out
+
+    def told(self, problems: Sequence[str]) -> List[str]:
+        """Return its problems less those that are the recording's, too."""
+        return [f'the truth: {text}' for text in self.problems if text not in problems]
 
 
 def read_truth(text: str, recording: Path) -> Truth:
@@ -98,10 +103,13 @@ def _read(path: Path, topic: str, name: str) -> Truth:
                                  f'{" and ".join(sorted(streams))}; expected one of them')
             stamps += sample.stamps_ns[:len(sample.keys)]
             rows.append(np.array(sample.rows))
-    kept, found = clean(np.array(stamps, dtype=np.int64), np.concatenate(rows))
+        problems = list(source.problems)
+    kept, found = clean(np.array(stamps, dtype=np.int64),
+                        np.concatenate(rows or [np.empty((0, 3))]))
     if len(kept) < 2:
-        raise InputError(f'{path}: got {len(kept)} usable poses for the truth, expected 2 or more')
-    return Truth(name, kept, found)
+        raise InputError(f'{path}: ' + '; '.join([
+            f'got {len(kept)} usable poses for the truth, expected 2 or more', *problems]))
+    return Truth(name, kept, found, problems)
 
 
 def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
@@ -123,4 +131,4 @@ def no_overlap(truth: Truth, first_ns: int, last_ns: int, what: str) -> InputErr
     return InputError(
         f'{truth.name}: the truth does not overlap with {what}: it spans '
         f'{span(int(truth.stamps_ns[0]), int(truth.stamps_ns[-1]))}, the messages '
-        f'{span(first_ns, last_ns)}')
+        f'{span(first_ns, last_ns)}' + ''.join(f'; {text}' for text in truth.problems))
