@@ -3,7 +3,7 @@
 
 """Truth between its own stamps: on a line, on the shortest arc, and nowhere else."""
 
-from bags import flawed, TYPES, write_bag
+from bags import flawed, make, transform, TYPES, write_bag
 import numpy as np
 import pytest
 
@@ -11,6 +11,7 @@ from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation import scenario
 from liquid_ros.evaluation.accepted import accepted
+from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.truth import read_truth, Truth
 from liquid_ros.manifold import quat_exp
@@ -98,6 +99,31 @@ def test_training_learns_no_rotations_that_positions_do_not_turn(tmp_path):
             assert np.isfinite(stream.truth[:, :3]).all()
             assert np.isfinite(stream.truth[:, 3:]).all() == (told or not offset), name
             assert ('its rotations are left out' in ''.join(problems)) != (told or not offset)
+
+
+@pytest.mark.parametrize('topics, names', [
+    ((), {'/tf#map:a', '/tf#map:b', '/pose'}), (('/tf',), {'/tf#map:a', '/tf#map:b'}),
+    (('/*',), {'/tf#map:a', '/tf#map:b', '/pose'}), (('/tf#*', '/tf#gt'), {
+        '/tf#map:a', '/tf#map:b'}), (('/tf#map:gt',), {'/tf#map:gt'})])
+def test_a_stream_of_a_topic_is_the_truth_of_the_others(tmp_path, topics, names):
+    made = scenario.made_up(2.0)
+    messages = [(int(t), bytes(store().serialize_cdr(make(TYPES['tf'], [
+        transform(t, 'map', child, row) for child, row in (
+            ('a', z), ('gt', g), ('b', z))]), TYPES['tf'])))
+        for t, z, g in zip(made.stamps_ns, made.rows, made.truth)]
+    write_bag(tmp_path / 'bag', {'/tf': (TYPES['tf'], messages),
+                                 '/pose': (TYPES['pose'], flawed('pose', 20))})
+    found = collect(tmp_path / 'bag', 'ema', build('ema'), truth='/tf#map:gt', topics=topics).runs
+    assert {run.name for run in found} == names
+    streams, _ = accepted(tmp_path / 'bag', topics, '/tf#map:gt')
+    assert {stream.name.removesuffix('#') for stream in streams} >= names - {'/pose'}
+    assert '/tf#map:gt' in topics or all('#map:gt' not in stream.name for stream in streams)
+
+
+def test_a_recording_of_its_truth_alone_is_told(tmp_path):
+    write_bag(tmp_path / 'bag', {'/gt': (TYPES['pose'], flawed('pose', 20))})
+    with pytest.raises(InputError, match='no topic of the types .* beside /gt; the bag has /gt'):
+        collect(tmp_path / 'bag', 'ema', build('ema'), truth='/gt')
 
 
 def test_what_of_a_truth_cannot_be_read_is_told(tmp_path):

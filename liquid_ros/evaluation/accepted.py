@@ -16,7 +16,7 @@ from liquid_ros.evaluation.bag_write import STORAGES
 from liquid_ros.evaluation.metrics import rmse
 from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
-from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
+from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import FRAMES_DIFFER
 from liquid_ros.manifold import quat_normalise
 from liquid_ros.smoothers import SMOOTHERS
@@ -59,9 +59,8 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
     if not path.exists():
         raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
-    left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
     streams: Dict[Any, _Kept] = {}
-    with open_source(path, topics, left_out, forgiving=True) as source:
+    with open_source(path, topics, own(truth), forgiving=True) as source:
         # which messages are accepted is no smoother's business: the cheapest will do
         for answer in replay(source.samples(), SMOOTHERS['ema'](), policy_for(source, policy)):
             sample, update = answer.sample, answer.update

@@ -36,6 +36,8 @@ class BagSource:
         self.taps: List[Tap] = []
         self._reader, self._forgiving = reader, forgiving
         self._streams = [pattern.partition('#') for pattern in patterns]
+        self._without = [one.partition('#') for one in left_out if '#' in one
+                         and one not in patterns]
         self.total: Optional[int] = sum(connection.msgcount for connection in self.chosen)
         self.width = KINDS[self.chosen[0].msgtype].width
 
@@ -106,13 +108,13 @@ class BagSource:
 
     def _of_streams(self, sample: Sample) -> Sample:
         """Return the message with the streams only that were asked for."""
-        wanted = [stream for topic, _, stream in self._streams
-                  if fnmatchcase(sample.topic, topic)]
-        if not wanted or '' in wanted:
+        wanted, without = ([stream or '*' for topic, _, stream in streams
+                            if fnmatchcase(sample.topic, topic)]
+                           for streams in (self._streams, self._without))
+        if not without and (not wanted or '*' in wanted):
             return sample
-        kept = [i for i, key in enumerate(sample.keys)
-                if any(fnmatchcase(name, stream) for stream in wanted
-                       for name in (str(key), str(key).rpartition(':')[2]))]
+        kept = [i for i, key in enumerate(map(str, sample.keys))
+                if _is(key, wanted or ['*']) and not _is(key, without)]
         if len(kept) == len(sample.keys):
             return sample
         return sample._replace(
@@ -126,8 +128,8 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
     """
     Return the supported connections that a pattern names; InputError lists what there is.
 
-    patterns: TOPIC or TOPIC#STREAM, both globs. Without any, what is left_out and transforms that
-    never change are not chosen.
+    patterns: TOPIC or TOPIC#STREAM, both globs; without any, all but transforms that never change.
+    left_out: likewise what is not chosen, unless a pattern is the same.
     """
     there = ', '.join(f'{c.topic} ({c.msgtype})' for c in connections) or 'no topics'
     supported = [c for c in connections if c.msgtype in KINDS]
@@ -139,12 +141,14 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
         if not any(_names(pattern, c) for c in named):
             raise InputError(f'{path}: got {pattern!r}, expected no # behind it: '
                              f'{named[0].msgtype} has one stream')
+    without = [one for one in left_out if '#' not in one and one not in patterns]
     chosen = [c for c in supported if (
         any(_names(pattern, c) for pattern in patterns) if patterns
-        else c.topic not in left_out and not c.topic.endswith(STATIC))]
+        else not c.topic.endswith(STATIC)) and not any(_names(one, c) for one in without)]
     if not chosen:
-        raise InputError(f'{path}: no topic of the types {", ".join(KINDS)}; '
-                         f'the bag has {there}')
+        raise InputError(f'{path}: no topic of the types {", ".join(KINDS)}'
+                         + ''.join(f' beside {one}' for one in without)
+                         + f'; the bag has {there}')
     return chosen
 
 
@@ -152,6 +156,12 @@ def _names(pattern: str, connection: Any) -> bool:
     topic, _, stream = pattern.partition('#')
     return fnmatchcase(connection.topic, topic) and (
         not stream or KINDS[connection.msgtype].many)
+
+
+def _is(key: str, streams: Sequence[str]) -> bool:
+    """Return whether a stream's key, or the child frame in it, has one of these names."""
+    return any(fnmatchcase(name, stream) for stream in streams
+               for name in (key, key.rpartition(':')[2]))
 
 
 @contextmanager
@@ -173,7 +183,7 @@ def open_bag(path: Path, patterns: Sequence[str] = (), left_out: Sequence[str] =
     """
     Open a rosbag2 folder, .mcap or .db3 file; InputError where it cannot be used.
 
-    left_out: topics that are not meant where there are no patterns.
+    patterns, left_out: as in choose.
     forgiving: take what can be read of a broken one; UnreadableError where that is nothing.
     """
     if not path.exists():

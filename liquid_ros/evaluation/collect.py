@@ -27,7 +27,7 @@ from liquid_ros.evaluation.replay import Answered, replay
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
-from liquid_ros.evaluation.truth import no_overlap, read_truth, split, Truth
+from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
@@ -81,9 +81,8 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
     if not path.exists():
         raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
-    left_out = [split(truth)[1].partition('#')[0]] if truth and split(truth)[0] is None else []
     keeper = _Keeper(smoother, keep)
-    with open_source(path, topics, left_out, forgiving=True) as source:
+    with open_source(path, topics, own(truth), forgiving=True) as source:
         with _writing(output, source, smoother, name) as (write, states):
             samples = progress(source.samples(), source.total)
             for answer in replay(samples, smoother, policy_for(source, policy), backend,

@@ -27,7 +27,7 @@ def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] 
     """
     Open a recording by its extension; what is neither a bag nor .csv is read as TUM.
 
-    topics: names or globs, for a bag only; left_out: topics that are not meant without any.
+    topics, left_out: as in bag.choose, for a bag only.
     forgiving: take what can be read of a broken one.
     Errors: InputError in the opened block.
     """

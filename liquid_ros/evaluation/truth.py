@@ -78,6 +78,12 @@ def split(text: str) -> Tuple[Optional[Path], str]:
     raise InputError(f'{text}: got no file and no topic (/...) for the truth')
 
 
+def own(text: str) -> List[str]:
+    """Return the topic or stream of the recording that is its truth, in a list, [] for none."""
+    path, topic = split(text) if text else (None, '')
+    return [topic] if topic and path is None else []
+
+
 def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
     """Raise InputError where a file that is written, '' for none, is of one that is read."""
     try:
