@@ -151,6 +151,20 @@ def test_what_of_a_truth_cannot_be_read_is_told(tmp_path):
         read_truth(f'{tmp_path / "none"}:/gt', tmp_path / 'bag')
 
 
+def test_a_truth_of_messages_that_are_not_kept_tells_so(tmp_path):
+    made = scenario.made_up(3.0)
+    for name, first_s in (('z', 0), ('late', 2), ('later', 9)):
+        count = len(made.stamps_ns) if name == 'z' else 20
+        write_tum(tmp_path / f'{name}.tum', first_s * S + np.arange(count) * S // 50,
+                  made.rows[:count])
+    spans = r': it spans 2\.0+ to 2\.38.* s, the messages 0\.0+ to 0\.78.* s$'
+    with pytest.raises(InputError, match=r'with the first 40 messages .*\(--keep\)' + spans):
+        collect(tmp_path / 'z.tum', 'ema', build('ema'), truth=str(tmp_path / 'late.tum'), keep=40)
+    with pytest.raises(InputError, match=r'overlap with [^,]*z.tum: .* the messages 0\.0+ to 2\.'):
+        collect(tmp_path / 'z.tum', 'ema', build('ema'), truth=str(tmp_path / 'later.tum'),
+                keep=40)
+
+
 @pytest.mark.parametrize('text, match', [
     ('/nowhere', '/nowhere'), ('gone.tum', 'no file and no topic'), ('BAG', 'more than one'),
     ('/array', 'more than one')])

@@ -94,8 +94,9 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         problems += [f'{called}: has no message' for called in dead]
         problems += known.told(problems) if known is not None else []
         runs = keeper.runs(name, source, problems, dead)
-    return Recording(path, runs if known is None else _with_truth(runs, known, path), problems,
-                     dead)
+    if known is not None:
+        runs = _with_truth(runs, known, path, keep, keeper.left_ns)
+    return Recording(path, runs, problems, dead)
 
 
 def _silent(source: Source, topics: Sequence[str]) -> Dict[str, Tally]:
@@ -170,6 +171,7 @@ class _Keeper:
         self._by_width = {width: Hindsight(smoother) for width in (3, 7)} if has_hindsight(
             smoother) else {}
         self._streams: Dict[Stream, _Kept] = {}
+        self.left_ns = -2**63  # the latest message that was not kept
 
     def wants(self, stream: Any) -> bool:
         """Return whether the state after a stream's next message is of use."""
@@ -187,7 +189,10 @@ class _Keeper:
                 kept = self._streams[stream] = _Kept(sample.frames[i], sample.rows.shape[1])
             arrival = update.arrivals[i]
             kept.tally.count(update.reasons[i], arrival)
-            if update.reasons[i] is not None or len(kept.stamps_ns) >= self._keep:
+            if update.reasons[i] is not None:
+                continue
+            if len(kept.stamps_ns) >= self._keep:
+                self.left_ns = max(self.left_ns, update.stamps_ns[i])
                 continue
             if packed is None:
                 packed = np.concatenate((sample.rows,) + update.estimate, axis=1)
@@ -238,11 +243,16 @@ class _Keeper:
             later and later.rows, later and later.variance, expected=later and later.expected)
 
 
-def _with_truth(runs: List[Run], truth: Truth, path: Path) -> List[Run]:
+def _with_truth(runs: List[Run], truth: Truth, path: Path, keep: int, left_ns: int
+                ) -> List[Run]:
     """Return the runs with the truth at their stamps, x y z alone where either has no more."""
     runs = [replace(run, truth=truth.at(run.stamps_ns)[:, :run.raw.shape[1]],
                     truth_name=truth.name) for run in runs]
     if not any(np.isfinite(run.truth).any() for run in runs if run.truth is not None):
-        raise no_overlap(truth, min(int(run.stamps_ns.min()) for run in runs),
-                         max(int(run.stamps_ns.max()) for run in runs), str(path))
+        first_ns = min(int(run.stamps_ns.min()) for run in runs)
+        last_ns = max(int(run.stamps_ns.max()) for run in runs)
+        if last_ns < truth.stamps_ns[-1] and truth.stamps_ns[0] <= left_ns:
+            raise no_overlap(truth, first_ns, last_ns,
+                             f'the first {keep} messages of each stream of {path} (--keep)')
+        raise no_overlap(truth, first_ns, max(last_ns, left_ns), str(path))
     return runs
