@@ -267,9 +267,10 @@ class Liquid:
         clock = Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:], dt_s, dt_s)
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)
+        known = MAIN if self.tuning.smoothing else OUTPUT
         best = ahead(xp, state, MAIN, clock, unknown) if self.tuning.smoothing else prior
         groups = 0.0 * prior.velocity[:, ::3]
-        now, lasting = state[MAIN.covariance][..., 0], state['process'][..., 5]
+        now, lasting = state[known.covariance][..., 0], state['process'][..., 5]
         more = xp.maximum(best.covariance[0] - now, 0.0 * now)
         # that the present error is less than P says nothing of what is still to come
         variance = (now * lasting + state['output_besides'] + self._aside(best.rows, prior.rows)
