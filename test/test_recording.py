@@ -175,6 +175,15 @@ def test_csv_columns_go_by_their_names(tmp_path, header, line, stamp_ns):
     assert sample.rows[0].tolist() == [1.0, 2.0, 3.0]
 
 
+def test_a_quote_in_a_comment_takes_no_row_with_it(tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('# by, "me\nt,x,y,z\n1,1,2,3\n# 5, "6\n2,1,2,3\n3,1,2,3\n')
+    assert len(samples_of(path)) == 3
+    path.write_text(path.read_text() + '4,1,"2,3\n5,1,2,3\n')
+    with pytest.raises(InputError, match=r'a\.csv:7: got 3 columns'):
+        samples_of(path)
+
+
 @pytest.mark.parametrize('name, text, match', [
     ('a.tum', '', 'is empty'),
     ('a.tum', '# only a comment\n\n', 'is empty'),

@@ -50,7 +50,9 @@ class TextSource:
         self.problems: List[str] = []
         self._line = 0
         if is_csv:
-            self._records: Iterator[List[str]] = csv.reader(stream, skipinitialspace=True)
+            # line by line: a quote that is not closed, in a comment, takes no other line with it
+            self._records: Iterator[List[str]] = (
+                next(csv.reader([line], skipinitialspace=True), []) for line in stream)
             self._layout = self._read_header()
         else:
             self._records = (line.split() for line in stream)
