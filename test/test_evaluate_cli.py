@@ -324,6 +324,17 @@ def test_absurd_numbers_of_a_truth_are_left_out(tmp_path):
     assert stream['rows'][0]['rmse_m'] < 1e-6
 
 
+@pytest.mark.parametrize('first, later_s, text', [
+    ('nan', 0, 'no message can be used'), ('0', 900, 'does not overlap')])
+def test_what_fails_leaves_an_older_output_alone(tmp_path, capsys, first, later_s, text):
+    truth, made, out = (tmp_path / name for name in ('gt.tum', 'z.tum', 'out.tum'))
+    truth.write_text(''.join(f'{later_s + k / 50} {k} 0 0 0 0 0 1\n' for k in range(90)))
+    made.write_text(''.join(f'{k / 50} {first} 0 0 0 0 0 1\n' for k in range(90)))
+    out.write_text('kept')
+    assert evaluate(made, '--truth', truth, '-o', out) == 1
+    assert text in capsys.readouterr().err and out.read_text() == 'kept'
+
+
 def test_an_output_takes_no_folder_with_the_truth_in_it(bag, tmp_path, capsys):
     home = tmp_path / 'gt'
     home.mkdir()

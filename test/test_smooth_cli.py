@@ -219,6 +219,15 @@ def test_mistakes_show_no_traceback(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ['bad.tum']
 
 
+def test_where_nothing_can_be_used_the_older_output_stays(tmp_path, capsys):
+    (tmp_path / 'a.tum').write_text('1 nan 0 0 0 0 0 1\n2 nan 0 0 0 0 0 1\n')
+    (tmp_path / 'b.tum').write_text('kept')
+    assert smooth(tmp_path / 'a.tum', tmp_path / 'b.tum') == 1
+    err = capsys.readouterr().err
+    assert err.count('\n') == 1 and 'no message can be used: 2 in, 0 out' in err
+    assert (tmp_path / 'b.tum').read_text() == 'kept'
+
+
 def test_help_and_version():
     assert command('--version').stdout == f'{__version__}\n'
     for name in ('smooth', 'demo', 'train'):

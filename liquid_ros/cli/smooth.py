@@ -10,6 +10,7 @@ import time
 from typing import Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser, progress
+from liquid_ros.errors import InputError
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
 
@@ -86,6 +87,9 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                                  most, covariance=states_covariance(source)):
                 if not answer.withheld:
                     write(answer.sample, answer.update, answer.covariance)
+            if not tally.accepted:
+                raise InputError('; '.join([f'{source_path}: no message can be used: {tally}',
+                                            *source.problems]))
     for problem in source.problems:
         print(f'liquid_ros: warning: {problem}', file=sys.stderr)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)

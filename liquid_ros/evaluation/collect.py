@@ -82,20 +82,21 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
     keeper = _Keeper(smoother, keep)
-    with open_source(path, topics, own(truth), forgiving=True) as source:
-        with _writing(output, source, smoother, name) as (write, states):
-            samples = progress(source.samples(), source.total)
-            for answer in replay(samples, smoother, policy_for(source, policy), backend,
-                                 states=states or keeper.wants,
-                                 covariance=states is None and bool(output.paths)):
-                keeper.take(answer)
-                write(answer)
+    with open_source(path, topics, own(truth), forgiving=True) as source, \
+            _writing(output, source, smoother, name) as (write, states):
+        samples = progress(source.samples(), source.total)
+        for answer in replay(samples, smoother, policy_for(source, policy), backend,
+                             states=states or keeper.wants,
+                             covariance=states is None and bool(output.paths)):
+            keeper.take(answer)
+            write(answer)
         problems, dead = list(source.problems), _silent(source, topics)
         problems += [f'{called}: has no message' for called in dead]
         problems += known.told(problems) if known is not None else []
+        # within: what raises here leaves an older output as it is
         runs = keeper.runs(name, source, problems, dead)
-    if known is not None:
-        runs = _with_truth(runs, known, path, keep, keeper.left_ns)
+        if known is not None:
+            runs = _with_truth(runs, known, path, keep, keeper.left_ns)
     return Recording(path, runs, problems, dead)
 
 
