@@ -162,6 +162,28 @@ def test_nothing_that_was_recorded_is_written_over(tmp_path, capsys, options):
     assert before == {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
 
 
+@pytest.mark.parametrize('option', ['--json', '-r', '-o'])
+def test_another_name_of_what_is_read_is_not_written(tmp_path, capsys, option):
+    made = text_of(tmp_path / 'z.csv', 3)
+    before = made.read_bytes()
+    os.link(made, tmp_path / 'other.csv')
+    assert evaluate(made, option, tmp_path / 'other.csv') == 1
+    assert 'would overwrite' in capsys.readouterr().err and made.read_bytes() == before
+
+
+def test_json_on_a_full_disk_leaves_the_older_one(tmp_path):
+    made, old = text_of(tmp_path / 'z.csv', 3), tmp_path / 'a.json'
+    old.write_text('kept')
+    program = ('import resource, sys\n'
+               'from liquid_ros.__main__ import main\n'
+               'resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n'
+               f'sys.exit(main(["evaluate", {str(made)!r}, "--json", {str(old)!r}, *{FAST!r}]))')
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+                          timeout=120, cwd=Path(__file__).resolve().parents[1])
+    assert done.returncode == 1 and 'File too large' in done.stderr
+    assert old.read_text() == 'kept' and len(list(tmp_path.iterdir())) == 2
+
+
 def test_what_is_new_may_lie_beside_the_messages_and_a_pipe_is_not_replaced(tmp_path, capsys):
     scenario.write(tmp_path / 'bag', scenario.made_up(2.0))
     report = tmp_path / 'bag' / 'r.html'

@@ -21,7 +21,7 @@ from typing import (
 )
 
 from liquid_ros.cli import expect_place, FAILED, guarded, in_one_line, OK, Parser, progress
-from liquid_ros.errors import InputError, LiquidError, ParameterError, UnreadableError
+from liquid_ros.errors import LiquidError, ParameterError, UnreadableError
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
 
@@ -228,16 +228,13 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     """Evaluate, tell and write; return the exit status."""
     from liquid_ros.evaluation.gate import failures
     from liquid_ros.evaluation.judge import summary
+    from liquid_ros.evaluation.sample import writing
     from liquid_ros.evaluation.truth import keep_apart
     results: List[Result] = []
     failed: List[str] = []
     jobs = jobs_of(args)
     places = [args.report, args.json if args.json != '-' else '',
               *(path for job in jobs for path in job.outputs)]
-    taken = [Path(place).resolve() for place in places if place]
-    if len(set(taken)) < len(taken):
-        twice = next(place for place in taken if taken.count(place) > 1)
-        raise InputError(f'{twice}: got one file for two outputs')
     keep_apart(places, args.recordings, args.truth)
     for result in results_of(jobs, args.jobs):
         results.append(result)
@@ -249,7 +246,8 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
         if args.json == '-':
             sys.stdout.write(text)
         else:
-            Path(args.json).write_text(text, encoding='utf-8')
+            with writing(Path(args.json)) as stream:
+                stream.write(text)
     if args.report and any(result.judged for result in results):
         _report(Path(args.report), results)
     for text in failed:

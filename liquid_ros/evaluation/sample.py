@@ -10,6 +10,7 @@ import secrets
 import shutil
 from typing import (
     ContextManager,
+    IO,
     Iterator,
     List,
     NamedTuple,
@@ -135,6 +136,22 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
         elif fresh.exists():
             fresh.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[str]]:
+    """
+    Yield a text stream: of a pipe or a device, or of a file that takes its place in the end.
+
+    Errors: as replacing() has them.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with open(path, 'w', encoding='utf-8') as stream:
+            yield stream
+        return
+    with replacing(path) as fresh:
+        with open(fresh, 'w', encoding='utf-8', newline='\n') as stream:
+            yield stream
 
 
 def _is_disposable(folder: Path) -> bool:

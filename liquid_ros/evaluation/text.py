@@ -11,7 +11,7 @@ from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Seq
 import numpy as np
 
 from liquid_ros.errors import InputError, UnreadableError
-from liquid_ros.evaluation.sample import Key, POSE_FIELDS, replacing, Sample, single, Sink
+from liquid_ros.evaluation.sample import Key, POSE_FIELDS, Sample, single, Sink, writing
 from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
 from liquid_ros.update import Update
 
@@ -131,13 +131,8 @@ def write_text(path: Path, is_csv: bool, width: int) -> Iterator[Sink]:
     The file appears under its name when the block ends well; a pipe gets rows as they come.
     Errors: InputError, from the function, for a second stream.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with open(path, 'w', encoding='utf-8') as stream:
-            yield _text_sink(stream, is_csv, width)
-        return
-    with replacing(path) as fresh:
-        with open(fresh, 'w', encoding='utf-8', newline='\n') as stream:
-            yield _text_sink(stream, is_csv, width)
+    with writing(path) as stream:
+        yield _text_sink(stream, is_csv, width)
 
 
 def _text_sink(stream: IO[str], is_csv: bool, width: int) -> Sink:

@@ -85,15 +85,21 @@ def own(text: str) -> List[str]:
 
 
 def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) -> None:
-    """Raise InputError where a file that is written, '' for none, is of one that is read."""
+    """Raise InputError where a file is written twice, '' for none, or is of one that is read."""
     try:
         true = split(truth)[0] if truth else None
     except InputError:  # each recording tells of it
         true = None
     read = {Path(path).resolve() for path in [*recordings, true] if path is not None}
     around = {folder for path in read for folder in path.parents}
+    taken: Set[Path] = set()
     for path in (Path(text).resolve() for text in written if text):
-        if path in read | around or path.exists() and not read.isdisjoint(path.parents):
+        if path in taken:
+            raise InputError(f'{path}: got one file for two outputs')
+        taken.add(path)
+        if path in read | around or path.exists() and (
+                not read.isdisjoint(path.parents)
+                or any(one.exists() and path.samefile(one) for one in read)):  # a hard link
             raise InputError(f'{path}: would overwrite what is read')
 
 
