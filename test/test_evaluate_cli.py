@@ -148,7 +148,7 @@ def test_a_mistake_is_one_line_and_1(bag, capsys, options, text):
 @pytest.mark.parametrize('options', [
     ['-r', '{bag}'], ['--json', '{bag}'], ['-r', '{other}'], ['-r', '{text}'],
     ['--json', '{text}'], ['--truth', '{truth}', '-o', '{truth}'],
-    ['--truth', '{truth}', '-r', '{truth}']])
+    ['--truth', '{truth}', '-r', '{truth}'], ['-r', '/dev/stdout']])
 def test_nothing_that_was_recorded_is_written_over(tmp_path, capsys, options):
     places = {name: tmp_path / name for name in ('bag', 'other', 'text', 'truth')}
     for name in ('bag', 'other'):

@@ -300,6 +300,23 @@ def test_a_pipe_takes_the_output(tmp_path):
     assert done.stdout == (tmp_path / 'b.tum').read_text()
 
 
+@pytest.mark.parametrize('name', ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])
+def test_what_is_open_is_written_on(tmp_path, name):
+    write_tum(tmp_path / 'a.tum')
+    smooth(tmp_path / 'a.tum', tmp_path / 'b.tum')
+    (tmp_path / 'c').write_text('kept\n')
+    with open(tmp_path / 'c', 'a') as out:
+        subprocess.run([sys.executable, '-m', 'liquid_ros', 'smooth', str(tmp_path / 'a.tum'),
+                        '-o', name, *CPU], cwd=ROOT, stdout=out, timeout=120, check=True)
+    assert (tmp_path / 'c').read_text() == 'kept\n' + (tmp_path / 'b.tum').read_text()
+
+
+def test_what_is_not_open_is_one_line(tmp_path, capsys):
+    write_tum(tmp_path / 'a.tum')
+    assert smooth(tmp_path / 'a.tum', '/dev/fd/987') == 1
+    assert capsys.readouterr().err == 'liquid_ros: error: /dev/fd/987: is not open\n'
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason='the recordings are not there')
 def test_real_recordings_are_answered(tmp_path, capsys):
     for path in sorted((SHARED / 'data').glob('real_*.npz'))[:3]:

@@ -29,12 +29,15 @@ def expect_place(path: str, pipes: bool = False) -> None:
     """
     Raise InputError where no file can be written, before minutes of work; '' is none.
 
-    pipes: whether it may be one, or a device.
+    pipes: whether it may be one, or a device, or what is open, such as /dev/stdout.
     """
+    from liquid_ros.evaluation.sample import OPEN
     place = Path(path)
+    is_open = OPEN.fullmatch(os.path.abspath(path))
     if not place.resolve().parent.is_dir():
         raise InputError(f'{path}: its folder does not exist')
-    if path and (place.is_dir() or not pipes and place.exists() and not place.is_file()):
+    if path and (place.is_dir() or not pipes and (
+            is_open or place.exists() and not place.is_file())):
         raise InputError(f'{path}: is no regular file, expected one to write')
 
 

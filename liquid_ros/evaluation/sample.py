@@ -6,6 +6,7 @@
 from contextlib import contextmanager
 import os
 from pathlib import Path
+import re
 import secrets
 import shutil
 from typing import (
@@ -31,6 +32,9 @@ POSE_FIELDS = ('x', 'y', 'z', 'qx', 'qy', 'qz', 'qw')
 
 Key = Union[int, str]
 ONE: Tuple[Key, ...] = (0,)
+
+STANDARD = {'/dev/stdout': 1, '/dev/stderr': 2}
+OPEN = re.compile('|'.join(STANDARD) + r'|(?:/dev|/proc/self)/fd/(\d+)')
 
 
 class Sample(NamedTuple):
@@ -143,10 +147,18 @@ def writing(path: Path) -> Iterator[IO[str]]:
     """
     Yield a text stream: of a pipe or a device, or of a file that takes its place in the end.
 
-    Errors: as replacing() has them.
+    What this process has open, such as /dev/stdout, is a pipe whatever it is.
+    Errors: as replacing() has them; InputError for a descriptor that is not open.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with open(path, 'w', encoding='utf-8') as stream:
+    opened = OPEN.fullmatch(os.path.abspath(path))
+    place: Union[Path, int] = path
+    if opened:
+        try:  # opened by its name, a file would lose what it has
+            place = os.dup(STANDARD.get(opened[0]) or int(opened[1]))
+        except (OSError, OverflowError) as error:
+            raise InputError(f'{path}: is not open') from error
+    if opened or path.exists() and not path.is_file() and not path.is_dir():
+        with open(place, 'w', encoding='utf-8') as stream:
             yield stream
         return
     with replacing(path) as fresh:
