@@ -6,6 +6,7 @@
 import itertools
 import os
 from pathlib import Path
+import select
 import signal
 import subprocess
 import sys
@@ -298,6 +299,21 @@ def test_a_pipe_takes_the_output(tmp_path):
     smooth(tmp_path / 'a.tum', tmp_path / 'b.tum')
     done = command('smooth', tmp_path / 'a.tum', '-o', '/dev/stdout', *CPU)
     assert done.stdout == (tmp_path / 'b.tum').read_text()
+
+
+def test_through_pipes_each_row_is_answered_at_once(tmp_path):
+    with subprocess.Popen(
+            [sys.executable, '-m', 'liquid_ros', 'smooth', '/dev/stdin', '-o', '/dev/stdout',
+             *CPU], bufsize=0, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE) as process:
+        got = []
+        for line in (b'1 0 0 0 0 0 0 1\n', b'2 0 0 0 0 0 0 1\n'):
+            process.stdin.write(line)
+            while len(got) < 2 or got[-1][0] != line[0]:
+                assert select.select([process.stdout], [], [], 20.0)[0]
+                got.append(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(30.0) == 0 and len(got) == 3
 
 
 @pytest.mark.parametrize('name', ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])

@@ -158,7 +158,7 @@ def writing(path: Path) -> Iterator[IO[str]]:
         except (OSError, OverflowError) as error:
             raise InputError(f'{path}: is not open') from error
     if opened or path.exists() and not path.is_file() and not path.is_dir():
-        with open(place, 'w', encoding='utf-8') as stream:
+        with open(place, 'w', buffering=1, encoding='utf-8') as stream:  # who reads it waits
             yield stream
         return
     with replacing(path) as fresh:
