@@ -184,6 +184,22 @@ def test_json_on_a_full_disk_leaves_the_older_one(tmp_path):
     assert old.read_text() == 'kept' and len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize('json_to', ['a.json', '-'])
+def test_who_reads_no_more_costs_no_file(tmp_path, json_to):
+    made = [text_of(tmp_path / name, 3) for name in ('y.csv', 'z.csv')]
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = {**os.environ, 'PYTHONPATH': str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run(
+        [sys.executable, '-m', 'liquid_ros', 'evaluate', *map(str, made), '-r', 'a.html',
+         '--json', json_to, *FAST], cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE,
+        text=True, timeout=120, env=env)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, '')
+    assert '<html' in (tmp_path / 'a.html').read_text()
+    assert json_to == '-' or len(figures(tmp_path / 'a.json')['recordings']) == 2
+
+
 def test_what_is_new_may_lie_beside_the_messages_and_a_pipe_is_not_replaced(tmp_path, capsys):
     scenario.write(tmp_path / 'bag', scenario.made_up(2.0))
     report = tmp_path / 'bag' / 'r.html'

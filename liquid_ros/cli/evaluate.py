@@ -236,11 +236,19 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     places = [args.report, args.json if args.json != '-' else '',
               *(path for job in jobs for path in job.outputs)]
     keep_apart(places, args.recordings, args.truth)
+    closed: Optional[BrokenPipeError] = None
     for result in results_of(jobs, args.jobs):
         results.append(result)
-        tell(result, args.json != '-')
+        try:
+            tell(result, args.json != '-')
+        except BrokenPipeError as error:  # files are written all the same
+            if not any(places):
+                raise
+            closed = error
         for told in (*map(summary, result.judged), *result.dead):
             failed += failures(conditions, told)
+    if args.report and any(result.judged for result in results):
+        _report(Path(args.report), results)
     if args.json:
         text = json.dumps(written(results, failed), indent=1, allow_nan=False) + '\n'
         if args.json == '-':
@@ -248,8 +256,8 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
         else:
             with writing(Path(args.json)) as stream:
                 stream.write(text)
-    if args.report and any(result.judged for result in results):
-        _report(Path(args.report), results)
+    if closed is not None:
+        raise closed
     for text in failed:
         print(f'liquid_ros: failed: {text}', file=sys.stderr)
     status = max((result.status for result in results), default=OK)
