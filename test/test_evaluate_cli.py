@@ -344,12 +344,22 @@ def test_a_truth_of_few_messages_is_told(tmp_path, capsys):
     for name, kept in (('some.csv', lines[:100]), ('start.csv', lines[:12])):
         (tmp_path / name).write_text('\n'.join(kept))
     assert evaluate(measured, '--truth', tmp_path / 'some.csv') == 0
-    assert re.search(r'known at\s+\d\d of 200\s+messages', capsys.readouterr().out)
+    assert re.search(r'known at\s+99 of 200\s+messages', capsys.readouterr().out)
     assert evaluate(measured, '--truth', tmp_path / 'start.csv') == 0
     out = ' '.join(capsys.readouterr().out.split())
-    assert 'known at 0 of 200 messages' in out and 'no truth of messages that count' in out
+    assert 'known at 11 of 200 messages' in out and 'no truth of messages that count' in out
     assert evaluate(measured, '--truth', tmp_path / 'gt.csv') == 0
     assert 'known at' not in capsys.readouterr().out
+
+
+def test_stamps_in_another_unit_are_told(tmp_path, capsys):
+    lines = text_of(tmp_path / 'z.csv', 3).read_text().splitlines()
+    parts = (line.partition(',') for line in lines[1:])
+    (tmp_path / 'ms.csv').write_text('\n'.join([lines[0], *(
+        f'{1e3 * float(t)},{rest}' for t, _, rest in parts)]))
+    assert evaluate(tmp_path / 'ms.csv') == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert '200 of 200 messages begin the stream anew' in out and 'Times are in seconds' in out
 
 
 def test_absurd_numbers_of_a_truth_are_left_out(tmp_path):

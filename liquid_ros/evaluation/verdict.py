@@ -12,6 +12,7 @@ EVEN = 0.02  # a smaller change is none
 LATE_S = 0.02  # a lag that a controller may notice
 CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
+ANEW = 0.5  # a share of messages: more of them, and the stamps are something else
 NOTHING = 1e-5  # of the path's extent: an error that is none
 
 
@@ -20,6 +21,10 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     """Return 1 to 6 sentences, the most important first; low jitter never stands alone."""
     raw, own = rows[:2]
     if own.jitter_m is None and own.rmse_m is None:
+        begun = int(run.starts.sum())
+        if begun > ANEW * len(run.starts):
+            return (f'{begun} of {len(run.starts)} messages begin the stream anew, after a gap or '
+                    'a step back of their stamps: nothing can be smoothed. Times are in seconds.',)
         return (f'{stream["messages"]} messages over {seconds(stream["duration_s"])} are too few '
                 'to judge: the first second and the first ten messages do not count.',)
     known = own.rmse_m is not None
