@@ -199,8 +199,7 @@ def truth_text(judged: Judged) -> str:
     run, stream = judged.run, judged.stream
     if run.truth is None:
         return ''
-    known = int(np.isfinite(run.truth[:, :3]).any(1).sum())
-    text = f'{run.truth_name or "given"}, for {messages(known)}'
+    text = f'{run.truth_name or "given"}, for {messages(run.truth_known)}'
     if stream.get('frames_differ'):
         moved = ' and '.join(filter(None, (measure(stream, 'frame_turn_deg', 'deg'),
                                            measure(stream, 'frame_offset_m', 'm'))))

@@ -49,6 +49,11 @@ class Run:
     expected: Optional[np.ndarray] = None
 
     @property
+    def truth_known(self) -> int:
+        """Return at how many messages there is truth, judged or not."""
+        return 0 if self.truth is None else int(np.isfinite(self.truth[:, :3]).any(1).sum())
+
+    @property
     def times_s(self) -> np.ndarray:
         """
         Return (N,) seconds since the first message, in which no run is FARTHEST_NS from the next.

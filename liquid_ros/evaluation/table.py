@@ -6,8 +6,6 @@
 from textwrap import wrap
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
 from liquid_ros.evaluation.runs import Judged, Row
 
 WIDTH = 99
@@ -56,9 +54,8 @@ def text_of(judged: Judged) -> str:
         head += f'; judged by the first {len(run.stamps_ns)}, {run.left_out} left out'
     if run.truth is not None:
         head += f'; truth: {run.truth_name}'
-        known = int(np.isfinite(run.truth[:, :3]).all(1).sum())
-        if known < FEW * len(run.stamps_ns):
-            head += f', known at {known} of {len(run.stamps_ns)} messages'
+        if run.truth_known < FEW * len(run.stamps_ns):
+            head += f', known at {run.truth_known} of {len(run.stamps_ns)} messages'
     lines = wrap(head, WIDTH, subsequent_indent='  ')
     lines += ['  ' + line for line in _table(judged)]
     for sentence in judged.verdict:
