@@ -355,6 +355,17 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     assert path.read_bytes() == first and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_loop_lasts_as_long_as_it_was_played():
+    run = a_run(3.0)
+    count = len(run.stamps_ns)
+    looped = replace(run, **{name: np.tile(part, (2,) + (1,) * (part.ndim - 1)) for name in (
+        'stamps_ns', 'raw', 'smooth', 'variance', 'twist', 'nis', 'weight', 'truth', 'offline',
+        'offline_variance') for part in [getattr(run, name)]},
+        starts=np.arange(2 * count) % count == 0)
+    assert looped.duration_s == pytest.approx(2.0 * run.duration_s) and run.duration_s > 2.5
+    assert f'{looped.duration_s:.3g} s' in page([judgement(looped)], '')
+
+
 def test_it_is_fast_and_small():
     run = a_run(61.0)  # 60 s at 100 Hz has 6000
     twice = {name: np.repeat(getattr(run, name), 2, axis=0) for name in (

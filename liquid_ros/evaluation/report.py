@@ -81,7 +81,7 @@ def section(judged: Judged, i: int, streams: int, detail: int) -> str:
     """Return the section of the i-th stream."""
     run = judged.run
     name = escape(run.name or 'stream')
-    lasted = tables.duration(tables.span_s(run))
+    lasted = tables.duration(run.duration_s)
     about = f'{tables.messages(len(run.stamps_ns))} over {lasted} · ' \
             f'{escape(run.msgtype)} · smoother {escape(run.smoother)}'
     parts: List[str] = [verdict(judged.verdict)]

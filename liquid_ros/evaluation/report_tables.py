@@ -9,8 +9,6 @@ import math
 import re
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
-
 from liquid_ros.evaluation.report_scene import length_unit, Unit
 from liquid_ros.evaluation.report_svg import number
 from liquid_ros.evaluation.runs import Judged, Row, Run
@@ -152,7 +150,7 @@ def facts(judged: Judged) -> List[Tuple[str, str]]:
     """Return what is known of a stream, name and text; what is not told is left out."""
     run, tally, stream = judged.run, judged.run.tally, judged.stream
     found = [('message type', run.msgtype), ('frame', run.frame_id or NOTHING),
-             ('recorded', recorded(run)), ('duration', duration(span_s(run))),
+             ('recorded', recorded(run)), ('duration', duration(run.duration_s)),
              ('received', number(tally.received, 0)), ('accepted', number(tally.accepted, 0)),
              ('dropped', counted(tally.drops)), ('restarts', counted(tally.restarts)),
              ('not looked at here', number(run.left_out, 0) if run.left_out else ''),
@@ -233,11 +231,6 @@ def messages(count: int) -> str:
     return f'{number(count, 0)} message{"s" * (count != 1)}'
 
 
-def span_s(run: Run) -> float:
-    """Return the time from a run's earliest message to its latest."""
-    return float(np.ptp(run.stamps_ns)) / 1e9 if len(run.stamps_ns) else 0.0
-
-
 def duration(seconds: float) -> str:
     """Return a time span in words."""
     if seconds < 600.0:
@@ -252,7 +245,7 @@ def overview(many: Sequence[Judged]) -> str:
     for i, one in enumerate(many):
         accuracy, lag = headline(one)
         cells = (number(one.run.tally.accepted, 0), number(sum(one.run.tally.drops.values()), 0),
-                 duration(span_s(one.run)), accuracy, lag)
+                 duration(one.run.duration_s), accuracy, lag)
         said = escape(re.split('[:;] ', one.verdict[0])[0].rstrip('.')) if one.verdict else ''
         body.append(f'<tr><th scope="row"><a href="#stream-{i}">{escape(one.run.name or "stream")}'
                     '</a></th>' + ''.join(f'<td>{cell}</td>' for cell in cells)

@@ -54,6 +54,11 @@ class Run:
         return 0 if self.truth is None else int(np.isfinite(self.truth[:, :3]).any(1).sum())
 
     @property
+    def duration_s(self) -> float:
+        """Return the sum of dt between messages that go on from one another."""
+        return float(np.sum(np.diff(self.stamps_ns)[~self.starts[1:]]) / 1e9)
+
+    @property
     def times_s(self) -> np.ndarray:
         """
         Return (N,) seconds since the first message, in which no run is FARTHEST_NS from the next.

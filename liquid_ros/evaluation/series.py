@@ -24,7 +24,7 @@ def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict
     r, count = truthless.autocorrelation(normal, _heard(rule))
     stream: Dict[str, Any] = {
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
-        'duration_s': float(np.sum(np.diff(seen.times_s)[~seen.starts[1:]])),
+        'duration_s': run.duration_s,
         'axes': ''.join('xyz'[axis] for axis in seen.axes), 'reference': reference or None,
         'extent_m': float(np.linalg.norm(np.ptp(seen.positions(seen.raw), axis=0))),
         **tally.counts(), 'drops': dict(tally.drops), 'restarts': dict(tally.restarts),
