@@ -79,3 +79,9 @@ def body_twist(twist: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> np.ndarray
     if quat_xyzw is not None:
         out[:, :3] = np.einsum('nij,ni->nj', rotation_matrix(quat_xyzw), twist[:, :3])
     return out
+
+
+def stand_in_twist(twist: np.ndarray, quat_xyzw: np.ndarray) -> np.ndarray:
+    """Return (N, 42) in the place of a twist that is no number: its covariance is not known."""
+    return np.concatenate([body_twist(twist, quat_xyzw), twist_covariance(
+        np.full_like(twist, np.nan), quat_xyzw)], axis=1)

@@ -85,4 +85,3 @@ def in_one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
     return ' '.join(text.split())
-

@@ -15,7 +15,7 @@ import numpy as np
 
 from liquid_ros.evaluation import cdr
 from liquid_ros.evaluation.sample import Key, ONE, Sample
-from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.smoothers.base import Estimate
 from liquid_ros.update import Update
 
@@ -157,8 +157,7 @@ def _write_odometry(sample: Sample, update: Update, covariance: np.ndarray, know
     if np.isfinite(cdr.read_doubles(raw, at, 42)).all():
         return raw
     quat, twist = update.estimate.rows[:, 3:], update.estimate.twist
-    return raw[:at] + body_twist(twist, quat).tobytes() + twist_covariance(
-        np.full_like(twist, np.nan), quat).tobytes() + raw[at + 42 * 8:]
+    return raw[:at] + stand_in_twist(twist, quat).tobytes() + raw[at + 42 * 8:]
 
 
 def _write_path(sample: Sample, update: Update, __: np.ndarray, known: Known) -> bytes:

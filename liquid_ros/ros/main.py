@@ -3,9 +3,10 @@
 
 """The node as a program: start, spin, end; a user's mistake is one line."""
 
+from signal import default_int_handler
 import sys
 from time import monotonic
-from typing import Any, Callable, List, NoReturn, Optional
+from typing import Any, Callable, List, Optional
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -38,7 +39,7 @@ def main(args: Optional[List[str]] = None) -> int:
     """Run the node until it is told to stop; return 1 where it cannot start."""
     try:
         # rclpy would end the context amid a callback, and whatever that calls then raises
-        with signalled(ENDING, interrupt), deferred() as act:
+        with signalled(ENDING, default_int_handler), deferred() as act:
             try:
                 rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
                 node = SmootherNode()
@@ -64,11 +65,6 @@ def run(node: SmootherNode, act: Callable[[], None]) -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-def interrupt(number: int, _: Any) -> NoReturn:
-    """End as Ctrl-C does."""
-    raise KeyboardInterrupt
 
 
 def complain(error: BaseException) -> int:

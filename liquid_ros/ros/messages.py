@@ -23,7 +23,7 @@ from nav_msgs.msg import Odometry, Path
 import numpy as np
 from std_msgs.msg import Header
 
-from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
@@ -206,8 +206,7 @@ def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
     if not (np.isfinite((v.x, v.y, v.z, r.x, r.y, r.z)).all()
             and np.isfinite(taken.twist.covariance).all()):
         message.twist = type(taken.twist)()
-        put_twist(message, body_twist(smooth.twist, quat)[0],
-                  twist_covariance(np.full_like(smooth.twist, np.nan), quat)[0])
+        put_twist(message, *np.split(stand_in_twist(smooth.twist, quat)[0], [6]))
     return message
 
 

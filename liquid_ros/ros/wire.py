@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Sequence, Tuple
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 
-from liquid_ros.geometry import body_twist, own_variances, pose_covariance, twist_covariance
+from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, Key, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
 
@@ -177,8 +177,7 @@ def _covariant(kind: str, strings: int, count: int) -> Codec:
         quat = smooth.rows[:, 3:]
         twist = numbers[TWIST]
         if not np.isfinite(twist).all():
-            twist = (*body_twist(smooth.twist, quat)[0],
-                     *twist_covariance(np.full_like(smooth.twist, np.nan), quat)[0])
+            twist = stand_in_twist(smooth.twist, quat)[0]
         return wire.join(head, frame, others, (
             *smooth.rows[0], *pose_covariance(smooth.variance, quat)[0], *twist))
 
