@@ -11,13 +11,11 @@ import numpy as np
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.alignment import tells, turn_sigma_deg, umeyama
+from liquid_ros.evaluation.alignment import between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.bag_write import STORAGES
-from liquid_ros.evaluation.metrics import rmse
 from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
-from liquid_ros.evaluation.view import FRAMES_DIFFER
 from liquid_ros.manifold import quat_normalise
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.timing import RESTARTS, TimePolicy
@@ -105,9 +103,8 @@ def _with_truth(stream: Accepted, truth: Truth, problems: List[str]) -> Accepted
     rows[:, :there.shape[1]] = there
     at = np.isfinite(rows[:, :3]).all(1)
     z, g = stream.rows[at], rows[at]
-    found = umeyama(g[:, :3], z[:, :3])
-    if found is not None and rmse(z[:, :3], g[:, :3]) > FRAMES_DIFFER * rmse(
-            z[:, :3], found.moved(g[:, :3])):
+    found = between_frames(g[:, :3], z[:, :3])
+    if found is not None:
         turn_deg = turn_sigma_deg(found, g[:, :3], z[:, :3])
         rows = found.moved_rows(rows, (0, 1, 2))
         if there.shape[1] == 7 and not tells(

@@ -7,9 +7,10 @@ from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from liquid_ros.evaluation.metrics import rotation_rms_deg
+from liquid_ros.evaluation.metrics import rmse, rotation_rms_deg
 from liquid_ros.manifold import quat_conjugate, quat_multiply, quat_normalise
 
+FRAMES_DIFFER = 3.0  # unaligned over aligned RMSE
 BLOCKS = 12  # of neighbouring messages, whose errors are alike, for the standard error
 SURE = 2.0  # standard errors of the turn: an angle that is less cannot be told from it
 SURE_DEG = 0.01, 5.0  # a lesser one does not matter, a larger one is no turn at all
@@ -59,6 +60,14 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> Optional[Alignment]:
     sign[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0
     rotation = (u * sign) @ vt
     return Alignment(rotation, goal - rotation @ middle)
+
+
+def between_frames(source: np.ndarray, target: np.ndarray) -> Optional[Alignment]:
+    """Return umeyama(source, target), None where both are in one frame."""
+    found = umeyama(source, target)
+    if found and rmse(target, source) > FRAMES_DIFFER * rmse(target, found.moved(source)):
+        return found
+    return None
 
 
 def turn_sigma_deg(found: Alignment, source: np.ndarray, target: np.ndarray) -> float:

@@ -10,11 +10,10 @@ import numpy as np
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation import metrics
-from liquid_ros.evaluation.alignment import Alignment, tells, turn_sigma_deg, umeyama
+from liquid_ros.evaluation.alignment import Alignment, between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.manifold import quat_normalise
 
-FRAMES_DIFFER = 3.0  # unaligned over aligned RMSE of the messages
 TURN_SURE_DEG = 1.0  # where no rotations are judged
 
 
@@ -100,10 +99,10 @@ def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
         known = np.isfinite(truth[:, list(chosen)]).all(1)
         turns = raw.shape[1] == truth.shape[1] == 7 and bool(np.isfinite(truth[known]).all())
         judged = settled & known
-        alignment = _frames(raw, truth, judged, chosen)
+        there, here = (rows[judged][:, list(chosen)] for rows in (truth, raw))
+        alignment = between_frames(there, here)
         if alignment is not None:
-            error_deg = turn_sigma_deg(alignment, *(rows[judged][:, list(chosen)]
-                                                    for rows in (truth, raw)))
+            error_deg = turn_sigma_deg(alignment, there, here)
             truth = alignment.moved_rows(truth, chosen)
             if tells(error_deg, run.smooth[judged, 3:], truth[judged, 3:]
                      ) if turns else error_deg <= TURN_SURE_DEG:
@@ -125,14 +124,3 @@ def _moving(raw: np.ndarray, truth: Optional[np.ndarray]) -> Tuple[int, ...]:
     there = [axis for axis in range(3)
              if truth is None or np.isfinite(truth[:, axis]).any()] or [0, 1, 2]
     return tuple(axis for axis in there if np.ptp(raw[:, axis]) > 0.0) or tuple(there)
-
-
-def _frames(raw: np.ndarray, truth: np.ndarray, judged: np.ndarray, axes: Tuple[int, ...]
-            ) -> Optional[Alignment]:
-    """Return what takes truth into the messages' frame, None where it is there already."""
-    z, g = raw[judged][:, list(axes)], truth[judged][:, list(axes)]
-    found = umeyama(g, z)
-    if found is None:
-        return None
-    apart, near = metrics.rmse(z, g), metrics.rmse(z, found.moved(g))
-    return found if apart > FRAMES_DIFFER * near else None
