@@ -170,7 +170,7 @@ def main():
                                  metrics.rotation_rms_deg(out[judged, 3:], goal[judged, 3:])])
             ours, raw = errors(smoothed(smoother, times_s, rows)), errors(rows)
             best = np.min([errors(hindsight.best_in_hindsight(
-                which, times_s, rows, truth).rows) for which in hindsight.GRIDS], axis=0)
+                which, times_s, rows, truth)) for which in hindsight.GRIDS], axis=0)
             ratios.append([ours / best, ours / raw])
         mean = np.exp(np.log(ratios).mean(0))
         worst = np.max(ratios, axis=0)[0]

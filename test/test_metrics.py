@@ -162,12 +162,12 @@ def test_hindsight_is_the_best_row_of_the_sweep(name, width):
     judged = scored(times)
     every = [whole_sweep(name, track) for track in tracks(times, measured)]
     errors = [rmse(every[0][judged, :, s], truth[judged, :3]) for s in range(every[0].shape[2])]
-    assert rmse(best.rows[judged, :3], truth[judged, :3]) == pytest.approx(min(errors), rel=1e-9)
+    assert rmse(best[judged, :3], truth[judged, :3]) == pytest.approx(min(errors), rel=1e-9)
     assert min(errors) < rmse(measured[judged, :3], truth[judged, :3])
     if width == 7:
         turns = [rotation_rms_deg(every[1][judged, :, s], truth[judged, 3:])
                  for s in range(every[1].shape[2])]
-        assert rotation_rms_deg(best.rows[judged, 3:], truth[judged, 3:]) == pytest.approx(
+        assert rotation_rms_deg(best[judged, 3:], truth[judged, 3:]) == pytest.approx(
             min(turns), rel=1e-9)
 
 
@@ -178,15 +178,14 @@ def test_a_sweep_in_parts_is_the_same(monkeypatch):
         monkeypatch.setattr(hindsight, 'MOST_NUMBERS', 80 * 10 * 7)
         parts = best_in_hindsight(name, times, measured, truth)
         monkeypatch.undo()
-        np.testing.assert_allclose(parts.rows, whole.rows, rtol=0, atol=1e-12)
-        assert parts.setting == whole.setting
+        np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-12)
 
 
 def test_a_repeated_stamp_holds_the_output():
     times, truth, measured = noisy(count=60)
     times[40] = times[39]
     best = best_in_hindsight('kalman', times, measured, truth)
-    assert np.array_equal(best.rows[40], best.rows[39]) and np.isfinite(best.rows).all()
+    assert np.array_equal(best[40], best[39]) and np.isfinite(best).all()
 
 
 def test_an_unknown_baseline():
@@ -207,7 +206,7 @@ def test_the_same_figures_as_score_py(name):
     for key, baseline in (('ema', 'ema'), ('one_euro', 'one_euro'), ('kalman_cv', 'kalman'),
                           ('kalman_gated', 'kalman_gated')):
         best = best_in_hindsight(baseline, times, rows, truth, axes)
-        ours[key] = describe(times, best.rows, truth, axes=axes)
+        ours[key] = describe(times, best, truth, axes=axes)
     for key, figures in ours.items():
         assert figures.rmse == pytest.approx(theirs[key]['rmse'], rel=1e-6)
         assert figures.accel_error == pytest.approx(theirs[key]['accel'], rel=1e-5)

@@ -87,6 +87,15 @@ def test_no_overlap_tells_both_spans(tmp_path):
         collect(tmp_path / 'bag', 'ema', build('ema'), truth=str(tmp_path / 'gt.tum'))
 
 
+def test_a_truth_with_gaps_wherever_a_message_is_does_overlap(tmp_path):
+    rows = np.eye(7)[[6] * 3]
+    write_tum(tmp_path / 'gt.tum', np.array([0, 2, 4]) * S, rows)
+    write_tum(tmp_path / 'z.tum', np.array([1, 3]) * S, rows[:2])
+    with pytest.raises(InputError, match=r'is known at no message of [^ ]*z\.tum, as it is not '
+                                         r'across gaps of more than 0\.5 s: it spans 0'):
+        collect(tmp_path / 'z.tum', 'ema', build('ema'), truth=str(tmp_path / 'gt.tum'))
+
+
 def test_training_learns_no_rotations_that_positions_do_not_turn(tmp_path):
     made = scenario.made_up(8.0)
     still = made.truth * [0, 0, 0, 1, 1, 1, 1]

@@ -163,7 +163,7 @@ def compare(scenario: 'Scenario', rows: 'np.ndarray', smooth: 'np.ndarray', smoo
     times, raw, truth = scenario.times_s[rows], scenario.rows[rows], scenario.truth[rows]
     outputs = {'raw': raw}
     for name in progress(BASELINES, len(BASELINES)):
-        outputs[BASELINES[name]] = best_in_hindsight(name, times, raw, truth, scenario.axes).rows
+        outputs[BASELINES[name]] = best_in_hindsight(name, times, raw, truth, scenario.axes)
     outputs[f'{smoother}, the node as it comes'] = smooth
     return {name: describe(times, output, truth, axes=scenario.axes)
             for name, output in outputs.items()}

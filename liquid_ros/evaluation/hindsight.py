@@ -77,13 +77,6 @@ class Tuned(NamedTuple):
     figures: Dict[str, np.ndarray]
 
 
-class Best(NamedTuple):
-    """The tuned filter's output (N, 3 | 7) and the setting that gave its position."""
-
-    rows: np.ndarray
-    setting: Dict[str, float]
-
-
 def ema_grid(track: Track) -> Grid:
     """Return 40 time constants."""
     return {'tau_s': TIME_CONSTANTS_S}
@@ -140,9 +133,9 @@ def smoothed(track: Track, tracking_index: float) -> np.ndarray:
 
 
 def best_in_hindsight(name: str, times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
-                      axes: Sequence[int] = (0, 1, 2)) -> Best:
+                      axes: Sequence[int] = (0, 1, 2)) -> np.ndarray:
     """
-    Return the output of the setting with the least error on this very recording.
+    Return the output (N, 3 | 7) of the setting with the least error on this very recording.
 
     name: of GRIDS. times_s: (N,). rows, truth: (N, 3) or (N, 7), finite, in one frame.
     axes: the position axes that the truth can judge; the others are as they came.
@@ -152,7 +145,7 @@ def best_in_hindsight(name: str, times_s: np.ndarray, rows: np.ndarray, truth: n
     held = np.cumsum(used) - 1
     judged = scored(times_s)
     dt_s, starts = np.diff(times_s[used], prepend=times_s[0]), np.arange(used.sum()) == 0
-    best, settings = rows.astype(float), []
+    best = rows.astype(float)
     for part in [list(axes)] + [[3, 4, 5, 6]] * (rows.shape[1] == 7):
         # far from the origin a difference would lose digits
         origin = truth[0, part] if part[0] < 3 else np.zeros(4)
@@ -163,8 +156,7 @@ def best_in_hindsight(name: str, times_s: np.ndarray, rows: np.ndarray, truth: n
             raise InputError(f'got {int(judged.sum())} messages past the first second and ten, '
                              'finite and with truth: expected more')
         best[:, part] = tuned.rows[held] + origin
-        settings.append(tuned.settings)
-    return Best(best, settings[0])
+    return best
 
 
 def _error(at: np.ndarray, truth: np.ndarray, swept: Swept) -> Dict[str, np.ndarray]:

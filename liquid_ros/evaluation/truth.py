@@ -12,7 +12,7 @@ from liquid_ros.errors import InputError
 from liquid_ros.evaluation.recording import is_bag, open_source
 from liquid_ros.intake import refusals
 from liquid_ros.manifold import minus, plus, quat_normalise
-from liquid_ros.timing import ns_to_seconds_text
+from liquid_ros.timing import NS_PER_S, ns_to_seconds_text
 
 LONGEST_NS = 500_000_000  # nothing is known in a longer gap
 
@@ -140,7 +140,10 @@ def no_overlap(truth: Truth, first_ns: int, last_ns: int, what: str) -> InputErr
     def span(a: int, b: int) -> str:
         return f'{ns_to_seconds_text(a)} to {ns_to_seconds_text(b)} s'
 
-    return InputError(
-        f'{truth.name}: the truth does not overlap with {what}: it spans '
-        f'{span(int(truth.stamps_ns[0]), int(truth.stamps_ns[-1]))}, the messages '
-        f'{span(first_ns, last_ns)}' + ''.join(f'; {text}' for text in truth.problems))
+    start_ns, end_ns = int(truth.stamps_ns[0]), int(truth.stamps_ns[-1])
+    relation = (f'does not overlap with {what}' if last_ns < start_ns or end_ns < first_ns else
+                f'is known at no message of {what}, as it is not across gaps of more than '
+                f'{LONGEST_NS / NS_PER_S:g} s')
+    return InputError('; '.join([
+        f'{truth.name}: the truth {relation}: it spans {span(start_ns, end_ns)}, the messages '
+        f'{span(first_ns, last_ns)}', *truth.problems]))
