@@ -11,7 +11,8 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-from liquid_ros.errors import DeviceError
+from liquid_ros.errors import DeviceError, InputError
+from liquid_ros.files import replacing
 
 KEPT = Path('~/.cache/liquid_ros')  # compiled code, where XDG_CACHE_HOME says nothing else
 DIGEST = 32  # bytes before the code that say whether it is whole
@@ -43,7 +44,11 @@ def compiled(source: str, architecture: str) -> bytes:
         raise DeviceError(f'NVRTC: {error}') from error
     flags = [f'--gpu-architecture={architecture}', '-default-device', '-w']
     said = '\0'.join([source, *flags, *map(str, version)])
-    folder = Path(os.environ.get('XDG_CACHE_HOME', '') or KEPT.parent, KEPT.name).expanduser()
+    folder = Path(os.environ.get('XDG_CACHE_HOME', '') or KEPT.parent, KEPT.name)
+    try:
+        folder = folder.expanduser()
+    except RuntimeError:  # there is no home
+        return _compile(nvrtc, source, flags)
     kept = folder / f'{hashlib.sha256(said.encode()).hexdigest()}.cubin'
     try:
         content = kept.read_bytes()
@@ -59,14 +64,10 @@ def compiled(source: str, architecture: str) -> bytes:
 
 def _keep(path: Path, content: bytes) -> None:
     """Write a file as a whole, or none: then it is compiled again the next time."""
-    part = path.with_suffix(f'.{os.getpid()}')
-    try:
+    with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        with replacing(path) as fresh:
+            fresh.write_bytes(content)
 
 
 def _compile(nvrtc: Any, source: str, flags: Sequence[str]) -> bytes:

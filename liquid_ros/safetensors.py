@@ -10,14 +10,13 @@ Source: the format's specification, safetensors 0.4.
 """
 
 import json
-import os
 from pathlib import Path
-import tempfile
 from typing import Dict, Tuple
 
 import numpy as np
 
-from liquid_ros.errors import CheckpointError
+from liquid_ros.errors import CheckpointError, InputError
+from liquid_ros.files import replacing
 
 DTYPES = {'F64': '<f8', 'F32': '<f4', 'I64': '<i8', 'I32': '<i4'}
 MAX_HEADER = 100_000_000  # as the library of that name has it
@@ -77,19 +76,12 @@ def save(path: str, arrays: Dict[str, np.ndarray], meta: Dict[str, str]) -> None
     if len(text) > MAX_HEADER:
         raise CheckpointError(f'cannot write {path!r}: got {len(text)} bytes of names, '
                               f'expected at most {MAX_HEADER}')
-    target = Path(os.path.realpath(path))
-    fresh = ''
     try:
-        if target.exists() and not target.is_file():
-            raise CheckpointError(f'cannot write {path!r}: it is no regular file')
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            fresh = file.name
+        with replacing(Path(path)) as fresh, fresh.open('wb') as file:
             file.write(len(text).to_bytes(8, 'little') + text)
             for array in arrays.values():
                 file.write(np.ascontiguousarray(array).tobytes())
-        os.chmod(fresh, 0o644)
-        os.replace(fresh, target)
     except OSError as error:
-        if fresh:
-            os.unlink(fresh)
         raise CheckpointError(f'cannot write {path!r}: {error.strerror}') from error
+    except InputError as error:
+        raise CheckpointError(f'cannot write {error}') from error

@@ -122,6 +122,28 @@ def test_missing_file_unknown_name_and_unwritable_place(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['folder']
 
 
+def test_a_save_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    safetensors.save(str(tmp_path / 'x'), ARRAYS, {'run': 'first'})
+
+    def interrupted(array):
+        raise SystemExit(143)
+
+    monkeypatch.setattr(safetensors.np, 'ascontiguousarray', interrupted)
+    with pytest.raises(SystemExit):
+        safetensors.save(str(tmp_path / 'x'), ARRAYS, {})
+    assert [path.name for path in tmp_path.iterdir()] == ['x']
+    assert safetensors.load(str(tmp_path / 'x'))[1] == {'run': 'first'}
+
+
+def test_a_file_has_the_rights_that_the_user_gives_his_files(tmp_path):
+    before = os.umask(0o077)
+    try:
+        safetensors.save(str(tmp_path / 'x'), ARRAYS, {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'x').stat().st_mode & 0o777 == 0o600
+
+
 def test_what_is_written_over_is_a_file_and_a_link_stays_one(tmp_path):
     target, link, pipe = (tmp_path / name for name in ('target', 'link', 'pipe'))
     link.symlink_to(target)

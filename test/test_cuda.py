@@ -5,6 +5,7 @@
 
 import ctypes
 from importlib.util import find_spec
+import pwd
 import sys
 from types import ModuleType
 
@@ -66,6 +67,18 @@ def test_where_nothing_can_be_kept_it_is_compiled_each_time(folder, calls):
     for _ in range(2):
         assert cuda.compiled('a', 'sm_90') == b'code of a'
     assert len(calls) == 2
+
+
+def test_without_a_home_it_is_compiled_each_time(calls, monkeypatch, tmp_path):
+    def nobody(_):
+        raise KeyError('no such user')
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.setattr(pwd, 'getpwuid', nobody)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert cuda.compiled('a', 'sm_90') == b'code of a'
+    assert len(calls) == 2 and list(tmp_path.iterdir()) == []
 
 
 def test_without_bindings_it_is_told(monkeypatch):

@@ -4,6 +4,7 @@
 """The evaluate command: one answer for every recording, one line for every mistake."""
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 import re
@@ -11,12 +12,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 
 from bags import message, START_NS, TYPES, write_bag
 import numpy as np
 import pytest
 
 from liquid_ros.__main__ import main
+from liquid_ros.cli.jobs import results_of
 from liquid_ros.evaluation import scenario
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.gate import NAMES
@@ -429,8 +432,31 @@ def dies(_):
 
 
 def test_a_process_that_is_killed_is_told(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr('liquid_ros.cli.evaluate.evaluate', dies)
+    monkeypatch.setattr('liquid_ros.cli.jobs.evaluate', dies)
     paths = [text_of(tmp_path / f'{name}.csv', 3) for name in 'ab']
     assert evaluate(*paths, '--jobs', '2', '--json', tmp_path / 'a.json') == 1
     told = [recording['error'] for recording in figures(tmp_path / 'a.json')['recordings']]
     assert told == [f'{path}: a process was killed' for path in paths]
+
+
+def takes_long(path):
+    time.sleep(0.0 if path == 'quick' else 60.0)
+    return path
+
+
+def test_other_processes_end_with_the_command(monkeypatch):
+    monkeypatch.setattr('liquid_ros.cli.jobs.evaluate', takes_long)
+    coming = results_of(['quick', *map(str, range(6))], 2)
+    assert next(coming) == 'quick'
+    begun = time.monotonic()
+    coming.close()
+    while multiprocessing.active_children() and time.monotonic() < begun + 30.0:
+        time.sleep(0.01)
+    assert time.monotonic() < begun + 30.0
+
+
+def test_a_folder_for_outputs_is_no_place_for_a_report(tmp_path, capsys):
+    paths = [text_of(tmp_path / f'{name}.csv', 3) for name in 'ab']
+    assert evaluate(*paths, '-o', tmp_path / 'out', '-r', tmp_path / 'out') == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / 'out').exists()

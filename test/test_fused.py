@@ -23,7 +23,7 @@ from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result, Room
-from liquid_ros.fusing.source import recipe
+from liquid_ros.fusing.source import recipe, TEXTS
 from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import Layout
 from liquid_ros.smoothers.liquid import Liquid
@@ -58,6 +58,19 @@ def compiled(plain, tmp_path_factory):
 def test_it_is_of_these_sources(compiled, plain):
     """What was built is what would be built now: nothing stale is tested here."""
     assert compiled._compiled.recipe().decode() == recipe(plain.config)
+
+
+def test_the_recipe_is_of_all_that_the_source_is_made_by():
+    """Of errors only what is raised."""
+    told = 'import sys, liquid_ros.fusing.source; print(*sys.modules)'
+    loaded = subprocess.run([sys.executable, '-c', told], cwd=ROOT, check=True, text=True,
+                            capture_output=True).stdout.split()
+    folder = ROOT / 'liquid_ros'
+    counted = {path for text in TEXTS for path in folder.glob(text)}
+    for name in loaded:
+        path = ROOT / f'{name.replace(".", "/")}.py'
+        if name.startswith('liquid_ros.') and path.exists() and path != folder / 'errors.py':
+            assert path in counted, name
 
 
 def some_rows(rng, k, count, width):

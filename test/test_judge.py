@@ -316,11 +316,6 @@ def test_lines_of_a_long_run_keep_their_peaks():
     every = np.linalg.norm(run.raw - run.truth, axis=1)
     np.testing.assert_allclose(error, every[index], atol=1e-9)
     assert error.max() == pytest.approx(every.max())
-    first, last = judged.series['worst']
-    assert run.times_s[last - 1] - run.times_s[first] <= 1.0
-    square = np.linalg.norm(run.smooth - run.truth, axis=1)**2
-    most = max(square[k:k + last - first].sum() for k in range(60, len(square)))
-    assert square[first:last].sum() >= 0.9 * most
 
 
 def test_every_figure_is_in_the_docs():

@@ -21,8 +21,9 @@ from liquid_ros.evaluation.bag_messages import KINDS, store
 from liquid_ros.evaluation.bag_write import declare, encode, new_bag, write_bag
 from liquid_ros.evaluation.recording import open_sink, open_source, refuse_overlap
 from liquid_ros.evaluation.salvage_sqlite import rows
-from liquid_ros.evaluation.sample import replacing, single
+from liquid_ros.evaluation.sample import single
 from liquid_ros.evaluation.text import open_text, write_text
+from liquid_ros.files import replacing
 from liquid_ros.smoothers import Estimate
 from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
@@ -135,18 +136,18 @@ def test_what_fails_leaves_the_older_output_alone(tmp_path, name):
 def test_a_folder_that_is_no_bag_is_never_replaced(tmp_path):
     (tmp_path / 'folder').mkdir()
     (tmp_path / 'folder' / 'thesis.tex').write_text('years')
-    with pytest.raises(InputError, match='not replaced'):
-        with replacing(tmp_path / 'folder'):
-            pass
+    with pytest.raises(InputError, match='not replaced'), new_bag(tmp_path / 'folder', '.mcap'):
+        pass
     assert (tmp_path / 'folder' / 'thesis.tex').read_text() == 'years'
 
 
 def test_a_bag_is_not_replaced_by_a_file(tmp_path):
     (tmp_path / 'bag').mkdir()
     (tmp_path / 'bag' / 'metadata.yaml').write_text('kept')
-    with pytest.raises(InputError, match='not replaced by a file'):
-        with replacing(tmp_path / 'bag') as fresh:
-            fresh.write_text('a report')
+    for folders, reason in ((True, 'not replaced by a file'), (False, 'is not replaced')):
+        with pytest.raises(InputError, match=reason):
+            with replacing(tmp_path / 'bag', folders) as fresh:
+                fresh.write_text('a report')
     assert [path.name for path in tmp_path.iterdir()] == ['bag']
     assert (tmp_path / 'bag' / 'metadata.yaml').read_text() == 'kept'
 
@@ -376,8 +377,8 @@ def test_a_folder_of_other_bags_is_never_replaced(tmp_path):
     home.mkdir()
     for name in ('one.mcap', 'two.mcap', 'three.db3'):
         (home / name).write_bytes(b'x')
-    with pytest.raises(InputError, match='it is not replaced'), replacing(home) as fresh:
-        fresh.mkdir()
+    with pytest.raises(InputError, match='it is not replaced'), new_bag(home, '.mcap'):
+        pass
     assert len(list(home.iterdir())) == 3
 
 

@@ -14,6 +14,7 @@ from problems import run, white_acceleration
 import pytest
 
 from liquid_ros import safetensors
+from liquid_ros.__main__ import main
 from liquid_ros.backend import NumpyBackend, TorchBackend
 from liquid_ros.checkpoint import fingerprint, load, SHIPPED
 from liquid_ros.errors import CheckpointError, ParameterError
@@ -364,3 +365,21 @@ def test_a_run_begun_behind_weights_is_not_gone_on_with_from_nothing(tmp_path):
     Trainer(config, begun=Trainer(config).weights()).save(path)
     with pytest.raises(CheckpointError, match='--start'):
         Trainer(config).load(path)
+
+
+def test_what_is_written_has_the_bounds_that_were_trained_with():
+    pytest.importorskip('torch', reason='training needs torch')
+    from liquid_ros.training.fit import Trainer
+    config = TrainConfig(**{**SMALL, 'turning': 3})
+    first = Trainer(TrainConfig(**{**SMALL, 'states': 2})).weights()
+    now = Trainer(config, begun=first).weights()
+    assert first['upper'][2] < -40.0 < Trainer(config).weights()['upper'][2]
+    for name in ('lower', 'upper'):
+        np.testing.assert_array_equal(now[name], first[name])
+
+
+def test_a_run_that_could_not_be_written_does_not_begin(tmp_path, capsys):
+    pytest.importorskip('torch', reason='training needs torch')
+    assert main(['train', '-o', str(tmp_path), '--set', 'iterations=2']) == 1
+    told, = capsys.readouterr().err.splitlines()
+    assert 'is no regular file' in told and list(tmp_path.iterdir()) == []

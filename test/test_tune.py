@@ -4,6 +4,8 @@
 """Weights fitted to recordings: what is learned, what is held out, what goes on, what is kept."""
 
 from dataclasses import replace
+import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +252,20 @@ def test_many_recordings_are_not_all_in_memory_and_a_bad_one_is_told():
         Loader([2, 2], read).some(2)
     with pytest.raises(InputError, match='is broken'):
         Loader([2], read).get(0)
+
+
+def dies_elsewhere(i):
+    if multiprocessing.parent_process():
+        os._exit(9)
+    return Loaded([], f'hash {i}')
+
+
+def test_where_a_reader_is_killed_one_reads_alone():
+    source = Loader(range(4), dies_elsewhere, workers=1)
+    for i in range(4):
+        source.want([i])
+        source.get(i)
+    assert source.digests == {i: f'hash {i}' for i in range(4)} and not source.problems
 
 
 def test_a_recording_that_cannot_be_used_is_left_out_whatever_the_seed():

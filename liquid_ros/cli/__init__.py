@@ -17,7 +17,11 @@ OK, FAILED, USAGE, PIPE_CLOSED, INTERRUPTED = 0, 1, 2, 141, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, like all the others."""
+    """An argument parser whose errors are one line, like all others; texts stay as they are."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Take argparse's settings."""
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with 2."""

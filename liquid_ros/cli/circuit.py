@@ -24,8 +24,7 @@ over the time of its trajectory, and tell which neuron answers to an outlier, a 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    p = Parser(prog='liquid_ros circuit', description=DESCRIPTION,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog='liquid_ros circuit', description=DESCRIPTION)
     p.add_argument('checkpoint', metavar='CHECKPOINT',
                    help="weights: a .safetensors file, package://PACKAGE/PATH, or 'shipped' for "
                         'those of this package')
@@ -81,7 +80,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Run the command and return its exit status."""
     a = parser().parse_args(argv)
     return guarded(lambda: circuit(a.checkpoint, a.recording, a.topic, Path(a.output)))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -5,7 +5,6 @@
 
 import argparse
 from pathlib import Path
-import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser, progress
@@ -41,8 +40,7 @@ class Paths(NamedTuple):
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    p = Parser(prog='liquid_ros demo', description=DESCRIPTION,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog='liquid_ros demo', description=DESCRIPTION)
     p.add_argument('--data', metavar='FILE.npz',
                    help='a recording with t, z and gt (default: made up from --seed)')
     p.add_argument('--rate', type=float, default=1.0, metavar='R',
@@ -213,7 +211,3 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
              smoother=args.smoother)
 
     return guarded(use_case)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

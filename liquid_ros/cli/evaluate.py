@@ -4,33 +4,22 @@
 """Replay recordings and say whether smoothing helped; no running ROS is needed."""
 
 import argparse
+from contextlib import closing
 import json
 from pathlib import Path
 import sys
-from typing import (
-    Any,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-    TYPE_CHECKING,
-)
+from typing import Any, Dict, List, Optional, Sequence, TYPE_CHECKING
 
-from liquid_ros.cli import expect_place, FAILED, guarded, in_one_line, OK, Parser, progress
-from liquid_ros.errors import LiquidError, ParameterError, UnreadableError
-from liquid_ros.params import from_mapping, Params
-from liquid_ros.timing import TimePolicy
+from liquid_ros.cli import expect_place, guarded, OK, Parser
+from liquid_ros.cli.jobs import Job, Result, results_of
+from liquid_ros.cli.options import add_model, add_resets, policy_of
+from liquid_ros.errors import ParameterError
 
 if TYPE_CHECKING:
     from liquid_ros.evaluation.gate import Condition
-    from liquid_ros.evaluation.runs import Judged
 
 SCHEMA = 1
-UNREADABLE, HELD = 2, 3
+HELD = 3
 
 DESCRIPTION = """\
 Replay recordings as the node would and say whether it helped: is it smoother, is it late, is it
@@ -50,40 +39,9 @@ Exit status: 0; 1 for what cannot be used; 2 for options that do not exist, or a
 nothing can be read; 3 where a --fail-if holds or cannot be told."""
 
 
-class Job(NamedTuple):
-    """All that one recording's evaluation is made from; it can go to another process."""
-
-    path: str
-    name: str
-    checkpoint: str
-    device: str
-    policy: TimePolicy
-    topics: Tuple[str, ...]
-    truth: str
-    keep: int
-    outputs: Tuple[str, ...]
-    offline: bool
-    lag_s: float
-    baselines: bool
-    bar: bool
-
-
-class Result(NamedTuple):
-    """What came of a recording: its streams, what could not be used, or an error's text."""
-
-    path: str
-    judged: 'List[Judged]'
-    problems: List[str]
-    dead: List[Dict[str, Any]]  # summaries of streams that cannot be judged: their counts
-    error: str = ''
-    status: int = OK
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    defaults = Params()
-    p = Parser(prog='liquid_ros evaluate', description=DESCRIPTION, epilog=EPILOG,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog='liquid_ros evaluate', description=DESCRIPTION, epilog=EPILOG)
     p.add_argument('recordings', metavar='REC', nargs='+')
     p.add_argument('--topic', action='append', default=[], metavar='T',
                    help='a topic of the bag, or a glob; may be repeated (default: all supported, '
@@ -112,46 +70,9 @@ def parser() -> argparse.ArgumentParser:
                    help='without the classic filters, which take most of the time')
     p.add_argument('--jobs', type=int, default=1, metavar='N',
                    help='evaluate N recordings at once (default: %(default)s)')
-    p.add_argument('--device', default=defaults.device, metavar='auto|fastest|cuda|cpu',
-                   help='where to compute (default: %(default)s)')
-    p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
-                   help='a smoother of the registry (default: %(default)s)')
-    p.add_argument('--checkpoint', default='', metavar='FILE',
-                   help='weights, .safetensors (default: those of the package)')
-    p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s,
-                   metavar='S', help='start anew after a gap this long (default: %(default)s s)')
-    p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s,
-                   metavar='S', help='start anew when stamps go back further than this '
-                   '(default: %(default)s s)')
+    add_model(p)
+    add_resets(p)
     return p
-
-
-def evaluate(job: Job) -> Result:
-    """Return what came of a recording; errors are in there."""
-    from liquid_ros.backend import pick_backend
-    from liquid_ros.checkpoint import build
-    from liquid_ros.evaluation.collect import collect, Output
-    from liquid_ros.evaluation.judge import judge
-    try:
-        backend = pick_backend(job.device)
-        model = build(job.name, job.checkpoint, backend)
-        recording = collect(
-            Path(job.path), job.name, model, job.policy, topics=job.topics, truth=job.truth,
-            backend=backend, keep=job.keep, output=Output(job.outputs, job.offline, job.lag_s),
-            progress=progress if job.bar else _silent)
-        judged = [judge(run, baselines=job.baselines) for run in (
-            progress(recording.runs, len(recording.runs), ' streams') if job.bar
-            else recording.runs)]
-    except (LiquidError, OSError) as error:
-        status = UNREADABLE if isinstance(error, UnreadableError) else FAILED
-        return Result(job.path, [], [], [], in_one_line(error), status)
-    return Result(job.path, judged, recording.problems, [
-        {'name': name, 'ratios': {}, 'rows': [], 'stream': tally.counts()}
-        for name, tally in recording.dead.items()])
-
-
-def _silent(items: Iterable[Any], total: Optional[int]) -> Iterator[Any]:
-    return iter(items)
 
 
 def jobs_of(args: argparse.Namespace) -> List[Job]:
@@ -160,8 +81,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
 
     Errors: ParameterError where options do not fit.
     """
-    checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
-    policy = TimePolicy.from_seconds(checked.gap_reset_s, checked.jump_reset_s)
+    policy = policy_of(args)
     if not 0.0 <= args.lag < 3600.0:
         raise ParameterError(f'got --lag {args.lag}, expected 0 or more seconds')
     if args.jobs < 1:
@@ -169,6 +89,9 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
     if (args.offline or args.lag) and not args.output:
         raise ParameterError('got --offline or --lag, which say what OUT knows: expected -o OUT')
     many = len(args.recordings) > 1
+    for folder in map(Path, args.output if many else ()):
+        if folder.exists() and not folder.is_dir():
+            raise ParameterError(f'got more than one REC and -o {folder}, expected a folder')
     if many and len({Path(path).resolve().name for path in args.recordings}) < len(
             args.recordings) and args.output:
         raise ParameterError('got recordings of one name, whose outputs would be one file')
@@ -180,27 +103,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
         jobs.append(Job(path, args.smoother, args.checkpoint, args.device, policy,
                         tuple(args.topic), args.truth, args.keep, outputs, args.offline, args.lag,
                         not args.no_baselines, args.jobs == 1))
-    if many:
-        for folder in args.output:
-            if Path(folder).exists() and not Path(folder).is_dir():
-                raise ParameterError(f'got more than one REC and -o {folder}, expected a folder')
-            Path(folder).mkdir(parents=True, exist_ok=True)
     return jobs
-
-
-def results_of(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
-    """Yield the results in the jobs' order, as they come."""
-    if processes == 1 or len(jobs) == 1:
-        yield from map(evaluate, jobs)
-        return
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-    from multiprocessing import get_context
-    with ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn')) as pool:
-        for job, coming in [(job, pool.submit(evaluate, job)) for job in jobs]:
-            try:
-                yield coming.result()
-            except BrokenExecutor:
-                yield Result(job.path, [], [], [], f'{job.path}: a process was killed', FAILED)
 
 
 def tell(result: Result, table: bool) -> None:
@@ -235,18 +138,22 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
     jobs = jobs_of(args)
     places = [args.report, args.json if args.json != '-' else '',
               *(path for job in jobs for path in job.outputs)]
-    keep_apart(places, args.recordings, args.truth)
+    folders = args.output if len(jobs) > 1 else []
+    keep_apart([*places, *folders], args.recordings, args.truth)
+    for folder in folders:
+        Path(folder).mkdir(parents=True, exist_ok=True)
     closed: Optional[BrokenPipeError] = None
-    for result in results_of(jobs, args.jobs):
-        results.append(result)
-        try:
-            tell(result, args.json != '-')
-        except BrokenPipeError as error:  # files are written all the same
-            if not any(places):
-                raise
-            closed = error
-        for told in (*map(summary, result.judged), *result.dead):
-            failed += failures(conditions, told)
+    with closing(results_of(jobs, args.jobs)) as coming:
+        for result in coming:
+            results.append(result)
+            try:
+                tell(result, args.json != '-')
+            except BrokenPipeError as error:  # files are written all the same
+                if not any(places):
+                    raise
+                closed = error
+            for told in (*map(summary, result.judged), *result.dead):
+                failed += failures(conditions, told)
     if args.report and any(result.judged for result in results):
         _report(Path(args.report), results)
     if args.json:
@@ -293,7 +200,3 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return run(args, conditions)
 
     return guarded(use_case)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -10,8 +10,8 @@ import time
 from typing import Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser, progress
+from liquid_ros.cli.options import add_model, add_resets, policy_of
 from liquid_ros.errors import InputError
-from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
 
 if TYPE_CHECKING:
@@ -31,24 +31,13 @@ what can be read is taken, and what is lost is told."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the command's parser."""
-    defaults = Params()
-    p = Parser(prog='liquid_ros smooth', description=DESCRIPTION,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog='liquid_ros smooth', description=DESCRIPTION)
     p.add_argument('input', metavar='INPUT')
     p.add_argument('-o', '--output', metavar='OUTPUT', required=True)
     p.add_argument('--topic', action='append', default=[], metavar='T',
                    help='a topic of the bag, or a glob; may be repeated (default: all supported)')
-    p.add_argument('--device', default=defaults.device, metavar='auto|fastest|cuda|cpu',
-                   help='where to compute (default: %(default)s)')
-    p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
-                   help='a smoother of the registry (default: %(default)s)')
-    p.add_argument('--checkpoint', default='', metavar='FILE',
-                   help='weights, .safetensors (default: those of the package)')
-    p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s,
-                   metavar='S', help='start anew after a gap this long (default: %(default)s s)')
-    p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s,
-                   metavar='S', help='start anew when stamps go back further than this '
-                   '(default: %(default)s s)')
+    add_model(p)
+    add_resets(p)
     return p
 
 
@@ -103,14 +92,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parser().parse_args(argv)
 
     def use_case() -> None:
-        checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
-        policy = TimePolicy.from_seconds(checked.gap_reset_s, checked.jump_reset_s)
         smooth(Path(args.input), Path(args.output), topics=args.topic, smoother=args.smoother,
-               checkpoint=args.checkpoint, device=args.device, policy=policy,
+               checkpoint=args.checkpoint, device=args.device, policy=policy_of(args),
                is_folder=args.output.endswith('/'))
 
     return guarded(use_case)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

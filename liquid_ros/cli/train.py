@@ -9,10 +9,10 @@ import sys
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
-from liquid_ros.cli import guarded, Parser
+from liquid_ros.cli import expect_place, guarded, Parser
 from liquid_ros.cli.loop import run
+from liquid_ros.cli.options import add_resets
 from liquid_ros.errors import InputError, ParameterError
-from liquid_ros.params import Params
 
 OF_BAGS = ('topic', 'truth', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
 
@@ -35,9 +35,7 @@ and nothing is written; 130 after Ctrl-C, which saves."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    defaults = Params()
-    p = Parser(prog='liquid_ros train', description=DESCRIPTION, epilog=EPILOG,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog='liquid_ros train', description=DESCRIPTION, epilog=EPILOG)
     p.add_argument('--config', help='YAML file of settings (config/train.yaml: those of the '
                    'weights of the package; config/tune.yaml: those with --bag)')
     p.add_argument('-o', '--output', help='weights to write (default: runs/liquid.safetensors, '
@@ -65,11 +63,7 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument('--plot', default='', metavar='FILE', help='draw learning curves')
     own.add_argument('--workers', type=int, default=2, metavar='N',
                      help='processes that read recordings (default: %(default)s)')
-    own.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s, metavar='S',
-                     help='start anew after a gap this long (default: %(default)s s)')
-    own.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s, metavar='S',
-                     help='start anew when stamps go back further than this (default: '
-                     '%(default)s s)')
+    add_resets(own)
     return p
 
 
@@ -107,6 +101,7 @@ def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
     from liquid_ros.training.fit import Trainer
     config, output = TrainConfig.from_dict(given), Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
+    expect_place(args.output)
     path = find(args.start) if args.start else ''
     trainer = Trainer(config, world, behind(path, config) if path else None)
     origin = {'begun_with': fingerprint(path)} if path else {}
@@ -184,7 +179,3 @@ def main(argv: Optional[List[str]] = None) -> int:
     if args.workers < 0:
         p.error(f'got --workers {args.workers}, expected 0 or more')
     return guarded(lambda: start(args))
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -10,10 +10,9 @@ from typing import Any, Dict, List
 
 from liquid_ros.cli import bags, expect_place
 from liquid_ros.cli.loop import run
+from liquid_ros.cli.options import policy_of
 from liquid_ros.cli.train_plot import check, plot
-from liquid_ros.errors import CheckpointError, InputError, ParameterError
-from liquid_ros.params import from_mapping
-from liquid_ros.timing import TimePolicy
+from liquid_ros.errors import InputError, ParameterError
 
 REFUSED = 3
 SCRATCH = 'scratch'
@@ -40,9 +39,7 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
         check(Path(args.plot))
         if Path(args.plot).resolve() == output.resolve():
             raise InputError(f'{output}: got one file for the weights and their curves')
-    checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
-    jobs = bags.jobs(args.bag, args.topic, args.truth, TimePolicy.from_seconds(
-        checked.gap_reset_s, checked.jump_reset_s), path, config)
+    jobs = bags.jobs(args.bag, args.topic, args.truth, policy_of(args), path, config)
     keep_apart((args.output, args.plot), [job.path for job in jobs], args.truth)
     loader = Loader(jobs, bags.load, args.workers if len(jobs) > 1 else 0, config.keep)
     try:
@@ -123,17 +120,14 @@ def write(tuner: Any, output: Path, verdict: Any, origin: Dict[str, Any]) -> Non
     """
     from liquid_ros.checkpoint import save
     from liquid_ros.evaluation.figures import told
-    try:
-        save('liquid', str(output), tuner.shape, tuner.best, {
-            'training': tuner.config.to_dict(), 'iterations': tuner.iteration,
-            'figures': {name: round(value, 4) for name, value in tuner.figures.items()},
-            'looks': [[look.iteration, told(round(look.cost, 5)), told(round(look.gain, 5))]
-                      for look in tuner.looks],
-            'held_out': {'gain_nats': round(verdict.gain, 5),
-                         'error': told(round(verdict.error, 5)),
-                         'rmse_ratio': [told(round(ratio, 5)) for ratio in verdict.rmse],
-                         'simulated_ratio': round(verdict.simulated, 5),
-                         'messages': verdict.messages, 'forced': bool(verdict.reasons)},
-            **origin})
-    except OSError as error:
-        raise CheckpointError(f'cannot write {str(output)!r}: {error.strerror}') from error
+    save('liquid', str(output), tuner.shape, tuner.best, {
+        'training': tuner.config.to_dict(), 'iterations': tuner.iteration,
+        'figures': {name: round(value, 4) for name, value in tuner.figures.items()},
+        'looks': [[look.iteration, told(round(look.cost, 5)), told(round(look.gain, 5))]
+                  for look in tuner.looks],
+        'held_out': {'gain_nats': round(verdict.gain, 5),
+                     'error': told(round(verdict.error, 5)),
+                     'rmse_ratio': [told(round(ratio, 5)) for ratio in verdict.rmse],
+                     'simulated_ratio': round(verdict.simulated, 5),
+                     'messages': verdict.messages, 'forced': bool(verdict.reasons)},
+        **origin})

@@ -23,7 +23,8 @@ from liquid_ros.evaluation.bag_messages import (
     NO_HASH,
     store,
 )
-from liquid_ros.evaluation.sample import began, Key, replacing, Sample, Sink
+from liquid_ros.evaluation.sample import began, Key, Sample, Sink
+from liquid_ros.files import replacing
 from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
 
@@ -65,7 +66,10 @@ def new_bag(path: Path, suffix: str) -> Iterator[Any]:
         raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     suffix = _storage(path) or suffix
     plugin = StoragePlugin[STORAGES[suffix]]
-    with replacing(path) as fresh, _told(path):
+    if path.is_dir() and not _is_disposable(path):
+        raise InputError(f'{path}: is a folder with something else than a rosbag2 in it, '
+                         'it is not replaced')
+    with replacing(path, folders=True) as fresh, _told(path):
         if not _storage(path):
             with Writer(fresh, version=BAG_VERSION, storage_plugin=plugin) as writer:
                 yield writer
@@ -78,6 +82,12 @@ def new_bag(path: Path, suffix: str) -> Iterator[Any]:
             next(inner.glob('*' + suffix)).rename(fresh)
         (folder / 'metadata.yaml').unlink()
         folder.rmdir()
+
+
+def _is_disposable(folder: Path) -> bool:
+    names = {entry.name for entry in folder.iterdir()}
+    return not names or 'metadata.yaml' in names and all(
+        name == 'metadata.yaml' or name.endswith(('.mcap', '.db3')) for name in names)
 
 
 @contextmanager

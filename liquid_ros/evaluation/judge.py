@@ -12,7 +12,7 @@ from liquid_ros.evaluation import figures
 from liquid_ros.evaluation.figures import LABELS, Ruler, SHOWN, told
 from liquid_ros.evaluation.hindsight import errors, GRIDS, smoothed, tune_smoother, Tuned
 from liquid_ros.evaluation.runs import Judged, Row, Run
-from liquid_ros.evaluation.series import series_of, stream_of
+from liquid_ros.evaluation.series import likeness, series_of, stream_of
 from liquid_ros.evaluation.verdict import verdict_of
 from liquid_ros.evaluation.view import View, view
 
@@ -56,10 +56,11 @@ def judge(run: Run, *, axes: Optional[Sequence[int]] = None, baselines: bool = T
         tuned, sweeps = _baselines(rule, reference, tell)
         rows += tuned
     ratios = _ratios(rows, seen)
-    stream = stream_of(run, rule, normal, reference.name)
+    alike = likeness(rule, normal)
+    stream = stream_of(run, rule, alike, reference.name)
     stream['settings_tried'] = sum(len(sweep['jitter_m']) for sweep in sweeps.values())
     tell(1.0)
-    series = series_of(run, rule, normal, reference.rows)
+    series = series_of(run, rule, alike, reference.rows)
     return Judged(run, tuple(rows), ratios, stream, sweeps, series,
                   verdict_of(run, rows, ratios, stream))
 

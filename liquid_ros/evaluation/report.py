@@ -14,7 +14,7 @@ from liquid_ros.evaluation import report_tables as tables
 from liquid_ros.evaluation.report_plots import panels
 from liquid_ros.evaluation.report_scene import scene
 from liquid_ros.evaluation.runs import Judged
-from liquid_ros.evaluation.sample import replacing
+from liquid_ros.files import replacing
 
 HERE = Path(__file__).parent
 OPEN_MOST = 3  # streams that begin unfolded

@@ -110,8 +110,8 @@ class Judged:
     stream: counts and dt statistics, NIS, innovation whiteness (plain numbers and texts).
     sweeps: name of a baseline -> arrays 'jitter_m', 'lag_s', 'rmse_m' over its whole grid, (S,);
     NaN where it cannot be told. Against the truth, or stream['reference'] without any.
-    series: arrays that the plots need: times_s (N,), error_raw, error_smooth (N,), nis (N, G),
-    innovation autocorrelation, spectra, and so on; see docs/evaluation.md for the keys.
+    series: arrays that the plots need: errors, the innovations' autocorrelation, spectra;
+    docs/evaluation.md has the keys.
     verdict: sentences in plain words, the most important first.
     """
 

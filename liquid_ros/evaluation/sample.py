@@ -1,14 +1,12 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a recording is made of, and how an output comes into being all at once or not at all."""
+"""What a recording is made of, and where a text goes."""
 
 from contextlib import contextmanager
 import os
 from pathlib import Path
 import re
-import secrets
-import shutil
 from typing import (
     ContextManager,
     IO,
@@ -25,6 +23,7 @@ from typing import (
 import numpy as np
 
 from liquid_ros.errors import InputError
+from liquid_ros.files import replacing
 from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
 
@@ -107,42 +106,6 @@ OpenSink = ContextManager[Sink]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """
-    Yield a fresh path beside this one; move it into place when the block ends well.
-
-    Whatever stands there is replaced: a file by a file, a bag folder by a bag folder.
-    When the block raises, the fresh path is removed and the old one stays as it was.
-    Errors: InputError where the place cannot be taken.
-    """
-    path = path.resolve()
-    if not path.parent.is_dir():
-        raise InputError(f'{path}: its folder does not exist')
-    if path.is_dir() and not _is_disposable(path):
-        raise InputError(f'{path}: is a folder with something else than a rosbag2 in it, '
-                         'it is not replaced')
-    if path.exists() and not (path.is_dir() or path.is_file()):
-        raise InputError(f'{path}: is no regular file, it is not replaced')
-    fresh = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.part')
-    try:
-        yield fresh
-        if path.is_dir() and not fresh.is_dir():
-            raise InputError(f'{path}: is a folder, it is not replaced by a file')
-        if path.is_dir():
-            old = fresh.with_suffix('.old')
-            path.rename(old)
-            fresh.rename(path)
-            shutil.rmtree(old)
-        else:
-            os.replace(fresh, path)
-    finally:
-        if fresh.is_dir():
-            shutil.rmtree(fresh, ignore_errors=True)
-        elif fresh.exists():
-            fresh.unlink()
-
-
-@contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
     """
     Yield a text stream: of a pipe or a device, or of a file that takes its place in the end.
@@ -164,9 +127,3 @@ def writing(path: Path) -> Iterator[IO[str]]:
     with replacing(path) as fresh:
         with open(fresh, 'w', encoding='utf-8', newline='\n') as stream:
             yield stream
-
-
-def _is_disposable(folder: Path) -> bool:
-    names = {entry.name for entry in folder.iterdir()}
-    return not names or 'metadata.yaml' in names and all(
-        name == 'metadata.yaml' or name.endswith(('.mcap', '.db3')) for name in names)

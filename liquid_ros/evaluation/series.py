@@ -3,7 +3,7 @@
 
 """What plots of a run need, and what is said of the stream itself; see docs/evaluation.md."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -12,16 +12,21 @@ from liquid_ros.evaluation.figures import Ruler
 from liquid_ros.evaluation.runs import Run
 
 MOST_POINTS = 5000  # of a line in a plot
-BINS = 60  # of the dt histogram
 DOUBTED = 0.5  # a message of less weight is an outlier to the smoother
 WEIGHING = ('liquid', 'kalman_gated')
 PARTS = ('position', 'rotation')
 
 
-def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict[str, Any]:
-    """Return counts, dt statistics, NIS and whiteness; normal: innovations (N, A)."""
-    seen, tally = rule.seen, run.tally
-    r, count = truthless.autocorrelation(normal, _heard(rule))
+def likeness(rule: Ruler, normal: np.ndarray) -> Tuple[np.ndarray, int]:
+    """Return the autocorrelation of the innovations (N, A) that count, and of how many."""
+    return truthless.autocorrelation(normal, [
+        piece for piece in (piece[rule.heard[piece]] for piece in rule.seen.pieces) if len(piece)])
+
+
+def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: str
+              ) -> Dict[str, Any]:
+    """Return counts, dt statistics, NIS and whiteness; alike: likeness()."""
+    seen, tally, (r, count) = rule.seen, run.tally, alike
     stream: Dict[str, Any] = {
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
         'duration_s': run.duration_s,
@@ -49,35 +54,24 @@ def stream_of(run: Run, rule: Ruler, normal: np.ndarray, reference: str) -> Dict
     return stream
 
 
-def series_of(run: Run, rule: Ruler, normal: np.ndarray, reference: Optional[np.ndarray]
-              ) -> Dict[str, np.ndarray]:
+def series_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int],
+              reference: Optional[np.ndarray]) -> Dict[str, np.ndarray]:
     """
     Return arrays for plots; those over time at series['index'], at most some 5,000 messages.
 
-    Of a long run each stretch keeps its first message and the one that moved most.
+    alike: likeness(). Of a long run each stretch keeps its first message and the one that is
+    furthest off.
     """
-    seen = rule.seen
+    seen, series = rule.seen, {}
     smooth = seen.local(run.smooth)
     target = seen.truth if seen.truth is not None else reference
-    off: Dict[str, np.ndarray] = {}
     if target is not None:
-        estimates = {'raw': seen.raw, 'smooth': smooth}
-        if run.offline is not None and seen.truth is not None:
-            estimates['offline'] = seen.local(run.offline)
-        for name, rows in estimates.items():
-            error = seen.positions(rows) - seen.positions(target)
-            off[f'error_{name}'] = np.sqrt(np.sum(error**2, axis=1))
-    moved = np.sqrt(np.sum((seen.positions(seen.raw) - seen.positions(smooth))**2, axis=1))
-    index = _fewer(off.get('error_raw', moved))
-    dt_s = np.where(seen.starts, np.nan, np.diff(seen.times_s, prepend=seen.times_s[0]))
-    series = {'index': index, 'times_s': seen.times_s[index], 'nis': run.nis[index],
-              'weight': run.weight[index], 'dt_s': dt_s[index],
-              **{name: line[index] for name, line in off.items()},
-              'worst': _worst(seen.times_s, seen.starts, off.get('error_smooth', moved),
-                              seen.settled)}
-    r, _ = truthless.autocorrelation(normal, _heard(rule))
-    if len(r):
-        series['acf'], series['acf_lags'] = r, np.arange(len(r))
+        raw_error, error = (np.sqrt(np.sum((seen.positions(rows) - seen.positions(target))**2, 1))
+                            for rows in (seen.raw, smooth))
+        index = _fewer(raw_error)
+        series = {'index': index, 'error_raw': raw_error[index], 'error_smooth': error[index]}
+    if len(alike[0]):
+        series.update(acf=alike[0], acf_lags=np.arange(len(alike[0])))
     lines = {'raw': (seen.raw, seen.pieces), 'smooth': (smooth, seen.pieces)}
     if run.offline is not None:
         lines['offline'] = (seen.local(run.offline), seen.pieces)
@@ -88,11 +82,6 @@ def series_of(run: Run, rule: Ruler, normal: np.ndarray, reference: Optional[np.
                                             rule.tracks[0].median_dt_s)
         if len(density) and len(density) == len(series.setdefault('spectrum_hz', hertz)):
             series[f'spectrum_{name}'] = density  # a truth with holes may have shorter windows
-    within = dt_s[np.isfinite(dt_s)]
-    if len(within):
-        top = max(float(np.percentile(within, 99.0)) * 1.25, 2.0 * float(np.median(within)))
-        series['dt_counts'], series['dt_edges_s'] = np.histogram(
-            np.minimum(within, top), BINS, (0.0, top))
     return series
 
 
@@ -104,12 +93,6 @@ def _error_correlation(rule: Ruler) -> Optional[float]:
     error = np.nan_to_num(seen.positions(seen.raw) - seen.positions(seen.truth))
     r, _ = truthless.autocorrelation(error, seen.judged_pieces)
     return float(r[1]) if len(r) else None
-
-
-def _heard(rule: Ruler) -> Any:
-    """Return the pieces of messages whose innovations count."""
-    return [piece for piece in (piece[rule.heard[piece]] for piece in rule.seen.pieces)
-            if len(piece)]
 
 
 def _outliers(run: Run) -> Optional[int]:
@@ -129,20 +112,3 @@ def _fewer(sizes: np.ndarray) -> np.ndarray:
     padded[:count] = np.where(np.isfinite(sizes), sizes, -np.inf)
     first = np.arange(0, count, width)
     return np.unique(np.concatenate([first, first + np.argmax(padded.reshape(-1, width), 1)]))
-
-
-def _worst(times_s: np.ndarray, starts: np.ndarray, sizes: np.ndarray, settled: np.ndarray
-           ) -> np.ndarray:
-    """Return [first, last + 1): the second with the largest sum of squares, within one run."""
-    square = np.where(np.isfinite(sizes) & settled, sizes, 0.0)**2
-    after = np.concatenate([[0.0], np.cumsum(square)])
-    most, bounds = -1.0, np.array([0, len(square)])
-    edges = np.append(np.flatnonzero(starts), len(starts))
-    for first, last in zip(edges[:-1], edges[1:]):
-        t = times_s[first:last]
-        ends = first + np.searchsorted(t, t + 1.0, side='right')
-        sums = after[ends] - after[first:last]
-        k = int(np.argmax(sums))
-        if sums[k] > most:
-            most, bounds = sums[k], np.array([first + k, ends[k]])
-    return bounds

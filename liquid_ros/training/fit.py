@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from liquid_ros.checkpoint import save
-from liquid_ros.errors import CheckpointError, ParameterError
+from liquid_ros.errors import CheckpointError, InputError, ParameterError
+from liquid_ros.files import replacing
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.training.captured import Captured
 from liquid_ros.training.compiled import Compiled
@@ -49,7 +50,6 @@ class Trainer:
         self._shared: Any = None
         if begun is not None:
             self.cell.begin_with(begun)
-            self.cell.to(world.device)
         self.average = {n: p.detach().clone() for n, p in self.cell.named_parameters()}
         self._stages = stages(config)
         self.iteration = 0 if begun is None else config.iterations
@@ -184,9 +184,8 @@ class Trainer:
 
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the averaged weights as the smoother takes them."""
-        cell = MODULES[self.config.smoother](self.config)
-        cell.load_state_dict(self.average)
-        return {n: w.detach().cpu().numpy() for n, w in cell.weights().items()}
+        found = torch.func.functional_call(self.cell, self.average, ())
+        return {n: w.detach().cpu().numpy() for n, w in found.items()}
 
     def parameters(self) -> int:
         """Return how many numbers are trained."""
@@ -225,12 +224,10 @@ class Trainer:
         Errors: CheckpointError where it cannot be written.
         """
         target = Path(self._own(path))
-        fresh = target.with_name(target.name + '.part')
         try:
-            torch.save(self.state(), fresh)
-            fresh.replace(target)
-        except (OSError, RuntimeError) as error:  # torch.save has the one in the other
-            fresh.unlink(missing_ok=True)
+            with replacing(target) as fresh:
+                torch.save(self.state(), fresh)
+        except (OSError, RuntimeError, InputError) as error:  # torch.save has the one in the other
             why = str(error).splitlines()[0].partition('; ')[0]
             raise CheckpointError(f'cannot write {str(target)!r}: {why}') from error
 

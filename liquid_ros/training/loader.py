@@ -4,7 +4,7 @@
 """Recordings one after the other: read by other processes, few of them in memory at once."""
 
 from collections import OrderedDict
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 import signal
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
@@ -46,7 +46,10 @@ class Loader:
         for i in wanted:
             if (self._pool is not None and len(self._ahead) < self._most
                     and i not in self._ahead and i not in self._kept):
-                self._ahead[i] = self._pool.submit(self._load, self.jobs[i])
+                try:
+                    self._ahead[i] = self._pool.submit(self._load, self.jobs[i])
+                except BrokenExecutor:
+                    self._read_alone()
 
     def get(self, i: int) -> List[Prepared]:
         """
@@ -58,8 +61,7 @@ class Loader:
             self._kept.move_to_end(i)
             return self._kept[i]
         try:
-            ahead = self._ahead.pop(i, None)
-            loaded = ahead.result() if ahead is not None else self._load(self.jobs[i])
+            loaded = self._read(i)
         except (LiquidError, OSError) as error:
             if len(self.jobs) == 1:
                 raise
@@ -71,6 +73,21 @@ class Loader:
         while len(self._kept) > 1 and sum(map(_messages, self._kept.values())) > self._keep:
             self._kept.popitem(last=False)
         return loaded.tracks
+
+    def _read(self, i: int) -> Loaded:
+        ahead = self._ahead.pop(i, None)
+        if ahead is not None:
+            try:
+                return ahead.result()
+            except BrokenExecutor:
+                self._read_alone()
+        return self._load(self.jobs[i])
+
+    def _read_alone(self) -> None:
+        """Do without other processes: one was killed, which is the end of all of them."""
+        self.close()
+        self._pool = None
+        self._ahead.clear()
 
     def some(self, most: int) -> List[Prepared]:
         """

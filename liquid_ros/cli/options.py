@@ -1,0 +1,40 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Options that several commands have."""
+
+import argparse
+
+from liquid_ros.params import from_mapping, Params
+from liquid_ros.timing import TimePolicy
+
+
+def add_model(p: argparse.ArgumentParser) -> None:
+    """Add what chooses a smoother."""
+    defaults = Params()
+    p.add_argument('--device', default=defaults.device, metavar='auto|fastest|cuda|cpu',
+                   help='where to compute (default: %(default)s)')
+    p.add_argument('--smoother', default=defaults.smoother, metavar='NAME',
+                   help='a smoother of the registry (default: %(default)s)')
+    p.add_argument('--checkpoint', default='', metavar='FILE',
+                   help='weights, .safetensors (default: those of the package)')
+
+
+def add_resets(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add what starts a stream anew."""
+    defaults = Params()
+    p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s, metavar='S',
+                   help='start anew after a gap this long (default: %(default)s s)')
+    p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s, metavar='S',
+                   help='start anew when stamps go back further than this (default: '
+                   '%(default)s s)')
+
+
+def policy_of(args: argparse.Namespace) -> TimePolicy:
+    """
+    Return when a stream starts anew.
+
+    Errors: ParameterError.
+    """
+    checked = from_mapping({'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset})
+    return TimePolicy.from_seconds(checked.gap_reset_s, checked.jump_reset_s)
