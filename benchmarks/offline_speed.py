@@ -26,9 +26,10 @@ for threads in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
 
 import numpy as np  # noqa: E402
 
+from liquid_ros import cdr  # noqa: E402
 from liquid_ros.checkpoint import build  # noqa: E402
 from liquid_ros.cli.smooth import smooth  # noqa: E402
-from liquid_ros.evaluation import cdr, scenario  # noqa: E402
+from liquid_ros.evaluation import scenario  # noqa: E402
 from liquid_ros.evaluation.bag_write import declare, encode, new_bag  # noqa: E402
 from liquid_ros.evaluation.collect import collect, Output  # noqa: E402
 from liquid_ros.manifold import plus  # noqa: E402

@@ -16,7 +16,7 @@ import numpy as np
 
 # Zero would mean certainty to whoever fuses this; and what is not known is wide.
 LEAST_VARIANCE = 1e-12
-UNKNOWN_VARIANCE = 1e6
+NOT_KNOWN = 1e6
 
 
 def rotation_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
@@ -58,10 +58,10 @@ def twist_covariance(variance: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> n
 
 def _blocks(variance: np.ndarray, quat_xyzw: Optional[np.ndarray], turn_first: bool
             ) -> np.ndarray:
-    full = np.full((len(variance), 6), UNKNOWN_VARIANCE)
+    full = np.full((len(variance), 6), NOT_KNOWN)
     full[:, :variance.shape[1]] = np.where(
-        np.isfinite(variance), np.clip(variance, LEAST_VARIANCE, UNKNOWN_VARIANCE),
-        UNKNOWN_VARIANCE)
+        np.isfinite(variance), np.clip(variance, LEAST_VARIANCE, NOT_KNOWN),
+        NOT_KNOWN)
     out = full[:, :, None] * np.eye(6)
     if quat_xyzw is not None:
         turn = rotation_matrix(quat_xyzw)

@@ -75,11 +75,7 @@ def refusals(rows: np.ndarray) -> List[Optional[str]]:
 
 def refuse(row: np.ndarray) -> Optional[str]:
     """Return why a measured row (width,) cannot be used, None where it can."""
-    return refuse_values(row.tolist())
-
-
-def refuse_values(values: Sequence[float]) -> Optional[str]:
-    """Return why measured values cannot be used, None where they can."""
+    values = row.tolist()
     for value in values:
         if not -MAX_ABS_VALUE < value < MAX_ABS_VALUE:  # NaN compares false
             return 'non_finite'
@@ -92,7 +88,7 @@ def refuse_values(values: Sequence[float]) -> Optional[str]:
 
 def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
     """
-    Return measured values, a quaternion at length one; None where refuse_values() has a reason.
+    Return measured values, a quaternion at length one; None where refuse() has a reason.
 
     In a third of the time; also None for a quaternion that is longer than a sender's can be.
     """

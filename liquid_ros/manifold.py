@@ -89,7 +89,11 @@ def plus(rows: Array, tangent: Array) -> Array:
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:
-    """Return rows (N, 3 | 7) with quaternions of length one, NumPy only; points as they are."""
+    """
+    Return rows (N, 3 | 7) with quaternions of length one, NumPy only; points as they are.
+
+    A quaternion of zeros becomes NaN.
+    """
     if rows.shape[1] != 7:
         return rows
     if len(rows) > 1:
@@ -102,7 +106,7 @@ def unit_values(row: Sequence[float]) -> Sequence[float]:
     if len(row) != 7:
         return row
     x, y, z, w = row[3:]
-    norm = math.sqrt(x * x + y * y + z * z + w * w)
+    norm = math.sqrt(x * x + y * y + z * z + w * w) or math.nan
     return [*row[:3], x / norm, y / norm, z / norm, w / norm]
 
 

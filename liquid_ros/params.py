@@ -95,7 +95,7 @@ def _node(default: Value, description: str, changes: str, *, unit: str = '',
     return field(default=default, metadata={
         'description': description, 'unit': unit, 'minimum': minimum, 'above': above,
         'least': least, 'maximum': maximum, 'choices': choices, 'changes': changes,
-        'per_input': per_input, 'read_only': changes == AT_START})
+        'per_input': per_input})
 
 
 def _input(default: Value, description: str, changes: str, **bounds: Any) -> Any:

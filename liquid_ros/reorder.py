@@ -15,10 +15,9 @@ class Reorder:
     """
     Hold one stream's messages until one that is wait_ns newer has come.
 
-    No clock is asked, so a replay gives the same order. A message that comes even later than
-    that, or repeats a stamp, leaves at once, for arrive() to judge; so does one whose stamp is
-    rejected. One that starts the stream anew by a jump back, further than wait_ns, lets all the
-    others out first.
+    No clock is asked, so a replay gives the same order. A message that comes even later than that
+    leaves at once, for arrive() to judge; so does one whose stamp is rejected. One that starts the
+    stream anew by a jump back, further than wait_ns, lets all the others out first.
     """
 
     def __init__(self, wait_ns: int, most: int, policy: TimePolicy = TimePolicy()) -> None:

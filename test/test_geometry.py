@@ -10,11 +10,11 @@ import pytest
 from liquid_ros.geometry import (
     body_twist,
     LEAST_VARIANCE,
+    NOT_KNOWN,
     own_variances,
     pose_covariance,
     rotation_matrix,
     twist_covariance,
-    UNKNOWN_VARIANCE,
 )
 from liquid_ros.manifold import plus, quat_exp, quat_log, quat_multiply
 
@@ -81,7 +81,7 @@ def test_no_variance_is_ever_zero_or_endless(make):
         diagonal = np.diag(make(variance, quat).reshape(6, 6))
         assert (diagonal >= 0.99 * LEAST_VARIANCE).all() and np.isfinite(diagonal).all()
     point = np.diag(make(np.full((1, 3), 0.5), None).reshape(6, 6))
-    assert np.array_equal(point, [0.5] * 3 + [UNKNOWN_VARIANCE] * 3)
+    assert np.array_equal(point, [0.5] * 3 + [NOT_KNOWN] * 3)
 
 
 @given(quats, strategies.tuples(*[number] * 6))

@@ -14,8 +14,10 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import ROOT, stamped, walk
 
+from liquid_ros.evaluation.bag_messages import KINDS
 from liquid_ros.ros.answers import passable
 from liquid_ros.ros.messages import CODECS, Head, Smooth
+from liquid_ros.ros.watch import type_name
 from liquid_ros.ros.wire import MalformedError, WIRES
 
 RAW = [kind for kind, codec in WIRES.items() if codec.raw]
@@ -156,12 +158,18 @@ def test_no_bytes_at_all_are_malformed_also_before_any_message(kind):
     assert told == 'refused\n'
 
 
+def offline(kind, raw):
+    """Return the message as a replay reads it."""
+    return KINDS[type_name(kind)].read('', 0, raw)
+
+
 def test_a_string_without_its_closing_zero_keeps_its_letters():
     row = walk('pose', 1)[1][0]
     raw = serialize_message(stamped('pose', 10**9, row, 'mapp'))
     bare = raw[:12] + struct.pack('<I', 4) + raw[16:20] + raw[24:]
     assert deserialize_message(bare, CODECS['pose'].message).header.frame_id == 'mapp'
     assert WIRES['pose'].read(bare).frames[0] == 'mapp'
+    assert offline('pose', bare).frames[0] == 'mapp'
 
 
 def test_a_name_that_is_no_utf8_goes_out_as_it_came():
@@ -169,5 +177,6 @@ def test_a_name_that_is_no_utf8_goes_out_as_it_came():
     odd = raw.replace(b'abc\0', b'\xff\xfe\x80\0')
     batch = WIRES['pose'].read(odd)
     assert batch.frames[0].encode('utf-8')
+    assert offline('pose', odd).frames == batch.frames
     out = WIRES['pose'].moved(odd, Head(10**9, batch.frames[0]))
     assert out[16:20] == odd[16:20] and out[-56:] == odd[-56:]

@@ -69,7 +69,7 @@ def test_noise_is_of_unit_size(kind):
 def test_first_order_noise_has_the_stated_memory():
     rng = np.random.default_rng(2)
     memory = np.full((50, 1, 1), 0.8)
-    x = first_order(rng, rng.standard_normal((50, 4000, 1)), memory)
+    x = first_order(rng.standard_normal((50, 4000, 1)), memory)
     assert abs((x[:, 1:] * x[:, :-1]).mean() / (x**2).mean() - 0.8) < 0.01
 
 

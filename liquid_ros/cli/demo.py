@@ -11,6 +11,7 @@ from liquid_ros.cli import guarded, Parser, progress
 from liquid_ros.errors import InputError, LiquidError, ParameterError
 from liquid_ros.params import Params
 from liquid_ros.signals import deferred
+from liquid_ros.timing import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +122,7 @@ def through_node(messages: Sequence[Any], kind: str, log: Path, expected: int, r
         tell('node', 'smoother_node is not installed here (colcon build makes it); '
              'python -m liquid_ros.ros.main runs instead')
     tell('node', command[-1])
-    tell('replay', f'{(messages[-1][0] - messages[0][0]) / 1e9 / rate:.1f} s over DDS, '
+    tell('replay', f'{(messages[-1][0] - messages[0][0]) / NS_PER_S / rate:.1f} s over DDS, '
          f'{rate:g} times the original speed')
     steps = progress(messages, len(messages))
     played = replay_dds.play(messages, kind, command, parameters, log, expected=expected,

@@ -9,9 +9,9 @@ from pathlib import Path
 from struct import error as StructError
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from liquid_ros.cdr import LITTLE
 from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.bag_messages import KINDS, store
-from liquid_ros.evaluation.cdr import LITTLE
 from liquid_ros.evaluation.sample import Sample
 
 STATIC = 'tf_static'  # how topics end whose transforms never change

@@ -9,11 +9,11 @@ TFMessage, which the node does not take, has a stream for each pair of frames 'p
 """
 
 from functools import lru_cache
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from liquid_ros.evaluation import cdr
+from liquid_ros import cdr
 from liquid_ros.evaluation.sample import Key, ONE, Sample
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.smoothers.base import Estimate
@@ -25,6 +25,7 @@ COVARIANCE_BYTES = 288
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 Known = Dict[int, np.ndarray]  # stamp_ns -> the smooth poses of a path's last message
+Read = Callable[[str, int, bytes], Sample]
 
 
 class Kind(NamedTuple):
@@ -38,7 +39,7 @@ class Kind(NamedTuple):
     """
 
     width: int
-    read: Callable[[str, int, bytes], Sample]
+    read: Read
     write: Callable[[Sample, Update, np.ndarray, Known], bytes]
     many: bool = False
     states: bool = False
@@ -59,46 +60,20 @@ def message_of(stamp_ns: int, frame_id: str, *numbers: np.ndarray) -> bytes:
     return out.message()
 
 
-def _read_point(topic: str, log_ns: int, raw: bytes) -> Sample:
-    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
-    at = cdr.even(at)
-    return Sample(topic, log_ns, ONE, (stamp_ns,), cdr.read_doubles(raw, at, 3)[None],
-                  (frame_id,), None, raw, at)
-
-
-def _read_pose(topic: str, log_ns: int, raw: bytes) -> Sample:
-    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
-    at = cdr.even(at)
-    return Sample(topic, log_ns, ONE, (stamp_ns,), cdr.read_doubles(raw, at, 7)[None],
-                  (frame_id,), None, raw, at)
-
-
-def _read_transform(topic: str, log_ns: int, raw: bytes) -> Sample:
-    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
-    child, at = cdr.read_string(raw, at)
-    at = cdr.even(at)
-    return Sample(topic, log_ns, (child,), (stamp_ns,), cdr.read_doubles(raw, at, 7)[None],
-                  (frame_id,), None, raw, at)
-
-
-def _with_covariance(topic: str, log_ns: int, raw: bytes, has_child: bool) -> Sample:
-    stamp_ns, frame_id, at = cdr.read_header(raw, 4)
-    if has_child:
-        _, at = cdr.read_string(raw, at)
-    at = cdr.even(at)
-    numbers = cdr.read_doubles(raw, at, 43)
-    rows, covariance = numbers[None, :7], numbers[None, 7:]
-    # all zeros is how senders say unknown
-    return Sample(topic, log_ns, ONE, (stamp_ns,), rows, (frame_id,),
-                  own_variances(covariance, rows[:, 3:]) if covariance.any() else None, raw, at)
-
-
-def _read_with_covariance(topic: str, log_ns: int, raw: bytes) -> Sample:
-    return _with_covariance(topic, log_ns, raw, has_child=False)
-
-
-def _read_odometry(topic: str, log_ns: int, raw: bytes) -> Sample:
-    return _with_covariance(topic, log_ns, raw, has_child=True)
+def _single(count: int, strings: int = 0, named: bool = False) -> Read:
+    """Return a reader of a header, strings and numbers; named: the first string is the stream."""
+    def read(topic: str, log_ns: int, raw: bytes) -> Sample:
+        stamp_ns, frame_id, at = cdr.read_header(raw, 4)
+        keys: Sequence[Key] = ONE
+        for _ in range(strings):
+            name, at = cdr.read_string(raw, at)
+            keys = (name,) if named else ONE
+        at = cdr.even(at)
+        numbers = cdr.read_doubles(raw, at, count)[None]
+        rows = numbers[:, :7]
+        stated = own_variances(numbers[:, 7:], rows[:, 3:]) if count > 7 else None
+        return Sample(topic, log_ns, keys, (stamp_ns,), rows, (frame_id,), stated, raw, at)
+    return read
 
 
 def _read_poses(topic: str, log_ns: int, raw: bytes) -> Sample:
@@ -205,13 +180,14 @@ def key_text(msgtype: str, key: Key) -> Optional[str]:
 
 
 KINDS: Dict[str, Kind] = {
-    'geometry_msgs/msg/PoseStamped': Kind(7, _read_pose, _write_rows),
-    'geometry_msgs/msg/PointStamped': Kind(3, _read_point, _write_rows),
+    'geometry_msgs/msg/PoseStamped': Kind(7, _single(7), _write_rows),
+    'geometry_msgs/msg/PointStamped': Kind(3, _single(3), _write_rows),
     'geometry_msgs/msg/PoseWithCovarianceStamped': Kind(
-        7, _read_with_covariance, _write_with_covariance, states=True),
-    'geometry_msgs/msg/TransformStamped': Kind(7, _read_transform, _write_rows, many=True),
+        7, _single(43), _write_with_covariance, states=True),
+    'geometry_msgs/msg/TransformStamped': Kind(
+        7, _single(7, strings=1, named=True), _write_rows, many=True),
     'geometry_msgs/msg/PoseArray': Kind(7, _read_poses, _write_rows, many=True),
-    'nav_msgs/msg/Odometry': Kind(7, _read_odometry, _write_odometry, states=True),
+    'nav_msgs/msg/Odometry': Kind(7, _single(43, strings=1), _write_odometry, states=True),
     'nav_msgs/msg/Path': Kind(7, _read_path, _write_path),
     TRANSFORMS: Kind(7, _read_transforms, _write_transforms, many=True),
 }

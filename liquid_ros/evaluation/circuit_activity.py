@@ -126,7 +126,7 @@ def answers(activity: Activity) -> Dict[str, List[Answer]]:
     """
     Return each event's neurons by |r| of their activity with it, the strongest first.
 
-    None where fewer than FEWEST messages are within or without it.
+    None of them where fewer than FEWEST messages are within or without it.
     """
     found: Dict[str, List[Answer]] = {}
     moved = activity.neurons - activity.neurons.mean(0)

@@ -9,6 +9,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from liquid_ros.evaluation.tally import Tally
+from liquid_ros.timing import NS_PER_S
 
 FARTHEST_NS = 10**14  # about a day
 
@@ -56,7 +57,7 @@ class Run:
     @property
     def duration_s(self) -> float:
         """Return the sum of dt between messages that go on from one another."""
-        return float(np.sum(np.diff(self.stamps_ns)[~self.starts[1:]]) / 1e9)
+        return float(np.sum(np.diff(self.stamps_ns)[~self.starts[1:]]) / NS_PER_S)
 
     @property
     def times_s(self) -> np.ndarray:
@@ -67,7 +68,7 @@ class Run:
         """
         steps_ns = np.diff(self.stamps_ns, prepend=self.stamps_ns[:1])
         return np.cumsum(np.where(self.starts, np.clip(steps_ns, -FARTHEST_NS, FARTHEST_NS),
-                                  steps_ns)) / 1e9
+                                  steps_ns)) / NS_PER_S
 
 
 @dataclass(frozen=True)

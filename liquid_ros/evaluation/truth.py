@@ -11,7 +11,7 @@ import numpy as np
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.recording import is_bag, open_source
 from liquid_ros.intake import refusals
-from liquid_ros.manifold import minus, plus, quat_normalise
+from liquid_ros.manifold import minus, plus, unit_rows
 from liquid_ros.timing import NS_PER_S, ns_to_seconds_text
 
 LONGEST_NS = 500_000_000  # nothing is known in a longer gap
@@ -129,10 +129,7 @@ def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarr
     good = np.array([reason is None for reason in refusals(rows)], dtype=bool)
     stamps_ns, rows = stamps_ns[good], rows[good]
     stamps_ns, first = np.unique(stamps_ns[::-1], return_index=True)
-    rows = rows[::-1][first]
-    if rows.shape[1] == 7:
-        rows = np.concatenate([rows[:, :3], quat_normalise(rows[:, 3:])], 1)
-    return stamps_ns, rows
+    return stamps_ns, unit_rows(rows[::-1][first])
 
 
 def no_overlap(truth: Truth, first_ns: int, last_ns: int, what: str) -> InputError:

@@ -30,11 +30,11 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     known = own.rmse_m is not None
     said: List[Optional[str]] = []
     if known:
-        said += [_frames(stream), _accuracy(raw, own, stream), _lag(run, raw, own, stream),
+        said += [_frames(stream), _accuracy(raw, own, stream), _lag(raw, own, stream),
                  _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
-    said += [_offline(run, rows, stream) if known else None, _recording(run, stream)]
+    said += [_offline(rows, stream) if known else None, _recording(run, stream)]
     return tuple(one for one in said if one)
 
 
@@ -109,7 +109,7 @@ def _accuracy(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
     return text + '.'
 
 
-def _lag(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
+def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
     if own.lag_s is None:
         return ('Whether it is late cannot be told: there is too little motion for errors of '
                 'this size.')
@@ -204,7 +204,7 @@ def _likelihood(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     return text + '.'
 
 
-def _offline(run: Run, rows: Sequence[Row], stream: Mapping[str, Any]) -> Optional[str]:
+def _offline(rows: Sequence[Row], stream: Mapping[str, Any]) -> Optional[str]:
     offline = next((row for row in rows[2:] if not row.in_hindsight), None)
     error = None if offline is None else error_of(offline, stream)
     if error is None:

@@ -8,8 +8,9 @@ from typing import Any, Sequence
 import numpy as np
 
 from liquid_ros.intake import refuse
+from liquid_ros.manifold import unit_rows
 from liquid_ros.ros.diagnostics import Tally
-from liquid_ros.ros.messages import Batch, Codec, Key, Smooth, unit
+from liquid_ros.ros.messages import Batch, Codec, Key, Smooth
 from liquid_ros.ros.trail import twist_variance
 from liquid_ros.smoothers.base import Estimate, Smoother
 from liquid_ros.streams import StreamBank
@@ -36,7 +37,7 @@ class Answers:
         smooth = self.smooth(batch.keys, update.estimate)
         own = batch.variances if batch.variances is not None else smooth.variance
         return smooth._replace(
-            rows=unit(np.where(update.accepted[:, None], batch.rows, np.nan)),
+            rows=unit_rows(np.where(update.accepted[:, None], batch.rows, np.nan)),
             variance=np.where(np.isfinite(own), own, smooth.variance))
 
     def predicted(self, keys: Sequence[Key], stamp_ns: int, frame_id: str, oldest_ns: int

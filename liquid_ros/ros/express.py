@@ -14,11 +14,12 @@ from time import perf_counter
 
 import numpy as np
 
+from liquid_ros.cdr import LITTLE, text
 from liquid_ros.packing import estimate_layout
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.outputs import Outputs
-from liquid_ros.ros.wire import HEADER, LITTLE_ENDIAN, ORIGIN, text
+from liquid_ros.ros.wire import HEADER, ORIGIN
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, NS_PER_S
 
@@ -74,14 +75,14 @@ class Express:
 
     def _learn(self, raw: bytes) -> bool:
         """Take this message's frame for that of the next ones; return False."""
-        if len(raw) < FRAME or raw[:ORIGIN] != LITTLE_ENDIAN:
+        if len(raw) < FRAME or raw[:ORIGIN] != LITTLE:
             return False
         length = HEADER['<'].unpack_from(raw, ORIGIN)[2]
         frame = raw[FRAME:FRAME + length]
         if len(frame) == length and frame[-1:] == b'\0':
             padding = -(FRAME + length - ORIGIN) % 8
             self._learn_layout(struct.Struct(f'<4siII{length}s{padding}x{self._bank.width}d'))
-            self._mark, self._frame = (LITTLE_ENDIAN, length, frame), text(frame[:-1])
+            self._mark, self._frame = (LITTLE, length, frame), text(frame[:-1])
         return False
 
 

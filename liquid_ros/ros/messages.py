@@ -154,10 +154,8 @@ def _write_pose(_: PoseStamped, head: Head, smooth: Smooth) -> PoseStamped:
 
 def _read_with_covariance(message: Any) -> Batch:
     batch = _one(message.header, _row(message.pose.pose))
-    covariance = message.pose.covariance
-    if not covariance.any():  # how senders say unknown
-        return batch
-    return batch._replace(variances=own_variances(covariance[None], batch.rows[:, 3:]))
+    return batch._replace(variances=own_variances(
+        message.pose.covariance[None], batch.rows[:, 3:]))
 
 
 def _write_with_covariance(_: PoseWithCovarianceStamped, head: Head, smooth: Smooth
@@ -234,13 +232,6 @@ def _write_path(taken: Path, head: Head, smooth: Smooth) -> Path:
             _put(made.pose, row)
             message.poses.append(made)
     return message
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Return rows (N, 3 | 7) with quaternions of length one."""
-    if rows.shape[1] == 7:
-        rows[:, 3:] /= np.linalg.norm(rows[:, 3:], axis=1, keepdims=True)
-    return rows
 
 
 def pose_stamped(row: np.ndarray, header: Header) -> PoseStamped:

@@ -8,7 +8,6 @@ import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
-import numpy as np
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
@@ -22,6 +21,7 @@ from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import CheckpointError, LiquidError, ParameterError
 from liquid_ros.fastest import fastest
+from liquid_ros.manifold import unit_row
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
@@ -281,10 +281,8 @@ class SmootherNode(LifecycleNode):
 def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:
     """Run a few steps so that the first message does not pay for loading and compiling."""
     bank = StreamBank(smoother, width, backend=backend)
-    row = np.zeros((1, width))
-    row[0, width - 1] = 1.0
     for stamp_ns in range(0, 30_000_000, 10_000_000):
-        bank.update((0,), (stamp_ns,), row)
+        bank.update((0,), (stamp_ns,), unit_row(width))
 
 
 def one_line(error: BaseException) -> str:

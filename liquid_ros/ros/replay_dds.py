@@ -22,6 +22,7 @@ from liquid_ros.errors import LiquidError
 from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.process import NodeProcess
 from liquid_ros.signals import deferred
+from liquid_ros.timing import NS_PER_S
 
 NODE = 'smoother'
 START_DEADLINE_S = 60.0  # a cold machine that loads torch and CUDA
@@ -166,7 +167,7 @@ class _Peer:
         self._awaited = {raw[STAMP] for _, raw in messages}
         start, first_ns = time.monotonic(), messages[0][0]
         for log_ns, raw in messages:
-            due = start + (log_ns - first_ns) / 1e9 / rate
+            due = start + (log_ns - first_ns) / NS_PER_S / rate
             while True:
                 ahead_s = due - time.monotonic()
                 if ahead_s <= 0.0:

@@ -10,6 +10,7 @@ from nav_msgs.msg import Path
 import numpy as np
 
 from liquid_ros.intake import refuse
+from liquid_ros.manifold import unit_rows
 from liquid_ros.ros.messages import (
     Batch,
     header_at,
@@ -17,7 +18,6 @@ from liquid_ros.ros.messages import (
     ONE,
     pose_stamped,
     stamp_ns,
-    unit,
 )
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
@@ -118,7 +118,7 @@ class Track:
             row = self._rows.get(stamp)
             if passed or row is None:
                 there = row is not None or stamp <= self._unknown_ns
-                row = unit(measured[None].copy())[0] if there and not refuse(measured) else None
+                row = unit_rows(measured[None])[0] if there and not refuse(measured) else None
             if row is not None and stamp not in given:
                 rows[i] = row
                 given.add(stamp)

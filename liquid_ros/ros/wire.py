@@ -6,9 +6,8 @@ Messages as the bytes they travel in, of the types whose layout is fixed behind 
 
 rclpy spends more time on making Python objects of a message, and a message of these, than the
 smoother on its step; here the numbers are read out of the bytes and the output is written as
-bytes. Layout: OMG CDR, version 1, plain: four bytes of encapsulation, then each number aligned to
-its size; a string is its length with the closing zero, and its letters. The codecs in messages.py
-say the same in terms of Python objects.
+bytes, of either byte order. Layout: cdr.py. The codecs in messages.py say the same in terms of
+Python objects.
 """
 
 import struct
@@ -17,12 +16,12 @@ from typing import Any, Callable, Dict, Sequence, Tuple
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 
+from liquid_ros.cdr import bare, LITTLE, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, Key, ONE, Smooth
+from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
 
 ORIGIN = 4  # offsets are aligned from behind the encapsulation
-LITTLE_ENDIAN = b'\0\1\0\0'
 HEADER = {order: struct.Struct(order + 'iII') for order in '<>'}  # sec, nanosec, len(frame_id)
 LENGTH = {order: struct.Struct(order + 'I') for order in '<>'}
 COVARIANCE = slice(7, 43)  # of the numbers of a pose with covariance
@@ -86,8 +85,7 @@ class Wire:
         except (struct.error, ValueError, IndexError, RuntimeError) as error:
             raise MalformedError(f'got {len(raw)} bytes that are no {self.kind}: {error}'
                                  ) from error
-        self._last = given, (sec * NS_PER_S + nanosec, tuple(
-            [s[:-1] if s[-1:] == b'\0' else s for s in strings]), numbers)
+        self._last = given, (sec * NS_PER_S + nanosec, tuple(map(bare, strings)), numbers)
         return self._last[1]
 
     def join(self, head: Head, frame: bytes, strings: Sequence[bytes], numbers: Any) -> bytes:
@@ -104,7 +102,7 @@ class Wire:
                 out += bytes(-len(out) % 8) + np.ascontiguousarray(numbers, '<f8').tobytes()
         else:
             out += bytes(-len(out) % 8) + self._numbers['<'].pack(*numbers)
-        return LITTLE_ENDIAN + out
+        return LITTLE + out
 
     def moved(self, raw: bytes, head: Head) -> bytes:
         """Return the message as it is under another header."""
@@ -116,13 +114,8 @@ class Wire:
         return text(self.split(raw)[1][1]) if self._strings else ''
 
 
-def text(string: bytes) -> str:
-    """Return a string's letters; what is no UTF-8 is replaced."""
-    return string.decode('utf-8', 'replace')
-
-
-def _one(stamp_ns: int, frame: bytes, row: Sequence[float], key: Key = 0) -> Batch:
-    return Batch((key,) if key != 0 else ONE, (stamp_ns,), np.array([row]), (text(frame),))
+def _one(stamp_ns: int, frame: bytes, row: Sequence[float]) -> Batch:
+    return Batch(ONE, (stamp_ns,), np.array([row]), (text(frame),))
 
 
 def _simple(kind: str, width: int) -> Codec:
@@ -167,10 +160,8 @@ def _covariant(kind: str, strings: int, count: int) -> Codec:
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame, *_), numbers = wire.split(raw)
         batch = _one(stamp_ns, frame, numbers[:7])
-        covariance = numbers[COVARIANCE]
-        if not any(covariance):  # how senders say unknown
-            return batch
-        return batch._replace(variances=own_variances(np.array([covariance]), batch.rows[:, 3:]))
+        return batch._replace(variances=own_variances(
+            np.array([numbers[COVARIANCE]]), batch.rows[:, 3:]))
 
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         _, (frame, *others), numbers = wire.split(raw)

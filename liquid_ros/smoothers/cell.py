@@ -19,8 +19,9 @@ def _tanh(u: Array) -> Array:
     return namespace(u).tanh(u)
 
 
-def _sigmoid(u: Array) -> Array:
-    return 0.5 + 0.5 * namespace(u).tanh(0.5 * u)  # overflows nowhere
+def sigmoid(u: Array) -> Array:
+    """Return 1 / (1 + exp(-u)), which overflows nowhere in this form."""
+    return 0.5 + 0.5 * namespace(u).tanh(0.5 * u)
 
 
 def _relu(u: Array) -> Array:
@@ -29,7 +30,7 @@ def _relu(u: Array) -> Array:
 
 # by name; of ReLU alone h has no bound
 ACTIVATIONS: Dict[str, Callable[[Array], Array]] = {
-    'tanh': _tanh, 'sigmoid': _sigmoid, 'relu': _relu}
+    'tanh': _tanh, 'sigmoid': sigmoid, 'relu': _relu}
 
 
 def drive(x: Array, h: Array, weight_in: Array, weight_rec: Array, activation: str = 'tanh'

@@ -168,7 +168,7 @@ class Liquid:
         filters = bank.advance(xp, filters, strange, bank.Trust(
             trust, (clock.pace > GAP) & (listens > 0.5), anchored, left, sizes.age), clock,
             w['bank'])
-        habit = habits(xp, state['habits'], seen, past[..., 0], clock.count, listens)
+        habit = habits(state['habits'], seen, past[..., 0], clock.count, listens)
         hidden, said = self._ask(xp, state, clock.pace, sight(
             xp, bank.judge(xp, filters, sizes.age, average, w['bank']), habit,
             Glance(seen, past[..., 0], past[..., 1], prior.covariance[0] / spread,

@@ -70,8 +70,7 @@ def heard(xp: ModuleType, average: Array, normal: Array, past: Array, count: Arr
     return xp.where(wild & (count > FAMILIAR), xp.zeros_like(normal), xp.ones_like(normal))
 
 
-def habits(xp: ModuleType, before: Array, seen: Array, past: Array, count: Array,
-           listens: Array) -> Array:
+def habits(before: Array, seen: Array, past: Array, count: Array, listens: Array) -> Array:
     """
     Return running means (B, A, 4) of seen^2 and seen past, over 30 and over 400 messages.
 

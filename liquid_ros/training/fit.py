@@ -185,7 +185,7 @@ class Trainer:
     def weights(self) -> Dict[str, np.ndarray]:
         """Return the averaged weights as the smoother takes them."""
         found = torch.func.functional_call(self.cell, self.average, ())
-        return {n: w.detach().cpu().numpy() for n, w in found.items()}
+        return {n: w.detach().cpu().numpy().copy() for n, w in found.items()}
 
     def parameters(self) -> int:
         """Return how many numbers are trained."""

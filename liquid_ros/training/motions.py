@@ -74,7 +74,7 @@ def chain(rng: np.random.Generator, clock: Clock, white_accel: np.ndarray,
     return out
 
 
-def _still(rng: np.random.Generator, clock: Clock) -> Dict[str, np.ndarray]:
+def _still(clock: Clock) -> Dict[str, np.ndarray]:
     n, steps = clock.dt_s.shape
     zero = np.zeros((n, 1))
     return {'white_accel': np.zeros((n, steps, clock.axes)),
@@ -86,7 +86,7 @@ def white_acceleration(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     """Return constant velocity with white acceleration: the Kalman filter's own world."""
     index = level_per_axis(rng, MIN_INDEX, MAX_INDEX, clock)
     q = index**2 / clock.dt0_s**3
-    parts = _still(rng, clock)
+    parts = _still(clock)
     parts['white_accel'] = parts['white_accel'] + q[:, None]
     parts['speed'] = log_uniform(rng, 0.1, 100.0, len(q), 1) * np.sqrt(q * clock.dt0_s)
     return chain(rng, clock, **parts)
@@ -96,7 +96,7 @@ def wander(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     """Return a velocity that forgets itself within messages: next to a random walk."""
     memory = log_uniform(rng, 0.2, 20.0, len(clock.dt_s), 1) * clock.dt0_s
     step = level_per_axis(rng, 1e-3, MAX_INDEX, clock)  # a message, in units of the noise
-    parts = _still(rng, clock)
+    parts = _still(clock)
     # of a random walk that an integrated Ornstein-Uhlenbeck velocity is in the long run
     parts['white_accel'] = parts['white_accel'] + (step**2 / clock.dt0_s / memory**2)[:, None]
     parts['friction'] = 1.0 / memory
@@ -110,7 +110,7 @@ def switching_acceleration(rng: np.random.Generator, clock: Clock) -> np.ndarray
     q = index**2 / clock.dt0_s**3
     changes = np.cumsum(often(rng, 0.003, 0.05, n, steps), axis=1)
     levels = log_uniform(rng, 1e-5, 1e2, n, changes.max() + 1)
-    parts = _still(rng, clock)
+    parts = _still(clock)
     parts['white_accel'] = q[:, None] * np.take_along_axis(levels, changes, 1)[..., None]
     parts['friction'] = np.where(sometimes(rng, 0.4, n, 1),
                                  1.0 / (log_uniform(rng, 3.0, 300.0, n, 1) * clock.dt0_s), 0.0)
@@ -124,7 +124,7 @@ def singer(rng: np.random.Generator, clock: Clock) -> np.ndarray:
     memory = log_uniform(rng, 2.0, 500.0, n, 1) * clock.dt0_s
     index = level_per_axis(rng, 1e-4, MAX_INDEX, clock)
     q = index**2 / clock.dt0_s**3 / memory**2  # white jerk that gives this white acceleration
-    parts = _still(rng, clock)
+    parts = _still(clock)
     changes = np.cumsum(often(rng, 0.001, 0.03, n, steps) & sometimes(rng, 0.5, n, 1), axis=1)
     levels = np.where(changes == 0, 1.0, np.take_along_axis(
         log_uniform(rng, 1e-4, 1e1, n, changes.max() + 1), changes, 1))

@@ -27,7 +27,7 @@ def clock(rng: np.random.Generator, streams: int, steps: int, axes: int) -> Cloc
     return Clock(dt, np.cumsum(dt, axis=1) - dt[:, :1], dt0, axes)
 
 
-def first_order(rng: np.random.Generator, white: np.ndarray, memory: np.ndarray) -> np.ndarray:
+def first_order(white: np.ndarray, memory: np.ndarray) -> np.ndarray:
     """Return noise (N, T, A) of unit variance with correlation memory (N, 1, 1) a message."""
     out = white.copy()
     fresh = np.sqrt(1.0 - memory**2)[:, 0]
@@ -43,7 +43,7 @@ def noise(rng: np.random.Generator, truth: np.ndarray, kind: np.ndarray) -> np.n
     chosen = {name: (kind == i)[:, None, None] for i, name in enumerate(names)}
     white = rng.standard_normal(truth.shape)
     memory = 1.0 - log_uniform(rng, 0.01, 0.8, n, 1, 1)
-    coloured = first_order(rng, rng.standard_normal(truth.shape), memory)
+    coloured = first_order(rng.standard_normal(truth.shape), memory)
     share = rng.uniform(0.2, 0.95, (n, 1, 1))
     freedom = rng.uniform(2.5, 6.0, (n, 1, 1))
     heavy = white / np.sqrt(rng.chisquare(np.broadcast_to(freedom, (n, steps, 1))) / freedom)

@@ -6,7 +6,7 @@
 from functools import partial
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
-from liquid_ros.arrays import Array, namespace
+from liquid_ros.arrays import Array
 from liquid_ros.errors import ParameterError
 
 Weights = Dict[str, Array]
@@ -54,8 +54,3 @@ class CellKind(NamedTuple):
             raise ParameterError(f'got activation: {activation!r}, expected one of '
                                  f'{", ".join(self.activations or ("tanh",))} for this cell')
         return partial(self.step, activation=activation) if self.activations else self.step
-
-
-def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)), which overflows nowhere in this form."""
-    return 0.5 + 0.5 * namespace(x).tanh(0.5 * x)

@@ -11,7 +11,8 @@ default mode of the ncps library's CfCCell with one layer of H backbone units.
 from typing import Tuple
 
 from liquid_ros.arrays import Array, namespace
-from liquid_ros.smoothers.cells.base import CellKind, Shapes, sigmoid, Weights
+from liquid_ros.smoothers.cell import sigmoid
+from liquid_ros.smoothers.cells.base import CellKind, Shapes, Weights
 
 HEADS = ('ff1', 'ff2', 'time_a', 'time_b')
 LEAST = 1e-9  # of |a|, where a time constant is told

@@ -6,7 +6,8 @@
 from typing import Tuple
 
 from liquid_ros.arrays import Array, namespace
-from liquid_ros.smoothers.cells.base import CellKind, Shapes, sigmoid, Weights
+from liquid_ros.smoothers.cell import sigmoid
+from liquid_ros.smoothers.cells.base import CellKind, Shapes, Weights
 
 
 def step(w: Weights, x: Array, h: Array, pace: Array) -> Tuple[Array, Array]:

@@ -4,8 +4,9 @@
 """
 Little-endian CDR: where the header, the names and the numbers of a message stand.
 
-Four bytes say the encoding; all else is aligned to its own size from there on (OMG
-formal/2002-06-51, section 15.3; DDSI-RTPS 2.2, section 10).
+Four bytes say the encoding; all else is aligned to its own size from there on; a string is its
+length with the closing zero, and its letters (OMG formal/2002-06-51, section 15.3; DDSI-RTPS 2.2,
+section 10).
 """
 
 from struct import Struct
@@ -22,6 +23,16 @@ _HEADER = Struct('<iII')  # sec, nanosec, length of frame_id with its NUL
 _COUNT = Struct('<I')
 
 
+def bare(string: bytes) -> bytes:
+    """Return a string's letters without the closing zero."""
+    return string[:-1] if string[-1:] == b'\0' else string
+
+
+def text(letters: bytes) -> str:
+    """Return letters as text; what is no UTF-8 is replaced."""
+    return letters.decode('utf-8', 'replace')
+
+
 def even(at: int) -> int:
     """Return where a double or a sequence of them begins that may begin here."""
     return at + (4 - at) % 8
@@ -31,7 +42,7 @@ def read_header(raw: bytes, at: int) -> Tuple[int, str, int]:
     """Return a std_msgs/Header's stamp in ns, its frame_id and where it ends."""
     sec, nanosec, size = _HEADER.unpack_from(raw, at)
     at += 12
-    return sec * NS_PER_S + nanosec, raw[at:at + size - 1].decode() if size else '', at + size
+    return sec * NS_PER_S + nanosec, text(bare(raw[at:at + size])), at + size
 
 
 def read_count(raw: bytes, at: int) -> Tuple[int, int]:
@@ -43,7 +54,7 @@ def read_count(raw: bytes, at: int) -> Tuple[int, int]:
 def read_string(raw: bytes, at: int) -> Tuple[str, int]:
     """Return a string and where it ends."""
     size, at = read_count(raw, at)
-    return raw[at:at + size - 1].decode() if size else '', at + size
+    return text(bare(raw[at:at + size])), at + size
 
 
 def read_doubles(raw: bytes, at: int, count: int) -> np.ndarray:
