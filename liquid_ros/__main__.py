@@ -30,7 +30,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         return importlib.import_module(f'liquid_ros.cli.{name}').main(argv[1:])
     from liquid_ros.cli import guarded
     if name in ('-h', '--help', '--version'):
-        return guarded(lambda: print(__version__ if name == '--version' else USAGE))
+        text = __version__ if name == '--version' else USAGE
+        return guarded(lambda: print(text), computes=False)
     print(f'liquid_ros: error: got command {name!r}, expected one of {", ".join(COMMANDS)}',
           file=sys.stderr)
     return 2

@@ -41,6 +41,9 @@ def replacing(path: Path, folders: bool = False) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             os.replace(fresh, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         if fresh.is_dir():
             shutil.rmtree(fresh, ignore_errors=True)

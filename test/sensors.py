@@ -6,6 +6,8 @@
 import bags
 import numpy as np
 
+from liquid_ros.timing import ns_to_seconds_text
+
 
 def sensor(count=400, seed=0, rate_hz=30.0, memory=0.9, turns=True):
     """Return stamps (N,) ns, rows (N, 7) and truth (N, 7); noise remembers itself."""
@@ -24,6 +26,12 @@ def sensor(count=400, seed=0, rate_hz=30.0, memory=0.9, turns=True):
     rows = truth + error * np.r_[0.01 * np.ones(3), (0.004 * np.ones(4) if turns
                                                      else np.zeros(4))]
     return stamps_ns, rows, truth
+
+
+def write_tum(path, stamps_ns, rows):
+    """Write poses (N, 7) as TUM text."""
+    path.write_text(''.join(f'{ns_to_seconds_text(int(t))} {" ".join(map(repr, row.tolist()))}\n'
+                            for t, row in zip(stamps_ns, rows)))
 
 
 def pose_messages(stamps_ns, rows):

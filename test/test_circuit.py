@@ -205,9 +205,11 @@ def test_the_command_draws_a_checkpoint_and_a_bag(tmp_path):
 
 @pytest.mark.parametrize('arguments, words', [
     (('shipped', '-o', 'x.jpeg'), 'expected one of .svg'),
+    (('shipped', '--topic', '/pose', '-o', '{tmp}/x.svg'), 'expected RECORDING, too'),
     (('package://nowhere/x.safetensors', '-o', '{tmp}/x.svg'), "no package 'nowhere'"),
     (('/nowhere.safetensors',), 'No such file'),
     (('shipped', '/nowhere.tum', '-o', '{tmp}/x.svg'), 'nowhere.tum')])
 def test_a_mistake_is_one_line(arguments, words, tmp_path):
     done = command(*(a.replace('{tmp}', str(tmp_path)) for a in arguments))
+    assert list(tmp_path.iterdir()) == []
     assert done.returncode == 1 and words in done.stderr and 'Traceback' not in done.stderr

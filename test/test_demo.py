@@ -85,7 +85,7 @@ def test_an_npz_is_a_recording(tmp_path):
     {'gt': None}, {'t': np.zeros((60, 1))}, {'t': np.full(60, np.nan)}, {'z': np.zeros((60, 4))},
     {'z': np.zeros((59, 3))}, {'meta': 'no json'}, {'meta': '[1]'},
     {'meta': '{"good_axes": [3]}'}, {'meta': '{"good_axes": ["x"]}'},
-    {'z': np.array([{}] * 60)}])
+    {'z': np.array([{}] * 60)}, {'gt': np.full((60, 3), np.nan)}, {'t': np.arange(60)[::-1]}])
 def test_an_npz_that_is_no_recording(tmp_path, changes):
     path = save(tmp_path / 'a.npz', **changes)
     with pytest.raises(InputError, match=r'a\.npz: '):

@@ -427,6 +427,27 @@ def test_a_bag_folder_with_a_dot_in_its_name_becomes_one(tmp_path):
         assert (tmp_path / 'out' / folder.name / 'metadata.yaml').exists()
 
 
+def test_a_report_that_cannot_be_written_does_not_lose_the_figures(bag, tmp_path, capsys,
+                                                                   monkeypatch):
+    def full(*_):
+        raise OSError(28, 'No space left on device', 'r.html')
+    monkeypatch.setattr('liquid_ros.cli.evaluate._report', full)
+    assert evaluate(bag, '--truth', '/truth', '-r', tmp_path / 'r.html', '--json',
+                    tmp_path / 'k.json', '--fail-if', 'jitter_m>0') == 1
+    assert len(figures(tmp_path / 'k.json')['failed']) == 1
+    told = capsys.readouterr().err
+    assert 'r.html: No space left on device' in told and 'failed: ' in told
+
+
+def test_what_is_tiny_is_told_in_the_table_too(tmp_path, capsys):
+    t, (x, y, z) = np.arange(400) / 20.0, np.random.default_rng(0).normal(size=(3, 400)) * 1e-8
+    np.savetxt(tmp_path / 'a.csv', np.stack([t, x, y, z], 1), delimiter=',', header='t,x,y,z',
+               comments='')
+    assert evaluate(tmp_path / 'a.csv') == 0
+    raw = next(line for line in capsys.readouterr().out.splitlines() if ' raw ' in f' {line} ')
+    assert '0.00' not in raw.split() and 'e-' in raw
+
+
 def dies(_):
     os._exit(9)
 

@@ -152,6 +152,21 @@ def test_a_bag_is_not_replaced_by_a_file(tmp_path):
     assert (tmp_path / 'bag' / 'metadata.yaml').read_text() == 'kept'
 
 
+def test_a_suffix_in_capitals_is_told(tmp_path):
+    write_all(tmp_path / 'a.mcap', some_samples(), 7)
+    (tmp_path / 'a.mcap').rename(tmp_path / 'A.MCAP')
+    for opened in (lambda: open_source(tmp_path / 'A.MCAP'),
+                   lambda: write_all(tmp_path / 'B.DB3', some_samples(), 7)):
+        with pytest.raises(InputError, match=r'got the suffix \.[A-Z3]+, expected \.[a-z3]+$'):
+            opened()
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    with pytest.raises(OSError) as caught, replacing(tmp_path / 'x'):
+        raise OSError(28, 'No space left on device')
+    assert caught.value.filename == str(tmp_path / 'x')
+
+
 def test_a_bag_folder_names_its_storage_after_itself(tmp_path):
     write_all(tmp_path / 'folder', some_samples(), 7)
     assert {p.name for p in (tmp_path / 'folder').iterdir()} == {'folder.mcap', 'metadata.yaml'}

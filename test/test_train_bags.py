@@ -19,7 +19,7 @@ from typing import NamedTuple
 import bags
 import numpy as np
 import pytest
-from sensors import pose_messages, sensor, write
+from sensors import pose_messages, sensor, write, write_tum
 
 from liquid_ros import safetensors
 from liquid_ros.__main__ import main
@@ -117,12 +117,36 @@ def test_what_is_no_better_is_not_written_unless_forced(bag, tmp_path):
     out.write_bytes(b'before')
     done = command('--bag', bag, '--topic', '/pose', '-o', out, settings=NONE)
     assert done.returncode == 3 and out.read_bytes() == b'before'
-    assert 'not written: the held-out messages are not expected better' in done.stderr
+    assert 'not written: no weights on the way were better' in done.stderr
+    assert 'the held-out messages are not expected better than by chance' in done.stderr
     done = command('--bag', bag, '--topic', '/pose', '-o', out, '--force', settings=NONE)
     assert done.returncode == 0
     assert json.loads(safetensors.load(str(out))[1]['provenance'])['held_out']['forced']
     for name, array in safetensors.load(SHIPPED)[0].items():
         np.testing.assert_array_equal(safetensors.load(str(out))[0][name], array)
+
+
+def test_an_earlier_state_is_kept(bag, tmp_path):
+    out = tmp_path / 'own.safetensors'
+    out.with_suffix('.pt').write_bytes(b'a detector')
+    done = command('--bag', bag, '--topic', '/pose', '-o', out, settings=NONE)
+    assert done.returncode == 3 and 'an earlier one is kept' in done.stderr
+    assert (tmp_path / 'own.pt.old').read_bytes() == b'a detector'
+    done = command('--bag', bag, '--topic', '/pose', '-o', tmp_path / 'x', '--resume',
+                   settings=NONE)
+    assert done.returncode == 3 and 'x.pt: is not there: beginning anew' in done.stderr
+
+
+def test_how_much_truth_there_is_is_told(tmp_path):
+    stamps_ns, rows, truth = sensor(400)
+    write_tum(tmp_path / 'z.tum', stamps_ns, rows)
+    write_tum(tmp_path / 'gt.tum', stamps_ns[:200], truth[:200])
+    args = ['--bag', tmp_path / 'z.tum', '-o', tmp_path / 'x', '--truth']
+    done = command(*args, tmp_path / 'gt.tum', settings=NONE)
+    assert 'is known at 200 of the 240 messages to learn from, and at 0 of the 160 held out' \
+        in done.stderr
+    done = command(*args, tmp_path / 'z.tum', settings=NONE)
+    assert done.returncode == 1 and 'got the recording itself for the truth' in done.stderr
 
 
 def test_ctrl_c_saves_and_going_on_gives_what_an_uninterrupted_run_gives(bag, tmp_path):
@@ -238,6 +262,7 @@ def test_wrong_usage_is_told(bag, tmp_path):
     (['-o', '{here}'], 1, 'is no regular file'), (['-o', '{here}/x.pt'], 2, '--resume'),
     (['-o', '{here}/x.svg', '--plot', '{here}/x.svg'], 1, 'got one file for the weights'),
     (['-o', '{here}/x', '--workers', '-1'], 2, 'got --workers -1'),
+    (['-o', '{here}/x', '--every', '3'], 2, 'expected --set every=N'),
     (['-o', '{bag}/metadata.yaml'], 1, 'would overwrite what is read'),
     (['-o', '{here}/x', '--truth', '{truth}', '--plot', '{truth}'], 1, 'would overwrite')])
 def test_what_cannot_be_written_is_told_before_anything_is_learned(
@@ -265,8 +290,15 @@ def test_only_the_same_run_is_gone_on_with(bag, tmp_path):
     assert done.returncode == 1 and 'other recordings' in done.stderr
     done = command('--bag', bag, '--bag', other, '-o', out, '--force', '--resume', settings=NONE)
     assert done.returncode == 1 and 'other recordings' in done.stderr
+    for more in (['--truth', '/gt'], ['--topic', '/pose'], ['--gap-reset', '1']):
+        done = command('--bag', bag, '-o', out, '--force', '--resume', *more, settings=NONE)
+        assert done.returncode == 1 and 'other recordings, topics, truth' in done.stderr
     done = command('-o', out, '--resume', settings=['iterations=1', 'batch=4', 'shares=2'])
     assert done.returncode == 1 and 'other settings' in done.stderr
+    saved = torch.load(out.with_suffix('.pt'), weights_only=False)
+    torch.save({**saved, 'processes': 2}, out.with_suffix('.pt'))
+    done = command('--bag', bag, '-o', out, '--resume', settings=NONE)
+    assert done.returncode == 1 and 'to a run of 2 processes, got 1' in done.stderr
     torch.save([1, 2], out.with_suffix('.pt'))
     done = command('--bag', bag, '-o', out, '--resume', settings=NONE)
     assert done.returncode == 1 and 'other settings' in done.stderr

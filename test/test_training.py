@@ -383,3 +383,7 @@ def test_a_run_that_could_not_be_written_does_not_begin(tmp_path, capsys):
     assert main(['train', '-o', str(tmp_path), '--set', 'iterations=2']) == 1
     told, = capsys.readouterr().err.splitlines()
     assert 'is no regular file' in told and list(tmp_path.iterdir()) == []
+
+
+def test_one_number_is_a_list_of_one():
+    assert TrainConfig(stretches=5).stretches == (5,)

@@ -6,6 +6,7 @@
 from bags import flawed, make, transform, TYPES, write_bag
 import numpy as np
 import pytest
+from sensors import write_tum
 
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
@@ -15,7 +16,6 @@ from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.truth import read_truth, Truth
 from liquid_ros.manifold import quat_exp
-from liquid_ros.timing import ns_to_seconds_text
 
 S = 1_000_000_000
 
@@ -45,11 +45,6 @@ def test_stamps_of_this_century_lose_no_nanosecond():
     start = 1_700_000_000_000_000_001
     truth = Truth('t', start + np.array([0, 4]), np.array([[0.0, 0, 0], [4.0, 4, 4]]))
     assert truth.at(start + np.arange(5))[:, 0].tolist() == [0, 1, 2, 3, 4]
-
-
-def write_tum(path, stamps_ns, rows):
-    path.write_text(''.join(f'{ns_to_seconds_text(int(t))} {" ".join(map(repr, row.tolist()))}\n'
-                            for t, row in zip(stamps_ns, rows)))
 
 
 def test_it_comes_from_a_topic_a_text_file_or_another_bag(tmp_path):
@@ -94,6 +89,15 @@ def test_a_truth_with_gaps_wherever_a_message_is_does_overlap(tmp_path):
     with pytest.raises(InputError, match=r'is known at no message of [^ ]*z\.tum, as it is not '
                                          r'across gaps of more than 0\.5 s: it spans 0'):
         collect(tmp_path / 'z.tum', 'ema', build('ema'), truth=str(tmp_path / 'gt.tum'))
+
+
+def test_an_axis_that_never_moves_is_not_held_against_the_truth(tmp_path):
+    made = scenario.made_up(8.0)
+    write_tum(tmp_path / 'z.tum', made.stamps_ns, made.rows * [1, 1, 0, 1, 1, 1, 1])
+    write_tum(tmp_path / 'gt.tum', made.stamps_ns, made.truth + 0.25 * np.eye(7)[2])
+    (stream,), _ = accepted(tmp_path / 'z.tum', truth=str(tmp_path / 'gt.tum'))
+    known = np.isfinite(stream.truth).all(1)
+    assert known.mean() > 0.9 and (stream.truth[known, 2] == 0.0).all()
 
 
 def test_training_learns_no_rotations_that_positions_do_not_turn(tmp_path):

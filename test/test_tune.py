@@ -24,7 +24,7 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 from liquid_ros.training.foresight import advance, foreseen  # noqa: E402
 from liquid_ros.training.held_out import compare, judge, Judged, suite  # noqa: E402
 from liquid_ros.training.recorded import Recorded  # noqa: E402
-from liquid_ros.training.tune import Tuner  # noqa: E402
+from liquid_ros.training.tune import Look, Tuner  # noqa: E402
 from liquid_ros.training.tune_config import TuneConfig  # noqa: E402
 
 SMALL = TuneConfig(iterations=6, rows=4, batch=4, shares=2, stretch=12, stretches=(1, 3), every=3,
@@ -184,6 +184,16 @@ def test_weights_that_were_looked_at_stay_what_they_were():
     for name, array in before.items():
         np.testing.assert_array_equal(kept[name], array)
     assert (tuner.weights()['bias_out'] != before['bias_out']).any()
+
+
+def test_what_is_found_are_the_best_weights_and_else_those_of_the_end():
+    source = loader(SMALL, track())
+    tuner = Tuner(SMALL, weights(), source, source.some(1))
+    tuner.advance()
+    tuner.looks.append(Look(1, 0.0, -0.1))
+    assert not tuner.gained and (tuner.found()['bias_out'] != weights()['bias_out']).any()
+    tuner.looks.append(Look(1, 0.0, 0.1))
+    assert tuner.gained and tuner.found() is tuner.best
 
 
 @pytest.mark.parametrize('trainable, changed', [

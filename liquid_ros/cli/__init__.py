@@ -4,6 +4,7 @@
 """Commands; each module is a parser, a use case function and an entry."""
 
 import argparse
+from importlib import import_module
 import os
 from pathlib import Path
 import signal
@@ -11,7 +12,7 @@ import sys
 from typing import Any, Callable, Iterable, Iterator, NoReturn, Optional
 
 from liquid_ros.errors import InputError, LiquidError
-from liquid_ros.signals import signalled
+from liquid_ros.signals import deferred, signalled
 
 OK, FAILED, USAGE, PIPE_CLOSED, INTERRUPTED = 0, 1, 2, 141, 130
 
@@ -45,14 +46,18 @@ def expect_place(path: str, pipes: bool = False) -> None:
         raise InputError(f'{path}: is no regular file, expected one to write')
 
 
-def guarded(use_case: Callable[[], Optional[int]]) -> int:
+def guarded(use_case: Callable[[], Optional[int]], computes: bool = True) -> int:
     """
     Run a command and return its exit status.
 
     A user's mistake is one line and 1, Ctrl-C is silence and 130, a closed pipe is silence.
+    computes: whether NumPy is needed; a signal amid its import would be told as an ImportError.
     """
     try:
         with signalled([signal.SIGTERM], _end):
+            if computes:
+                with deferred():
+                    import_module('numpy')
             status = use_case() or OK
         sys.stdout.flush()
         return status

@@ -10,6 +10,8 @@ from typing import Any, List, NamedTuple, Sequence, Tuple
 from liquid_ros.errors import InputError
 from liquid_ros.timing import TimePolicy
 
+MOST = 0.9  # of the messages
+
 
 class Job(NamedTuple):
     """All that a recording is prepared from; it can go to another process."""
@@ -57,6 +59,7 @@ def load(job: Job) -> Any:
     streams, problems = accepted(path, job.topics, job.truth, job.policy)
     runs = []
     for stream in streams:
+        problems += _sparse(stream, job.held_out)
         edges = [k for k, begins in enumerate(stream.starts) if begins or k == 0]
         runs.append([Track(
             stream.name, stream.stamps_ns[a:b], stream.rows[a:b],
@@ -68,3 +71,16 @@ def load(job: Job) -> Any:
     except InputError as error:
         raise InputError(f'{path}: {error}') from error
     return Loaded(tracks, digest(path), [f'{path}: {text}' for text in problems])
+
+
+def _sparse(stream: Any, held_out: float) -> List[str]:
+    """Return at how many messages the truth is known, where that is not most of them."""
+    import numpy as np
+    if stream.truth is None:
+        return []
+    known = np.isfinite(stream.truth[:, :3]).all(1)
+    learned, held = np.split(known, [round(len(known) * (1.0 - held_out))])
+    if min(part.mean() for part in (learned, held) if len(part)) > MOST:
+        return []
+    return [f'{stream.name}: the truth is known at {learned.sum()} of the {len(learned)} messages '
+            f'to learn from, and at {held.sum()} of the {len(held)} held out']

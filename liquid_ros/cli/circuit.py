@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
 def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], output: Path
             ) -> None:
     """Write the figures and tell which neurons answer to what."""
+    if topic and recording is None:
+        raise InputError(f'got --topic {topic}, expected RECORDING, too')
     if output.suffix not in FORMATS:
         raise InputError(f'got output {str(output)!r}, expected one of {", ".join(FORMATS)}')
     from liquid_ros.backend import NumpyBackend
@@ -49,6 +51,13 @@ def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], out
     smoother = load('liquid', path, NumpyBackend())
     assert isinstance(smoother, Liquid)
     drawn = circuit_of(smoother)
+    activity = None
+    if recording is not None:
+        from liquid_ros.evaluation.circuit_activity import answers, watch
+        from liquid_ros.evaluation.recording import open_source, policy_for
+        from liquid_ros.timing import TimePolicy
+        with open_source(Path(recording), [topic] if topic else []) as source:
+            activity = watch(source.samples(), smoother, policy_for(source, TimePolicy()))
     try:
         from liquid_ros.evaluation.circuit_plots import draw, draw_activity
         draw(output, drawn)
@@ -57,13 +66,8 @@ def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], out
     print(f'liquid_ros: {output}: the {drawn.cell} cell, '
           + ', '.join(f'{len(layer.labels)} {layer.name}' for layer in drawn.layers),
           file=sys.stderr)
-    if recording is None:
+    if activity is None:
         return
-    from liquid_ros.evaluation.circuit_activity import answers, watch
-    from liquid_ros.evaluation.recording import open_source, policy_for
-    from liquid_ros.timing import TimePolicy
-    with open_source(Path(recording), [topic] if topic else []) as source:
-        activity = watch(source.samples(), smoother, policy_for(source, TimePolicy()))
     found = answers(activity)
     draw_activity(output.with_name(f'{output.stem}_activity{output.suffix}'), drawn, activity,
                   found)

@@ -164,7 +164,7 @@ def compare(scenario: 'Scenario', rows: 'np.ndarray', smooth: 'np.ndarray', smoo
     for name in progress(BASELINES, len(BASELINES)):
         outputs[BASELINES[name]] = best_in_hindsight(name, times, raw, truth, scenario.axes)
     outputs[f'{smoother}, the node as it comes'] = smooth
-    return {name: describe(times, output, truth, axes=scenario.axes)
+    return {name: describe(times, output, truth, scenario.axes, across_gaps=False)
             for name, output in outputs.items()}
 
 
@@ -204,6 +204,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         for name, value in (('--rate', args.rate), ('--seconds', args.seconds)):
             if value is not None and not 0.0 < value < 1e6:
                 raise ParameterError(f'got {name} {value}, expected a positive number')
+        if args.seed < 0:
+            raise ParameterError(f'got --seed {args.seed}, expected 0 or more')
         if args.data:
             scenario = from_npz(Path(args.data), args.seconds or float('inf'))
         else:

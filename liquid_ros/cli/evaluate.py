@@ -10,10 +10,10 @@ from pathlib import Path
 import sys
 from typing import Any, Dict, List, Optional, Sequence, TYPE_CHECKING
 
-from liquid_ros.cli import expect_place, guarded, OK, Parser
+from liquid_ros.cli import expect_place, FAILED, guarded, in_one_line, OK, Parser
 from liquid_ros.cli.jobs import Job, Result, results_of
 from liquid_ros.cli.options import add_model, add_resets, policy_of
-from liquid_ros.errors import ParameterError
+from liquid_ros.errors import LiquidError, ParameterError
 
 if TYPE_CHECKING:
     from liquid_ros.evaluation.gate import Condition
@@ -154,8 +154,13 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
                 closed = error
             for told in (*map(summary, result.judged), *result.dead):
                 failed += failures(conditions, told)
+    status = max((result.status for result in results), default=OK)
     if args.report and any(result.judged for result in results):
-        _report(Path(args.report), results)
+        try:
+            _report(Path(args.report), results)
+        except (LiquidError, OSError) as error:  # all else is told and written first
+            print(f'liquid_ros: error: {in_one_line(error)}', file=sys.stderr)
+            status = max(status, FAILED)
     if args.json:
         text = json.dumps(written(results, failed), indent=1, allow_nan=False) + '\n'
         if args.json == '-':
@@ -167,7 +172,6 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
         raise closed
     for text in failed:
         print(f'liquid_ros: failed: {text}', file=sys.stderr)
-    status = max((result.status for result in results), default=OK)
     return status or (HELD if failed else OK)
 
 

@@ -4,6 +4,7 @@
 """Recordings evaluated one after the other, or several at once by other processes."""
 
 from pathlib import Path
+import signal
 from typing import (
     Any,
     Dict,
@@ -92,7 +93,9 @@ def results_of(jobs: Sequence[Job], processes: int) -> Generator[Result, None, N
         return
     from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
     from multiprocessing import active_children, get_context
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn'))
+    # Ctrl-C is for the one that asks
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn'), signal.signal,
+                               (signal.SIGINT, signal.SIG_IGN))
     try:
         for job, coming in [(job, pool.submit(evaluate, job)) for job in jobs]:
             try:

@@ -5,6 +5,7 @@
 
 from argparse import Namespace
 from contextlib import contextmanager
+import os
 from pathlib import Path
 import sys
 import time
@@ -45,7 +46,13 @@ def run(trainer: Any, args: Namespace, world: Any, every: int,
     """
     saved = str(Path(args.output).with_suffix('.pt'))
     total = trainer.total
-    if args.resume and world.first(Path(saved).exists()):
+    there = world.first(Path(saved).exists())
+    if there and not args.resume and world.rank == 0:
+        os.replace(saved, f'{saved}.old')
+        print(f'{saved}: an earlier one is kept as {saved}.old', file=sys.stderr)
+    if args.resume and not there and world.rank == 0:
+        print(f'{saved}: is not there: beginning anew', file=sys.stderr)
+    if args.resume and there:
         trainer.load(saved)
         if world.first(trainer.iteration) != trainer.iteration:
             raise CheckpointError(f'{saved!r}: the processes were saved at different iterations')

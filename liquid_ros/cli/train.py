@@ -13,6 +13,7 @@ from liquid_ros.cli import expect_place, guarded, Parser
 from liquid_ros.cli.loop import run
 from liquid_ros.cli.options import add_resets
 from liquid_ros.errors import InputError, ParameterError
+from liquid_ros.signals import deferred
 
 OF_BAGS = ('topic', 'truth', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
 
@@ -27,7 +28,7 @@ Without --bag: from nothing, on simulated motions and sensors, as those of the p
 
 EPILOG = """\
 torchrun --nproc-per-node N -m liquid_ros train ... shares the work among N processes, each with
-a batch of its own.
+a batch of its own; it exits with 1, and says so at length, where one of these does not with 0.
 
 Exit status: 0; 1 for what cannot be used; 2 for wrong usage; 3 where the weights are not better
 and nothing is written; 130 after Ctrl-C, which saves."""
@@ -101,7 +102,8 @@ def train(args: argparse.Namespace, given: Dict[str, Any], world: Any) -> int:
     from liquid_ros.training.fit import Trainer
     config, output = TrainConfig.from_dict(given), Path(args.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    expect_place(args.output)
+    for place in (output, output.with_suffix('.pt')):
+        expect_place(str(place))
     path = find(args.start) if args.start else ''
     trainer = Trainer(config, world, behind(path, config) if path else None)
     origin = {'begun_with': fingerprint(path)} if path else {}
@@ -148,7 +150,8 @@ def behind(path: str, config: Any) -> Dict[str, Any]:
 def start(args: argparse.Namespace) -> int:
     """Join the other processes, where there are any, and train; return the exit status."""
     try:
-        import torch
+        with deferred():
+            import torch
     except ImportError as error:
         raise InputError('training needs torch: pip install torch') from error
     from liquid_ros.training.world import join, leave
@@ -172,6 +175,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     alone = [name for name in OF_BAGS if getattr(args, name) != p.get_default(name)]
     if alone and not args.bag:
         p.error(f'got --{alone[0].replace("_", "-")}, expected --bag, too')
+    if args.bag and args.every != p.get_default('every'):
+        p.error('got --every with --bag, expected --set every=N')
     args.output = args.output or ('my_sensor.safetensors' if args.bag else
                                   'runs/liquid.safetensors')
     if Path(args.output).suffix == '.pt':

@@ -33,15 +33,17 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
     path = find('' if args.start == SCRATCH else args.start)
     config, weights = begin(args, given, path)
     output = Path(args.output)
-    for place in (args.output, args.plot):
+    for place in (args.output, args.plot, str(output.with_suffix('.pt'))):
         expect_place(place)
     if args.plot:
         check(Path(args.plot))
         if Path(args.plot).resolve() == output.resolve():
             raise InputError(f'{output}: got one file for the weights and their curves')
-    jobs = bags.jobs(args.bag, args.topic, args.truth, policy_of(args), path, config)
+    policy = policy_of(args)
+    jobs = bags.jobs(args.bag, args.topic, args.truth, policy, path, config)
     keep_apart((args.output, args.plot), [job.path for job in jobs], args.truth)
-    loader = Loader(jobs, bags.load, args.workers if len(jobs) > 1 else 0, config.keep)
+    loader = Loader(jobs, bags.load, args.workers if len(jobs) > 1 else 0, config.keep,
+                    repr((sorted(args.topic), args.truth, policy)))
     try:
         held = loader.some(config.judges)
         tuner = Tuner(config, weights, loader, held, world)
@@ -54,8 +56,11 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
             return 0
         for text in told:
             print(f'liquid_ros: {text}', file=sys.stderr)
-        verdict = compare(bags.smoother(path), tuner.smoother(tuner.best), held, config.horizons,
-                          config.forgotten)
+        verdict = compare(bags.smoother(path), tuner.smoother(tuner.found()), held,
+                          config.horizons, config.forgotten)
+        if not tuner.gained:
+            verdict.reasons.insert(0, 'no weights on the way were better than those one began '
+                                   'with, on the part to stop by')
         print('\n'.join(verdict.words()), flush=True)
         refused = bool(verdict.reasons) and not args.force
         if refused:
@@ -108,7 +113,8 @@ def provenance(jobs: List[Any], loader: Any, start: str, args: Namespace) -> Dic
             for i, digest in sorted(loader.digests.items()) if digest]
     return {'recordings': [{'name': name, 'sha256': digest} for name, digest in read[
         :TOLD_HASHES]], 'recordings_read': len(read), 'topics': list(args.topic),
-        'truth': args.truth, 'begun_with': args.start if args.start == SCRATCH else
+        'truth': args.truth, 'gap_reset_s': args.gap_reset, 'jump_reset_s': args.jump_reset,
+        'begun_with': args.start if args.start == SCRATCH else
         fingerprint(start)}
 
 
@@ -120,7 +126,7 @@ def write(tuner: Any, output: Path, verdict: Any, origin: Dict[str, Any]) -> Non
     """
     from liquid_ros.checkpoint import save
     from liquid_ros.evaluation.figures import told
-    save('liquid', str(output), tuner.shape, tuner.best, {
+    save('liquid', str(output), tuner.shape, tuner.found(), {
         'training': tuner.config.to_dict(), 'iterations': tuner.iteration,
         'figures': {name: round(value, 4) for name, value in tuner.figures.items()},
         'looks': [[look.iteration, told(round(look.cost, 5)), told(round(look.gain, 5))]

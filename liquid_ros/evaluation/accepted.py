@@ -16,6 +16,7 @@ from liquid_ros.evaluation.bag_write import STORAGES
 from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
+from liquid_ros.evaluation.view import moving
 from liquid_ros.manifold import quat_normalise
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.timing import RESTARTS, TimePolicy
@@ -101,17 +102,21 @@ def _with_truth(stream: Accepted, truth: Truth, problems: List[str]) -> Accepted
     there = truth.at(stream.stamps_ns)[:, :stream.rows.shape[1]]
     rows = np.full(stream.rows.shape, np.nan)
     rows[:, :there.shape[1]] = there
-    at = np.isfinite(rows[:, :3]).all(1)
+    axes = list(moving(stream.rows, rows))
+    at = np.isfinite(rows[:, axes]).all(1)
     z, g = stream.rows[at], rows[at]
-    found = between_frames(g[:, :3], z[:, :3])
+    found = between_frames(g[:, axes], z[:, axes])
     if found is not None:
-        turn_deg = turn_sigma_deg(found, g[:, :3], z[:, :3])
-        rows = found.moved_rows(rows, (0, 1, 2))
+        turn_deg = turn_sigma_deg(found, g[:, axes], z[:, axes])
+        rows = found.moved_rows(rows, axes)
         if there.shape[1] == 7 and not tells(
                 turn_deg / LEFT, quat_normalise(z[:, 3:]), rows[at, 3:]):
             rows[:, 3:] = np.nan
             problems.append(f'{stream.name}: the truth is in another frame, and such positions '
                             'do not tell how far it is turned: its rotations are left out')
+    # an axis that never moves is not held against a truth that does
+    still = [axis for axis in range(3) if np.ptp(stream.rows[:, axis]) == 0.0]
+    rows[:, still] = np.where(at, stream.rows[0, still, None], np.nan).T
     return stream._replace(truth=rows)
 
 

@@ -154,20 +154,22 @@ def pieces_of(times_s: np.ndarray, starts: np.ndarray, judged: np.ndarray) -> Li
 
 
 def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
-             axes: Sequence[int] = (0, 1, 2)) -> Figures:
+             axes: Sequence[int] = (0, 1, 2), across_gaps: bool = True) -> Figures:
     """
     Return the figures of an estimate, without its first second.
 
     times_s: (N,) s. rows, truth: (N, 3) or (N, 7), m and xyzw. axes: those that the truth can
-    judge.
+    judge. across_gaps: whether what is between two messages far apart counts, on a line.
     """
     judged = scored(times_s)
     # a common offset is taken out: with it, a difference at 5000 km would round to 1e-9 m
     origin = truth[0, list(axes)]
     times_s, p, g = times_s[judged], *(a[judged][:, list(axes)] - origin for a in (rows, truth))
     turned = rotation_rms_deg(rows[judged, 3:], truth[judged, 3:]) if rows.shape[1] == 7 else None
-    return Figures(rmse(p, g), accel_error(times_s, p, g), jerk(times_s, p), lag(times_s, p, g),
-                   turned)
+    none, every = np.zeros(len(times_s), dtype=bool), np.ones(len(times_s), dtype=bool)
+    pieces = None if across_gaps else pieces_of(times_s, none, every)
+    return Figures(rmse(p, g), accel_error(times_s, p, g, pieces), jerk(times_s, p, pieces),
+                   lag(times_s, p, g, pieces), turned)
 
 
 def _whole(times_s: np.ndarray) -> List[np.ndarray]:

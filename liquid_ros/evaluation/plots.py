@@ -9,6 +9,8 @@ from typing import Any, Iterator, Sequence, Tuple
 
 import numpy as np
 
+from liquid_ros.files import replacing
+
 RAW, SMOOTH, TRUTH = '#9aa5b1', '#c8102e', '#111111'
 LETTERS = 'xyz'
 ZOOM_S = 3.0
@@ -34,7 +36,8 @@ def sheet(path: Path, **options: Any) -> Iterator[Any]:
     with matplotlib.rc_context(STYLE):
         figure = pyplot.figure(**options)
         yield figure
-        figure.savefig(path)
+        with replacing(path) as fresh:
+            figure.savefig(fresh, format=path.suffix[1:].lower() or None)
         pyplot.close(figure)
 
 

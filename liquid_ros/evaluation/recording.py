@@ -22,6 +22,12 @@ def is_bag(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in STORAGES
 
 
+def _expect_small(path: Path) -> None:
+    """Raise InputError for a suffix in capitals, which rosbag2 does not know."""
+    if path.suffix.lower() in STORAGES and path.suffix not in STORAGES:
+        raise InputError(f'{path}: got the suffix {path.suffix}, expected {path.suffix.lower()}')
+
+
 def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] = (),
                 forgiving: bool = False) -> OpenSource:
     """
@@ -29,8 +35,9 @@ def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] 
 
     topics, left_out: as in bag.choose, for a bag only.
     forgiving: take what can be read of a broken one.
-    Errors: InputError in the opened block.
+    Errors: InputError, some in the opened block.
     """
+    _expect_small(path)
     if is_bag(path):
         return open_bag(path, topics, left_out, forgiving)
     if topics:
@@ -46,6 +53,7 @@ def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool 
     is_folder: the user said so, with a closing slash. stated: a bag is to have covariances, too.
     Errors: InputError for a bag with many topics into one text file.
     """
+    _expect_small(path)
     from_bag = isinstance(source, BagSource)
     if is_folder or is_bag(path) or (from_bag and not path.suffix and not path.exists()):
         return write_bag(path, storage_of(source.path) if from_bag else '.mcap', source, stated)

@@ -103,6 +103,11 @@ def from_npz(path: Path, seconds: float = float('inf')) -> Scenario:
             or truth.shape != rows.shape or not np.isfinite(times).all():
         raise InputError(f'{path}: got t {times.shape}, z {rows.shape}, gt {truth.shape}, '
                          'expected finite t (N,) and z, gt (N, 3) or (N, 7)')
+    if not np.isfinite(truth).all():
+        raise InputError(f'{path}: got a gt with NaN, expected the truth at every message')
+    if (np.diff(times) < 0.0).any():
+        at = int(np.argmax(np.diff(times) < 0.0)) + 1
+        raise InputError(f'{path}: got a t that goes back at row {at}, expected it to rise')
     if not all(0 <= axis < 3 for axis in axes):
         raise InputError(f'{path}: got good_axes {axes}, expected some of 0, 1, 2')
     kept = times - times[:1] <= seconds

@@ -9,6 +9,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 from liquid_ros.evaluation.runs import Judged, Row
 
 WIDTH = 99
+SMALL = 0.1  # two digits behind the point would say next to nothing
 ALIGNED = 'aligned (mm)'  # told only where the truth has another frame
 
 
@@ -88,4 +89,7 @@ def _cell(column: Column, row: Row) -> str:
     alone = column.heading.startswith('jitter') and all(
         figure is None for figure in (row.rmse_m, row.rmse_to_offline_m, row.lag_s,
                                       row.lag_to_offline_s))
-    return '-' if value is None or alone else format(value, column.text)
+    if value is None or alone:
+        return '-'
+    small = column.text == '.2f' and 0.0 < abs(value) < SMALL
+    return format(value, '.3g' if small else column.text)

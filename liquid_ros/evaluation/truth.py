@@ -63,6 +63,8 @@ def read_truth(text: str, recording: Path) -> Truth:
     path, topic = split(text)
     if path is None and not is_bag(recording):
         raise InputError(f'{text}: no such file, and {recording} has no topics')
+    if path is not None and not topic and not is_bag(path) and path.samefile(recording):
+        raise InputError(f'{text}: got the recording itself for the truth')
     return _read(path or recording, topic, text)
 
 

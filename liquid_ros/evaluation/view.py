@@ -92,7 +92,7 @@ def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
                 truth[:, 3:] = quat_normalise(truth[:, 3:])
         if not np.isfinite(truth).any():
             truth = None
-    chosen = tuple(sorted(set(axes))) if axes is not None else _moving(raw, truth)
+    chosen = tuple(sorted(set(axes))) if axes is not None else moving(raw, truth)
     judged = np.zeros(len(raw), dtype=bool)
     alignment, turn_deg, turns = None, None, False
     if truth is not None:
@@ -119,7 +119,7 @@ def _settled(times_s: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return metrics.scored(times_s) | ~first  # a clock may go back where a run begins anew
 
 
-def _moving(raw: np.ndarray, truth: Optional[np.ndarray]) -> Tuple[int, ...]:
+def moving(raw: np.ndarray, truth: Optional[np.ndarray]) -> Tuple[int, ...]:
     """Return the axes that ever change and that the truth has, all of those if none moves."""
     there = [axis for axis in range(3)
              if truth is None or np.isfinite(truth[:, axis]).any()] or [0, 1, 2]

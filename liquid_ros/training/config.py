@@ -70,8 +70,9 @@ class TrainConfig:
                 object.__setattr__(self, entry.name, value)
             if kind is tuple and isinstance(value, list):
                 value = tuple(value)
-                object.__setattr__(self, entry.name, value)
             parts = value if kind is tuple and isinstance(value, tuple) else (value,)
+            if kind is tuple:
+                object.__setattr__(self, entry.name, parts)
             wanted = int if kind is tuple else kind
             if not parts or not all(type(p) is wanted and low <= p <= high for p in parts):
                 raise ParameterError(f'got {entry.name}: {value!r}, expected '

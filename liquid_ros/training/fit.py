@@ -199,7 +199,8 @@ class Trainer:
 
     def state(self) -> Dict[str, Any]:
         """Return all that an uninterrupted run would have in memory."""
-        return {'config': self.config.to_dict(), 'iteration': self.iteration, 'ended': self.ended,
+        return {'config': self.config.to_dict(), 'processes': self.world.size,
+                'iteration': self.iteration, 'ended': self.ended,
                 'cell': self.cell.state_dict(), 'average': self.average,
                 'optimiser': self.optimiser.state_dict(), 'figures': self.figures,
                 'feed': self._feed.state(), **self._carried}
@@ -228,7 +229,8 @@ class Trainer:
             with replacing(target) as fresh:
                 torch.save(self.state(), fresh)
         except (OSError, RuntimeError, InputError) as error:  # torch.save has the one in the other
-            why = str(error).splitlines()[0].partition('; ')[0]
+            cause = error.__context__ if isinstance(error.__context__, OSError) else error
+            why = getattr(cause, 'strerror', None) or str(cause).splitlines()[0]
             raise CheckpointError(f'cannot write {str(target)!r}: {why}') from error
 
     def load(self, path: str) -> None:
@@ -250,6 +252,9 @@ class Trainer:
         if not same:
             raise CheckpointError(f'{path!r} belongs to a run with other settings; '
                                   'use those, or begin anew without --resume')
+        if saved.get('processes', 1) != self.world.size:
+            raise CheckpointError(f'{path!r} belongs to a run of {saved["processes"]} processes, '
+                                  f'got {self.world.size}')
         try:
             self.restore(saved)
         except KeyError as error:

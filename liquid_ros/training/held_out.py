@@ -162,8 +162,10 @@ def compare(before: Smoother, after: Smoother, held: Sequence[Prepared],
         ratios = new.rmse / old.rmse
     simulated = float(np.exp(np.mean(suite(after) - suite(before))))
     reasons = []
-    if not gain > max(ERRORS * error, LEAST_GAIN):
+    if not gain > ERRORS * error:
         reasons.append('the held-out messages are not expected better than by chance')
+    elif not gain > LEAST_GAIN:
+        reasons.append(f'the gain is less than {LEAST_GAIN:g} nats a message')
     known = ratios[np.isfinite(ratios)]
     if len(known) and (np.mean(np.log(np.maximum(known, 1e-9))) > 0.0 or max(known) > MOST_WORSE):
         reasons.append('the error against the truth is larger')

@@ -25,8 +25,13 @@ class Loader:
     """Reads recording i when it is asked for, or before; keeps as many messages as told."""
 
     def __init__(self, jobs: Sequence[Any], load: Callable[[Any], Loaded], workers: int = 0,
-                 keep: int = 200_000) -> None:
-        """Start with nothing read; load must be a function of a module where there are workers."""
+                 keep: int = 200_000, asked: str = '') -> None:
+        """
+        Start with nothing read; load must be a function of a module where there are workers.
+
+        asked: what of the recordings is read, for a run that goes on from another one.
+        """
+        self.asked = asked
         self.jobs, self.digests, self.problems = list(jobs), {}, {}  # type: ignore[var-annotated]
         self._load, self._keep = load, keep
         self._kept: 'OrderedDict[int, List[Prepared]]' = OrderedDict()

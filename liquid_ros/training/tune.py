@@ -43,7 +43,6 @@ class Tuner(Trainer):
         super().__init__(config, world)
         self.tuning = config
         self.cell.begin_with(weights)
-        self.cell.to(world.device)
         names = TRAINABLE[config.trainable]
         for name, parameter in self.cell.named_parameters():
             parameter.requires_grad_(not names or name in names)
@@ -134,22 +133,33 @@ class Tuner(Trainer):
         where = max(range(len(self.looks)), key=lambda k: self.looks[k].gain)
         return len(self.looks) - 1 - where < self.tuning.patience
 
+    @property
+    def gained(self) -> bool:
+        """Return whether weights on the way were better."""
+        return any(look.gain > 0.0 for look in self.looks)
+
+    def found(self) -> Dict[str, np.ndarray]:
+        """Return the best weights on the way, those of now where none were better."""
+        return self.best if self.gained else self.weights()
+
     def state(self) -> Dict[str, Any]:
         """Return all that an uninterrupted run would have in memory."""
         return {**super().state(), 'recorded': self._recorded.state(),
                 'looks': [tuple(look) for look in self.looks], 'curve': self.curve,
                 'best': self.best, 'begun': self._begun, 'recordings': len(self._source),
+                'asked': self._source.asked,
                 'digests': dict(self._source.digests)}
 
     def restore(self, saved: Dict[str, Any]) -> None:
         """Go on from what state() returned."""
         same = all(np.array_equal(array, saved['begun'].get(name))
                    for name, array in self._begun.items())
-        if not same or saved['recordings'] != len(self._source) or any(
+        if not same or saved['asked'] != self._source.asked or saved['recordings'] != len(
+                self._source) or any(
                 self._source.digests.get(i, digest) != digest
                 for i, digest in saved['digests'].items()):
-            raise CheckpointError('what is to go on is a run of other recordings or from other '
-                                  'weights; begin anew without --resume')
+            raise CheckpointError('what is to go on is a run of other recordings, topics, truth '
+                                  'or resets, or from other weights; begin anew without --resume')
         super().restore(saved)
         self._recorded.restore(saved['recorded'])
         self.best = saved['best']
