@@ -16,10 +16,9 @@ from typing import Any, Dict, Hashable, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers.base import Known, Link, Smoother, State
 from liquid_ros.smoothers.grain import known_later
-from liquid_ros.smoothers.rts import inverse
+from liquid_ros.smoothers.rts import back, gains_of
 from liquid_ros.timing import NS_PER_S
 
 FORGOTTEN = 1e-7
@@ -158,8 +157,7 @@ class _Chain:
                 self._link: Link = smoother.link(
                     {name: array[:-1] for name, array in every.items()},
                     {name: array[1:] for name, array in every.items()}, dt_s)
-                self._gains = (self._link.start @ _swapped(self._link.transition)
-                               @ inverse(self._link.covariance))
+                self._gains = gains_of(self._link)
             self._expected[1:] = self._link.rows
         for start, run in zip(self.starts, runs):
             self._expected[start] = (self.known.rows[start] if run.expected is None
@@ -191,11 +189,12 @@ class _Chain:
         carried = np.eye(scale.shape[-1]) * scale[..., None, :]
         allowed = FORGOTTEN * np.sqrt(np.abs(out[2][..., 0, 0])) + LEAST
         finals = self.stops - 1 - self.starts
-        for back in range(1, int((ends - starts).max()) + 1):
-            on = np.flatnonzero(ends - back >= starts)
-            at = ends[on] - back
-            moved, sound = self._step(at, rows[on], motion[on], covariance[on])
+        for ago in range(1, int((ends - starts).max()) + 1):
+            on = np.flatnonzero(ends - ago >= starts)
+            at = ends[on] - ago
             with np.errstate(all='ignore'):
+                moved, sound = back(self.known, self._link, self._gains, at,
+                                    (rows[on], motion[on], covariance[on]))
                 carried[on] = np.where(sound, self._gains[at] @ carried[on], 0.0)
             own = at < stops[on]
             unsure = own & (np.abs(carried[on, :, 0]).sum(-1) > allowed[at]).any(1)
@@ -216,32 +215,15 @@ class _Chain:
             finals.append(int(np.searchsorted(stamps, stamps[-1] - lag_ns, side='left')))
         end, own = np.concatenate(ends), np.arange(self.stops[-1])
         rows, motion, covariance = (part[end] for part in self.known[:3])
-        for back in range(1, int((end - own).max()) + 1):
-            on = np.flatnonzero(end - back >= own)
-            (rows[on], motion[on], covariance[on]), _ = self._step(
-                end[on] - back, rows[on], motion[on], covariance[on])
+        for ago in range(1, int((end - own).max()) + 1):
+            on = np.flatnonzero(end - ago >= own)
+            with np.errstate(all='ignore'):
+                (rows[on], motion[on], covariance[on]), _ = back(
+                    self.known, self._link, self._gains, end[on] - ago,
+                    (rows[on], motion[on], covariance[on]))
         return self._later(rows, motion, covariance, np.flatnonzero(end == own)), finals
 
     def _later(self, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray,
                newest: np.ndarray) -> Later:
         return Later(rows, self.known.stated(covariance[..., 0, 0], newest), motion[..., 0],
                      self._expected)
-
-    def _step(self, at: np.ndarray, rows: np.ndarray, motion: np.ndarray, covariance: np.ndarray
-              ) -> Tuple[Tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
-        """Return messages by what is known of those after them, and where (B, A, 1, 1) it held."""
-        link, gains = self._link, self._gains[at]
-        with np.errstate(all='ignore'):
-            late = np.concatenate([minus(rows, link.rows[at])[..., None],
-                                   motion - link.motion[at]], -1)
-            moved = gains @ late[..., None]
-            after = link.start[at] + gains @ (covariance - link.covariance[at]) @ _swapped(gains)
-        sound = np.isfinite(np.concatenate([moved, after], -1)).all((-1, -2))[..., None, None]
-        moved = np.where(sound, moved, 0.0)[..., 0]
-        known = self.known
-        return (plus(known.rows[at], moved[..., 0]), known.motion[at] + moved[..., 1:],
-                np.where(sound, after, known.covariance[at])), sound
-
-
-def _swapped(matrices: np.ndarray) -> np.ndarray:
-    return np.swapaxes(matrices, -1, -2)

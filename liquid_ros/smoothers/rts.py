@@ -52,8 +52,11 @@ def has_hindsight(smoother: Any) -> bool:
 ABLE = f'{", ".join(_most)} or {_last}'  # to be named where another smoother was given
 
 
+Part = Tuple[np.ndarray, np.ndarray, np.ndarray]  # rows, motion, covariance
+
+
 class Window:
-    """The newest states of one stream, all of one unbroken run: clear it when that ends."""
+    """The newest states of one stream, all of one unbroken run."""
 
     def __init__(self, smoother: Smoother, length: int) -> None:
         """
@@ -72,10 +75,6 @@ class Window:
     def __len__(self) -> int:
         """Return how many states there are."""
         return len(self._kept)
-
-    def clear(self) -> None:
-        """Forget all states."""
-        self._kept.clear()
 
     def add(self, stamp_ns: int, state: State) -> None:
         """
@@ -101,8 +100,7 @@ class Window:
                   for name in self._kept[0][1]}
         known: Known = self._smoother.known(states)
         known = known._replace(grain=known_later(known.grain, [len(stamps_ns)]))
-        rows, motion, covariance = known.rows.copy(), known.motion.copy(), known.covariance
-        spread = covariance[..., 0, 0].copy()
+        rows, motion, covariance = (part.copy() for part in known[:3])
         expected = rows.copy()
         if len(stamps_ns) > 1:
             dt_s = np.diff(np.array(stamps_ns, dtype=np.int64))[:, None] / NS_PER_S
@@ -110,28 +108,40 @@ class Window:
                 link = self._smoother.link({name: array[:-1] for name, array in states.items()},
                                            {name: array[1:] for name, array in states.items()},
                                            dt_s)
-                expected[1:] = link.rows
-                _go_back(link, rows, motion, spread, covariance)
-        return Smoothed(stamps_ns, rows, known.stated(spread, -1), motion[..., 0], expected)
+                expected[1:], gains = link.rows, gains_of(link)
+                for k in range(len(gains) - 1, -1, -1):
+                    (rows[k], motion[k], covariance[k]), _ = back(
+                        known, link, gains, k, (rows[k + 1], motion[k + 1], covariance[k + 1]))
+        return Smoothed(stamps_ns, rows, known.stated(covariance[..., 0, 0], -1), motion[..., 0],
+                        expected)
 
 
-def _go_back(link: Link, rows: np.ndarray, motion: np.ndarray, spread: np.ndarray,
-             covariance: np.ndarray) -> None:
-    """Smooth rows, motion and P11 in place; covariance (T, A, n, n) is the filter's P."""
-    gains = link.start @ np.swapaxes(link.transition, -1, -2) @ inverse(link.covariance)
-    after = covariance[-1]
-    for k in range(len(gains) - 1, -1, -1):
-        late = np.concatenate([minus(rows[k + 1], link.rows[k])[:, None],
-                               motion[k + 1] - link.motion[k]], -1)
-        moved = gains[k] @ late[..., None]
-        after = link.start[k] + gains[k] @ (after - link.covariance[k]) @ np.swapaxes(
-            gains[k], -1, -2)
-        sound = np.isfinite(np.concatenate([moved, after], -1)).all((-1, -2))[:, None, None]
-        moved = np.where(sound, moved, 0.0)[..., 0]
-        after = np.where(sound, after, covariance[k])
-        rows[k] = plus(rows[k], moved[:, 0])
-        motion[k] += moved[:, 1:]
-        spread[k] = after[:, 0, 0]
+def gains_of(link: Link) -> np.ndarray:
+    """Return (T, A, n, n): what a message learns of what the one after it does."""
+    return link.start @ _swapped(link.transition) @ inverse(link.covariance)
+
+
+def back(known: Known, link: Link, gains: np.ndarray, at: Any, later: Part
+         ) -> Tuple[Part, np.ndarray]:
+    """
+    Return messages by what is known of those after them, and where (..., A, 1, 1) it held.
+
+    at: which, an index or (M,) of them. later: rows (..., W), motion (..., A, n - 1) and
+    covariance (..., A, n, n) of the messages after them.
+    """
+    rows, motion, covariance = later
+    gain = gains[at]
+    late = np.concatenate([minus(rows, link.rows[at])[..., None], motion - link.motion[at]], -1)
+    moved = gain @ late[..., None]
+    after = link.start[at] + gain @ (covariance - link.covariance[at]) @ _swapped(gain)
+    sound = np.isfinite(np.concatenate([moved, after], -1)).all((-1, -2))[..., None, None]
+    moved = np.where(sound, moved, 0.0)[..., 0]
+    return (plus(known.rows[at], moved[..., 0]), known.motion[at] + moved[..., 1:],
+            np.where(sound, after, known.covariance[at])), sound
+
+
+def _swapped(matrices: np.ndarray) -> np.ndarray:
+    return np.swapaxes(matrices, -1, -2)
 
 
 def inverse(covariance: np.ndarray) -> np.ndarray:
