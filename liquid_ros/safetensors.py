@@ -29,6 +29,8 @@ def load(path: str) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     Errors: CheckpointError where it cannot be read or is not of this format.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            raise CheckpointError(f'cannot read {path!r}: it is no regular file')
         data = Path(path).read_bytes()
     except OSError as error:
         raise CheckpointError(f'cannot read {path!r}: {error.strerror}') from error

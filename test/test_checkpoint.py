@@ -152,4 +152,6 @@ def test_what_is_written_over_is_a_file_and_a_link_stays_one(tmp_path):
     os.mkfifo(pipe)
     with pytest.raises(CheckpointError, match='no regular file'):
         safetensors.save(str(pipe), ARRAYS, {})
+    with pytest.raises(CheckpointError, match='no regular file'):  # nor is it waited for
+        safetensors.load(str(pipe))
     assert pipe.is_fifo()

@@ -12,9 +12,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_graph import START_NS
 from std_srvs.srv import SetBool, Trigger
 
-from liquid_ros.ros.diagnostics import SHOWN_STREAMS
+from liquid_ros.ros.diagnostics import SHOWN_STREAMS, StreamTally
 from liquid_ros.ros.messages import header_at
-from liquid_ros.ros.outputs import topic_word
+from liquid_ros.ros.outputs import OFFERED, topic_word
+from liquid_ros.timing import Arrival
 
 
 def stamps_of(messages):
@@ -475,6 +476,34 @@ def test_a_latched_listener_of_a_stream_s_path_is_advised_what_helps(graph, capf
     graph.until(lambda: said.append(capfd.readouterr().err)
                 or 'let it ask for volatile durability' in ''.join(said), 'the advice')
     assert 'qos_overrides' not in ''.join(said)
+
+
+def test_paths_of_many_streams_are_published_where_somebody_listens(graph):
+    _, made, _ = channel(graph, input_type='transform', frame_id='')
+    give(made, *(tag(f't{c}', 100) for c in range(OFFERED + 30)))
+    made.outputs.send_paths()
+    there = [name for name, _ in made._node.get_topic_names_and_types() if '/stream_' in name]
+    assert 0 < len(there) <= OFFERED
+    got = []
+    last = f'/pose/path/stream_t{OFFERED + 29}'
+    graph.peer.create_subscription(Path, last, got.append, 1)
+    graph.until(lambda: made.outputs.send_paths() or got, last)
+    assert got[0].poses
+
+
+def test_the_mean_nis_is_of_the_newest_poses():
+    stream = StreamTally()
+    for k, nis in enumerate([1e9] + [3.0] * 300):
+        stream.accept(k, Arrival.STEP, [nis])
+    assert stream.mean_nis() == 3.0
+
+
+def test_streams_that_are_heard_are_shown_before_those_that_fell_silent(graph):
+    _, made, _ = channel(graph, input_type='transform', gap_reset_s=1e4)
+    give(made, *(tag(f't{c}', 100 + c) for c in range(SHOWN_STREAMS + 8)))
+    shown = [status.name for status in made.status() if '[' in status.name]
+    assert len(shown) == SHOWN_STREAMS and f't{SHOWN_STREAMS + 7}]' in shown[-1]
+    assert not any('[t0]' in name for name in shown)
 
 
 def test_a_false_start_is_told_and_forgotten(graph):

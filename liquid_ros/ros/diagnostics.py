@@ -14,7 +14,7 @@ from liquid_ros.ros.watch import HINTS
 from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
 
 STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
-DT_WINDOW = 256
+DT_WINDOW = NIS_WINDOW = 256
 SHOWN_STREAMS = 32  # of an input with many; all of them are counted
 
 MOST_RESETS = 0.5  # of the messages: beyond it they are hardly smoothed
@@ -42,6 +42,11 @@ class Ring:
         p50, p99 = np.percentile(self._values[:self._count], (50, 99))
         return f'{1e3 * p50:.3f}', f'{1e3 * p99:.3f}'
 
+    def mean(self) -> float:
+        """Return the mean; nan before any."""
+        newest = self._values[:self._count]
+        return sum(newest) / len(newest) if newest else float('nan')
+
 
 class StreamTally:
     """Counts of one stream since it was configured; last_ns: stamp of the newest used pose."""
@@ -55,8 +60,7 @@ class StreamTally:
         self.frame_id = ''  # of that pose
         self.heard = 0  # which of the input's messages it was in
         self._dts_s = Ring(DT_WINDOW)
-        self._nis_sum = 0.0
-        self._nis_count = 0
+        self._nis = Ring(NIS_WINDOW)
         self._told = (0, 0)
 
     def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
@@ -68,8 +72,8 @@ class StreamTally:
         elif self.last_ns is not None:
             self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
         self.last_ns = stamp_ns
-        self._nis_sum += sum(nis)
-        self._nis_count += len(nis)
+        for value in nis:
+            self._nis.add(value)
 
     def news(self) -> Tuple[int, int]:
         """Return how many poses were accepted and dropped since the last call."""
@@ -91,8 +95,8 @@ class StreamTally:
             ('mean NIS', f'{self.mean_nis():.3f}')]
 
     def mean_nis(self) -> float:
-        """Return the mean over poses and groups of three axes; expected value 3."""
-        return self._nis_sum / self._nis_count if self._nis_count else float('nan')
+        """Return the mean over the newest poses' groups of three axes; expected value 3."""
+        return self._nis.mean()
 
 
 class Tally:
@@ -207,9 +211,12 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
         ('weights', about.weights),
         ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
     made = []
-    news = [stream.news() for stream in tally.streams.values()]
-    shown = zip(list(tally.streams.items())[:SHOWN_STREAMS if many else 1], news)
-    for (key, stream), (came, lost) in shown:
+    streams = [(key, stream, *stream.news()) for key, stream in tally.streams.items()]
+    if len(streams) > SHOWN_STREAMS:  # those that lose poses, then those that were heard last
+        shown = sorted(range(len(streams)), key=lambda i: (
+            streams[i][3] == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
+        streams = [streams[i] for i in sorted(shown)]
+    for key, stream, came, lost in streams[:SHOWN_STREAMS if many else 1]:
         own = stream.values(came, about.elapsed_s, about.now_ns)
         if many:
             its_level, its_message = _judge_stream(came, lost) if alone else (level, message)

@@ -62,6 +62,8 @@ def run(node: SmootherNode, act: Callable[[], None]) -> int:
     except ExternalShutdownException:
         pass
     finally:
+        if rclpy.ok():
+            node.flush()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

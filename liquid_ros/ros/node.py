@@ -127,8 +127,6 @@ class SmootherNode(LifecycleNode):
             warm_up(smoother, width, self._backend)
         return smoother
 
-    # Lifecycle.
-
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the smoother, warm it up and create the topics."""
         try:
@@ -154,6 +152,11 @@ class SmootherNode(LifecycleNode):
                                    f'by {self.params.smoother} on {channel.place}, weights '
                                    f'{channel.weights}')
         return super().on_configure(state)
+
+    def flush(self) -> None:
+        """Publish what is held back."""
+        for channel in self.channels:
+            channel.flow.flush()
 
     def _open(self, smoother: Smoother, backend: Backend) -> None:
         topics: List[str] = []
@@ -190,6 +193,7 @@ class SmootherNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Destroy what configure made, whatever the state."""
+        self.flush()
         result = super().on_shutdown(state)
         self._release()
         return result

@@ -17,14 +17,7 @@ from std_msgs.msg import Float64, Header
 from liquid_ros.errors import ParameterError
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
-from liquid_ros.ros.messages import (
-    Head,
-    Key,
-    odometry,
-    put_twist,
-    Smooth,
-    transform,
-)
+from liquid_ros.ros.messages import Head, Key, odometry, put_twist, Smooth, transform
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import Hindsight, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
@@ -37,6 +30,7 @@ from liquid_ros.update import Update
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
 
 WITH_CHILD = ('transform', 'odometry')  # types that name the body's frame themselves
+OFFERED = 20  # paths of streams that nobody asked for yet
 WORD = 60  # letters of a stream's name in the topic of its path
 
 
@@ -242,7 +236,10 @@ class Outputs:
         """Publish the paths that changed and that somebody listens to."""
         self._changed &= set(self._trails)
         for key, trail in self._trails.items():
-            publisher = self._path_publisher(key)
+            # an executor that waits looks at each publisher before every callback
+            offered = key in self._paths or len(self._paths) < OFFERED
+            publisher: Any = self._path_publisher(key) if (
+                offered or self._node.count_subscribers(self._stream_path(key))) else None
             before = self._listeners.get(key, 0)
             now = self._listeners[key] = publisher.get_subscription_count() if publisher else 0
             # one that came later has none yet
@@ -250,10 +247,13 @@ class Outputs:
                 publisher.publish(trail.message())
                 self._changed.discard(key)
 
+    def _stream_path(self, key: Key) -> str:
+        return f'{self._path_topic}/stream_{topic_word(str(key))}'
+
     def _path_publisher(self, key: Key) -> Any:
         """Return the publisher of a stream's path, None where there can be none."""
         if key not in self._paths:
-            topic = f'{self._path_topic}/stream_{topic_word(str(key))}'
+            topic = self._stream_path(key)
             taken = {publisher.topic_name for publisher in self._paths.values() if publisher}
             self._paths[key] = None
             try:
