@@ -299,6 +299,15 @@ def test_messages_of_another_frame_do_not_disturb_the_order(graph):
     assert stamps_of(out) == sorted(stamps_of(out))
 
 
+@pytest.mark.parametrize('end', ['trigger_deactivate', 'trigger_shutdown', 'flush'])
+def test_what_is_held_goes_out_at_the_end(graph, end):
+    node, _, out = channel(graph, reorder_s=1.0)
+    give(node.channels[0], *(pose(100 + 0.01 * i) for i in range(20)))
+    assert not out
+    getattr(node, end)()
+    assert len(out) == 20 and stamps_of(out) == sorted(stamps_of(out))
+
+
 def test_a_stream_evicted_while_another_is_flushed_is_counted_once(graph):
     """Received is accepted, dropped or pending at every moment."""
     _, made, _ = channel(graph, input_type='transform', max_streams=2, reorder_s=0.05)
