@@ -5,7 +5,10 @@
 
 from contextlib import contextmanager
 import signal
-from typing import Any, Callable, Iterator, List, Sequence
+from typing import Any, Callable, Iterator, List, Sequence, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -50,6 +53,15 @@ def deferred(numbers: Sequence[int] = ENDING) -> Iterator[Callable[[], None]]:
             signal.raise_signal(number)
     if left:
         raise KeyboardInterrupt
+
+
+def other_processes(count: int) -> 'ProcessPoolExecutor':
+    """Return so many that compute; Ctrl-C is for the one that asks."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    # spawn: a fork of a process with threads may hang
+    return ProcessPoolExecutor(count, get_context('spawn'), signal.signal,
+                               (signal.SIGINT, signal.SIG_IGN))
 
 
 class _Caught(BaseException):

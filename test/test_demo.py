@@ -143,6 +143,8 @@ def test_a_straight_still_line_has_a_figure(tmp_path):
     truth = np.zeros((90, 3))
     plot(tmp_path / 'a.png', np.arange(90) / 30.0, truth, truth, truth)
     assert (tmp_path / 'a.png').exists()
+    plot(tmp_path / 'b', np.arange(90) / 30.0, truth, truth, truth)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'b.png']
 
 
 @pytest.mark.parametrize('options, text', [

@@ -4,7 +4,6 @@
 """Recordings evaluated one after the other, or several at once by other processes."""
 
 from pathlib import Path
-import signal
 from typing import (
     Any,
     Dict,
@@ -21,6 +20,7 @@ from typing import (
 
 from liquid_ros.cli import FAILED, in_one_line, OK, progress
 from liquid_ros.errors import LiquidError, UnreadableError
+from liquid_ros.signals import other_processes
 from liquid_ros.timing import TimePolicy
 
 if TYPE_CHECKING:
@@ -91,11 +91,9 @@ def results_of(jobs: Sequence[Job], processes: int) -> Generator[Result, None, N
     if processes == 1 or len(jobs) == 1:
         yield from map(evaluate, jobs)
         return
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-    from multiprocessing import active_children, get_context
-    # Ctrl-C is for the one that asks
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context('spawn'), signal.signal,
-                               (signal.SIGINT, signal.SIG_IGN))
+    from concurrent.futures import BrokenExecutor
+    from multiprocessing import active_children
+    pool = other_processes(min(processes, len(jobs)))
     try:
         for job, coming in [(job, pool.submit(evaluate, job)) for job in jobs]:
             try:

@@ -47,17 +47,17 @@ def run(trainer: Any, args: Namespace, world: Any, every: int,
     saved = str(Path(args.output).with_suffix('.pt'))
     total = trainer.total
     there = world.first(Path(saved).exists())
-    if there and not args.resume and world.rank == 0:
-        os.replace(saved, f'{saved}.old')
-        print(f'{saved}: an earlier one is kept as {saved}.old', file=sys.stderr)
-    if args.resume and not there and world.rank == 0:
-        print(f'{saved}: is not there: beginning anew', file=sys.stderr)
     if args.resume and there:
         trainer.load(saved)
         if world.first(trainer.iteration) != trainer.iteration:
             raise CheckpointError(f'{saved!r}: the processes were saved at different iterations')
         if world.rank == 0:
             print(f'resuming at iteration {trainer.iteration}', file=sys.stderr)
+    elif there and world.rank == 0:
+        os.replace(saved, f'{saved}.old')
+        print(f'{saved}: an earlier one is kept as {saved}.old', file=sys.stderr)
+    elif args.resume and world.rank == 0:
+        print(f'{saved}: is not there: beginning anew', file=sys.stderr)
     show = progress(total, trainer.iteration, every) if world.rank == 0 else lambda _: None
     goes_on = not trainer.ended
     with interrupts() as caught:

@@ -166,8 +166,8 @@ def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
     origin = truth[0, list(axes)]
     times_s, p, g = times_s[judged], *(a[judged][:, list(axes)] - origin for a in (rows, truth))
     turned = rotation_rms_deg(rows[judged, 3:], truth[judged, 3:]) if rows.shape[1] == 7 else None
-    none, every = np.zeros(len(times_s), dtype=bool), np.ones(len(times_s), dtype=bool)
-    pieces = None if across_gaps else pieces_of(times_s, none, every)
+    every = np.ones(len(times_s), dtype=bool)
+    pieces = None if across_gaps else pieces_of(times_s, ~every, every)
     return Figures(rmse(p, g), accel_error(times_s, p, g, pieces), jerk(times_s, p, pieces),
                    lag(times_s, p, g, pieces), turned)
 

@@ -28,7 +28,8 @@ def sheet(path: Path, **options: Any) -> Iterator[Any]:
     """
     Yield an empty figure in STYLE, which is written at the end; options: pyplot.figure's.
 
-    The format goes by the path's suffix. Errors: ImportError without matplotlib.
+    The format goes by the path's suffix; one without gets .png.
+    Errors: ImportError without matplotlib.
     """
     import matplotlib
     matplotlib.use('Agg')
@@ -36,8 +37,9 @@ def sheet(path: Path, **options: Any) -> Iterator[Any]:
     with matplotlib.rc_context(STYLE):
         figure = pyplot.figure(**options)
         yield figure
+        path = path if path.suffix else path.with_suffix('.png')
         with replacing(path) as fresh:
-            figure.savefig(fresh, format=path.suffix[1:].lower() or None)
+            figure.savefig(fresh, format=path.suffix[1:].lower())
         pyplot.close(figure)
 
 

@@ -3,8 +3,8 @@
 
 """What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
-from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
+from collections import Counter, deque
+from typing import Deque, Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
@@ -27,25 +27,22 @@ class Ring:
 
     def __init__(self, length: int) -> None:
         """Start empty."""
-        self._values = [0.0] * length
-        self._count = 0
+        self._values: Deque[float] = deque(maxlen=length)
 
     def add(self, value: float) -> None:
         """Take in a number."""
-        self._values[self._count % len(self._values)] = value
-        self._count += 1
+        self._values.append(value)
 
     def milliseconds(self) -> Tuple[str, str]:
         """Return median and 99th percentile of seconds, in ms; nan before any."""
-        if not self._count:
+        if not self._values:
             return 'nan', 'nan'
-        p50, p99 = np.percentile(self._values[:self._count], (50, 99))
+        p50, p99 = np.percentile(self._values, (50, 99))
         return f'{1e3 * p50:.3f}', f'{1e3 * p99:.3f}'
 
     def mean(self) -> float:
         """Return the mean; nan before any."""
-        newest = self._values[:self._count]
-        return sum(newest) / len(newest) if newest else float('nan')
+        return sum(self._values) / len(self._values) if self._values else float('nan')
 
 
 class StreamTally:

@@ -3,9 +3,7 @@
 
 """What leaves an input's channel: the smooth messages, odometry, TF, paths and plain numbers."""
 
-import re
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
-from zlib import crc32
 
 from nav_msgs.msg import Odometry, Path
 import numpy as np
@@ -19,7 +17,7 @@ from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
 from liquid_ros.ros.messages import Head, Key, odometry, put_twist, Smooth, transform
 from liquid_ros.ros.timers import forget_dead
-from liquid_ros.ros.trail import Hindsight, Trail
+from liquid_ros.ros.trail import Hindsight, topic_word, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
@@ -31,7 +29,6 @@ DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step
 
 WITH_CHILD = ('transform', 'odometry')  # types that name the body's frame themselves
 OFFERED = 20  # paths of streams that nobody asked for yet
-WORD = 60  # letters of a stream's name in the topic of its path
 
 
 class Outputs:
@@ -235,11 +232,11 @@ class Outputs:
     def send_paths(self) -> None:
         """Publish the paths that changed and that somebody listens to."""
         self._changed &= set(self._trails)
+        asked = self._asked() if len(self._trails) > OFFERED else ()
         for key, trail in self._trails.items():
-            # an executor that waits looks at each publisher before every callback
-            offered = key in self._paths or len(self._paths) < OFFERED
-            publisher: Any = self._path_publisher(key) if (
-                offered or self._node.count_subscribers(self._stream_path(key))) else None
+            offered = key in self._paths or len(self._paths) < OFFERED or (
+                asked and self._word(key) in asked)
+            publisher: Any = self._path_publisher(key) if offered else None
             before = self._listeners.get(key, 0)
             now = self._listeners[key] = publisher.get_subscription_count() if publisher else 0
             # one that came later has none yet
@@ -247,13 +244,22 @@ class Outputs:
                 publisher.publish(trail.message())
                 self._changed.discard(key)
 
-    def _stream_path(self, key: Key) -> str:
-        return f'{self._path_topic}/stream_{topic_word(str(key))}'
+    def _asked(self) -> Set[str]:
+        """Return the words of the paths that somebody listens to, of those not published yet."""
+        # an executor that waits looks at each publisher before every callback
+        below = self._node.resolve_topic_name(self._path_topic, only_expand=True) + '/'
+        made = {publisher.topic_name for publisher in self._paths.values() if publisher}
+        return {name[len(below):] for name, _ in self._node.get_topic_names_and_types()
+                if name.startswith(below) and name not in made
+                and self._node.count_subscribers(name)}
+
+    def _word(self, key: Key) -> str:
+        return f'stream_{topic_word(str(key))}'
 
     def _path_publisher(self, key: Key) -> Any:
         """Return the publisher of a stream's path, None where there can be none."""
         if key not in self._paths:
-            topic = self._stream_path(key)
+            topic = f'{self._path_topic}/{self._word(key)}'
             taken = {publisher.topic_name for publisher in self._paths.values() if publisher}
             self._paths[key] = None
             try:
@@ -274,12 +280,6 @@ class Outputs:
             for publisher, number in zip(self._debug, numbers()):
                 if np.isfinite(number):
                     publisher.publish(Float64(data=float(number)))
-
-
-def topic_word(name: str) -> str:
-    """Return a name as a word of a topic; a long one is cut and told apart by a checksum."""
-    word = re.sub('[^A-Za-z0-9]+', '_', name).strip('_')
-    return word if len(word) <= WORD else f'{word[:WORD]}_{crc32(name.encode()):08x}'
 
 
 def debug_numbers(update: Update, dt_s: float, age_s: float, took_s: float

@@ -4,7 +4,9 @@
 """Poses of a stream one after the other: as a nav_msgs/Path that goes out or that came in."""
 
 from collections import deque
+import re
 from typing import Any, Deque, Dict, Optional, Sequence, Tuple
+from zlib import crc32
 
 from nav_msgs.msg import Path
 import numpy as np
@@ -23,6 +25,8 @@ from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy
+
+WORD = 60  # letters of a stream's name in the topic of its path
 
 
 class Trail:
@@ -123,6 +127,12 @@ class Track:
                 rows[i] = row
                 given.add(stamp)
         return rows
+
+
+def topic_word(name: str) -> str:
+    """Return a name as a word of a topic; a long one is cut and told apart by a checksum."""
+    word = re.sub('[^A-Za-z0-9]+', '_', name).strip('_')
+    return word if len(word) <= WORD else f'{word[:WORD]}_{crc32(name.encode()):08x}'
 
 
 def twist_variance(smoother: Any, bank: StreamBank, keys: Sequence[Key], out: np.ndarray) -> None:

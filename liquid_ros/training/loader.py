@@ -4,12 +4,11 @@
 """Recordings one after the other: read by other processes, few of them in memory at once."""
 
 from collections import OrderedDict
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
-import signal
+from concurrent.futures import BrokenExecutor, Future
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 from liquid_ros.errors import InputError, LiquidError
+from liquid_ros.signals import other_processes
 from liquid_ros.training.tracks import Prepared
 
 
@@ -37,10 +36,7 @@ class Loader:
         self._kept: 'OrderedDict[int, List[Prepared]]' = OrderedDict()
         self._ahead: Dict[int, 'Future[Loaded]'] = {}
         self._most = 2 * workers
-        # spawn: a fork of a process with threads may hang. Ctrl-C is for the one that asks.
-        self._pool = ProcessPoolExecutor(
-            workers, get_context('spawn'), signal.signal,
-            (signal.SIGINT, signal.SIG_IGN)) if workers else None
+        self._pool = other_processes(workers) if workers else None
 
     def __len__(self) -> int:
         """Return how many recordings there are."""
