@@ -72,6 +72,14 @@ def wrong_depth(rng):
     return times_s, truth, rows
 
 
+def half_turns(rng):
+    """Turn one message in ten by half a turn, as a body is seen that looks the same from behind."""
+    times_s, truth, rows = even(rng)
+    wrong = rng.random(COUNT) < 0.1
+    rows[wrong] = plus(rows[wrong], np.array([0.0, 0.0, 0.0, 0.0, 0.0, np.pi]))
+    return times_s, truth, rows
+
+
 def shaken(rng):
     """Shake left and right by 10 cm three times a second; all other axes rest."""
     times_s = np.arange(COUNT) / 30.0
@@ -137,8 +145,8 @@ def grains(rng):
 
 
 TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
-            'a wrong depth': wrong_depth, 'shaken': shaken, 'a jump': jump,
-            'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts,
+            'a wrong depth': wrong_depth, 'half turns': half_turns, 'shaken': shaken,
+            'a jump': jump, 'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts,
             'sent again': sent_again, 'a vehicle': planar, 'grains': grains}
 
 

@@ -4,6 +4,7 @@
 """R^n and R3 x SO(3) as plus and minus; quaternions are x y z w; NumPy or torch alike."""
 
 import math
+from types import ModuleType
 from typing import Sequence
 
 import numpy as np
@@ -86,6 +87,21 @@ def plus(rows: Array, tangent: Array) -> Array:
     position = rows[..., :3] + tangent[..., :3]
     turned = quat_multiply(rows[..., 3:], quat_exp(tangent[..., 3:]))
     return xp.concatenate([position, quat_normalise(turned)], -1)
+
+
+def other_way(xp: ModuleType, turn: Array) -> Array:
+    """Return the rotations of rotation vectors (B, 3, ...) in rad, the other way round."""
+    angle = xp.sqrt((turn * turn).sum(1))[:, None]
+    return turn * (1.0 - 2.0 * math.pi / xp.maximum(angle, SMALL_RAD + 0.0 * angle))
+
+
+def shortest(xp: ModuleType, tangent: Array) -> Array:
+    """Return tangents (B, 3 | 6), rotations by no more than half a turn."""
+    if tangent.shape[1] != 6:
+        return tangent
+    turn = tangent[:, 3:]
+    beyond = ((turn * turn).sum(1) > math.pi**2)[:, None]
+    return xp.concatenate([tangent[:, :3], xp.where(beyond, other_way(xp, turn), turn)], 1)
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:

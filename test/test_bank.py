@@ -148,3 +148,17 @@ def test_an_axis_that_is_shaken_is_judged_by_itself():
     assert (shaken.index[:, 0, 1] > np.log(1.0)).all()
     assert (shaken.index[:, 1:, 1] < np.log(0.3)).all()
     assert (still.index[:, :, 1] == still.index[:, :1, 1]).all()
+
+
+def test_a_rotation_by_half_a_turn_is_measured_the_nearer_way_round():
+    """A filter that has followed a wrong one by half a turn is there, not a turn away from it."""
+    zero = np.zeros((1, 6))
+    state = bank.Bank.zeros(np, zero)
+    offset = state.offset.copy()
+    offset[0, 5] = 3.1
+    said = bank.surprise(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -3.1],
+                         np.ones((1, 1)), True)
+    np.testing.assert_allclose(said[0, 5], 2.0 * np.pi - 6.2, rtol=1e-9)
+    near = bank.surprise(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -1.0],
+                         np.ones((1, 1)), True)
+    np.testing.assert_allclose(near[0, 5], -4.1)  # no velocity of a turn a message is made of it

@@ -195,6 +195,33 @@ def test_an_outlier_of_half_a_turn_leaves_no_more_behind_than_a_small_one():
     assert worst(3.1) < 1.2 * worst(0.5)
 
 
+@pytest.mark.parametrize('turns', [0.0, 0.5])
+@pytest.mark.parametrize('hold', [1, 2])
+def test_a_body_that_looks_the_same_from_behind_is_not_followed(hold, turns):
+    """One message in ten is wrong by half a turn: at rest, and where the body turns to and fro."""
+    rng = np.random.default_rng(hold)
+    count, streams = 400, 12
+    dt = np.full((streams, 1), 1.0 / 30.0)
+    way = np.zeros((count, 6))
+    way[:, 3] = turns * np.sin(0.1 * np.arange(count))
+    truth = plus(np.repeat(unit_row(7), count, 0), way)
+    wrong = rng.random((count, streams)) < 0.1 / hold
+    for _ in range(hold - 1):
+        wrong[1:] |= wrong[:-1]
+    wrong[:20] = False
+    noise = np.radians(1.0) * rng.standard_normal((count, streams, 6))
+    flip = np.array([0.0, 0.0, 0.0, 0.0, 0.0, np.pi])
+    rows = [plus(plus(np.repeat(truth[k:k + 1], streams, 0), noise[k]), wrong[k, :, None] * flip)
+            for k in range(count)]
+    state, _ = SHIPPED.init(rows[0])
+    off = []
+    for k in range(1, count):
+        state, estimate = SHIPPED.step(state, rows[k], dt)
+        off.append(np.linalg.norm(minus(estimate.rows, truth[k:k + 1])[:, 3:], axis=1))
+    error = np.degrees(np.sqrt(np.mean(np.square(off[20:]), 0)))
+    assert np.median(error) < 1.5 and np.mean(error < 3.0) > 0.6
+
+
 def test_what_comes_far_from_the_usual_after_a_gap_is_not_certain():
     """The gap explains it, whatever it is."""
     rng = np.random.default_rng(5)

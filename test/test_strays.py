@@ -6,6 +6,7 @@
 import numpy as np
 import pytest
 
+from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
 from liquid_ros.smoothers.strays import noted, outcome, Strays
 from liquid_ros.streams import StreamBank
@@ -28,11 +29,11 @@ def smoothed(rows):
     return estimate.rows, estimate.weight[:, 0]
 
 
-def known(after):
+def known(after, axes=3):
     """Return what is known of a stream after moves with a wild one now and then."""
-    strays, average = Strays(*np.zeros((6, 1, 3))), np.full((1, 3, 3), 1.0 / 3.0)
+    strays, average = Strays(*np.zeros((6, 1, axes))), group_average(axes)[None]
     for move, wild in after:
-        moved = np.full((1, 3), move)
+        moved = np.full((1, axes), move)
         strays, back = outcome(np, strays, average, moved)
         strays = noted(np, strays, average, moved, 0.0 * moved + 99.0 * wild, back, 0.0 * moved)
     return bool(strays.known().all())
@@ -60,6 +61,19 @@ def test_what_comes_back_is_known_by_it():
     assert known((still + [(1.0, True), (-1.0, True)]) * 2)  # believed, and the way back is wild
     pair = [(1.0, True), (0.0, True), (-1.0, False)]
     assert known((still + pair) * 2)
+
+
+def test_half_a_turn_on_is_the_way_back():
+    half = np.pi / np.sqrt(3.0)  # of a rotation vector with three equal numbers
+    there_and_on = [(0.0, False)] * 20 + [(half, True), (half, False)]
+    assert known(there_and_on * 2, axes=6) is False  # positions have gone
+    strays = Strays(*np.zeros((6, 1, 6)))
+    moved, average = np.array([[0.0, 0.0, 0.0, 0.0, 0.0, np.pi]]), group_average(6)[None]
+    for wild in (True, False, True, False):
+        strays, back = outcome(np, strays, average, moved)
+        assert back[0, 5] == (not wild)
+        strays = noted(np, strays, average, moved, 0.0 * moved + 99.0 * wild, back, 0.0 * moved)
+    assert strays.known()[0, 5]
 
 
 def test_what_moves_is_not():

@@ -17,6 +17,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from liquid_ros.arrays import Array, clip, each_axis, stack
+from liquid_ros.manifold import other_way
 from liquid_ros.smoothers.base import State
 from liquid_ros.smoothers.units import Clock
 
@@ -32,6 +33,7 @@ DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
 FITS = 16.0  # of S: a squared innovation that a gap explains
 SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
+HALF_TURN = 4.0  # rad^2: the square of about one
 BEGINNING = 10  # messages after which no velocity is unknown any more
 
 
@@ -114,16 +116,20 @@ def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) 
 
     turns: whether axes 3 to 5 are rotation vectors, c = p x a: log(exp(-p) exp(a)) =
     a - p - c / 2 + (p + a) x c / 12 + ... (Baker, Campbell, Hausdorff), which holds for less than
-    a rad or so: a filter that is lost further away is told by a - p.
+    a rad or so: a filter that is lost further away is told by a - p. Of the two ways to a rotation
+    by about half a turn the one nearer to p counts. (Not of two to the innovation: a filter would
+    take to a velocity of a turn a message.)
     """
     ahead = bank.offset + bank.velocity * dt_s[..., None]
-    flat = away[..., None] - ahead
     if not turns:
-        return flat
+        return away[..., None] - ahead
     p, a = ahead[:, 3:], away[:, 3:, None]
     near = clip(2.0 - (p * p + a * a).sum(1), 0.0, 1.0)[:, None]
     c = near * _cross(xp, p, a)
-    return xp.concatenate([flat[:, :3], flat[:, 3:] - 0.5 * c + _cross(xp, p + a, c) / 12.0], 1)
+    flat, other = a - p, other_way(xp, a) - p
+    nearer = (((other * other).sum(1) < (flat * flat).sum(1)) & ((a * a).sum(1) > HALF_TURN))[:, None]
+    turned = xp.where(nearer, other, flat - 0.5 * c + _cross(xp, p + a, c) / 12.0)
+    return xp.concatenate([away[:, :3, None] - ahead[:, :3], turned], 1)
 
 
 def _cross(xp: ModuleType, a: Array, b: Array) -> Array:

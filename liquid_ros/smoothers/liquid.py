@@ -216,8 +216,9 @@ class Liquid:
         anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
-        # not where the prediction counts for nothing already: P would grow without end
-        wider = xp.where(nothing | echo, 0.0 * gate, xp.exp(said[..., INFLATION]))
+        # not where the prediction counts for nothing already, or a stray message is held off
+        kept = nothing | echo | (strays.known() & rejects.held_off())
+        wider = xp.where(kept, 0.0 * gate, xp.exp(said[..., INFLATION]))
         again = again & ~echo
         verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
@@ -252,12 +253,11 @@ class Liquid:
             'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, echo, state, learned),
         }
-        one = xp.ones_like(weight)
         variance = (main.variance * words[..., 5] + besides
                     + self._aside(main.track.rows, output.track.rows))
         return following, Estimate(output.track.rows, at_least(xp, variance, grain),
-                                   output.velocity, 3.0 * xp.where(echo, one, surprise)[..., ::3],
-                                   xp.where(echo, one, weight)[..., ::3])
+                                   output.velocity, 3.0 * xp.where(echo, 1.0, surprise)[..., ::3],
+                                   xp.where(echo, 1.0, weight)[..., ::3])
 
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, unstack
+from liquid_ros.manifold import shortest
 from liquid_ros.smoothers.sight import mean
 
 FAR_OFF = 9.0  # a mean nu^2 / S beyond which a message may be a stray one
@@ -52,7 +53,7 @@ def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
             ) -> Tuple[Strays, Array]:
     """Return what is known after a move (B, A), and where it was the way back."""
     zero, keep, out = xp.zeros_like(moved), 1.0 - 1.0 / MEMORY, before.since > 0.5
-    away = before.away + moved
+    away = shortest(xp, before.away + moved)  # half a turn there, half a turn on: back
     back = out & (mean(average, away * away) < BACK * before.far)
     gone = out & ~back & (before.since > SOON)
     return before._replace(
