@@ -73,7 +73,7 @@ def wrong_depth(rng):
 
 
 def half_turns(rng):
-    """Turn one message in ten by half a turn, as a body is seen that looks the same from behind."""
+    """Turn one message in ten by half a turn, as of a body that looks the same from behind."""
     times_s, truth, rows = even(rng)
     wrong = rng.random(COUNT) < 0.1
     rows[wrong] = plus(rows[wrong], np.array([0.0, 0.0, 0.0, 0.0, 0.0, np.pi]))

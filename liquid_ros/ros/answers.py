@@ -40,19 +40,23 @@ class Answers:
             rows=unit_rows(np.where(update.accepted[:, None], batch.rows, np.nan)),
             variance=np.where(np.isfinite(own), own, smooth.variance))
 
-    def predicted(self, keys: Sequence[Key], stamp_ns: int, frame_id: str, oldest_ns: int
-                  ) -> Smooth:
-        """Return the estimates at a stamp; NaN for streams in another frame, or too old."""
+    def predicted(self, keys: Sequence[Key], stamps_ns: Sequence[int], frames: Sequence[str],
+                  oldest_ns: int) -> Smooth:
+        """Return the estimates at stamps; NaN for streams in other frames, or too old."""
         streams = self._tally.streams
         unknown = []
-        for key in keys:
+        for key, frame_id in zip(keys, frames):
             last_ns = streams[key].last_ns if key in streams else None
             unknown.append(last_ns is None or streams[key].frame_id != frame_id
                            or last_ns < oldest_ns)
-        estimate = self._bank.predict(keys, [stamp_ns] * len(keys))
+        estimate = self._bank.predict(keys, stamps_ns)
         for part in estimate:
             part[unknown] = np.nan
         return self.smooth(keys, estimate)
+
+    def ahead(self, keys: Sequence[Key], stamp_ns: int, frame_id: str, oldest_ns: int) -> Smooth:
+        """Return the estimates of some streams at one stamp, in one frame."""
+        return self.predicted(keys, [stamp_ns] * len(keys), [frame_id] * len(keys), oldest_ns)
 
     def filled(self, batch: Batch, update: Update, stamp_ns: int, frame_id: str,
                oldest_ns: int) -> Smooth:
@@ -61,7 +65,7 @@ class Answers:
         if update.accepted.all():
             return smooth
         return Smooth(*(np.where(update.accepted[:, None], ours, other) for ours, other in zip(
-            smooth, self.predicted(batch.keys, stamp_ns, frame_id, oldest_ns))))
+            smooth, self.ahead(batch.keys, stamp_ns, frame_id, oldest_ns))))
 
 
 def passable(codec: Codec, message: Any) -> bool:

@@ -261,7 +261,7 @@ class Flow:
             smooth = self._answers.passed(batch, update)
         elif self._ahead_ns:
             stamp_ns += self._ahead_ns
-            smooth = self._answers.predicted(batch.keys, stamp_ns, frame_id, oldest_ns)
+            smooth = self._answers.ahead(batch.keys, stamp_ns, frame_id, oldest_ns)
         elif self._array_input:
             smooth = self._answers.filled(batch, update, stamp_ns, frame_id, oldest_ns)
         else:
@@ -283,7 +283,7 @@ class Flow:
             return self._drop(arrival.value)
         frame_id, (later, ahead_ns) = batch.frames[0], self._leads
         self._at_rate.keep(None, message, (), stamp_ns, frame_id)
-        nothing = self._answers.predicted((), stamp_ns, frame_id, stamp_ns)
+        nothing = self._answers.ahead((), stamp_ns, frame_id, stamp_ns)
         if not later and not self._outputs.send(
                 message, stamp_ns + ahead_ns, frame_id, nothing, None, (), nothing):
             return self._drop('withheld')

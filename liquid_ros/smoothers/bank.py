@@ -127,8 +127,8 @@ def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) 
     near = clip(2.0 - (p * p + a * a).sum(1), 0.0, 1.0)[:, None]
     c = near * _cross(xp, p, a)
     flat, other = a - p, other_way(xp, a) - p
-    nearer = (((other * other).sum(1) < (flat * flat).sum(1)) & ((a * a).sum(1) > HALF_TURN))[:, None]
-    turned = xp.where(nearer, other, flat - 0.5 * c + _cross(xp, p + a, c) / 12.0)
+    nearer = ((other * other).sum(1) < (flat * flat).sum(1)) & ((a * a).sum(1) > HALF_TURN)
+    turned = xp.where(nearer[:, None], other, flat - 0.5 * c + _cross(xp, p + a, c) / 12.0)
     return xp.concatenate([away[:, :3, None] - ahead[:, :3], turned], 1)
 
 
