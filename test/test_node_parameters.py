@@ -13,6 +13,7 @@ from rcl_interfaces.srv import (
     SetParameters,
     SetParametersAtomically,
 )
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from ros_graph import lossless, ROOT, START_NS, walk
 
@@ -85,6 +86,16 @@ def test_a_typo_is_told_with_the_nearest_name(graph, capfd):
     told = capfd.readouterr().err
     assert "'gap_resets', which this node does not have; the nearest is 'gap_reset_s'" in told
     assert "the nearest is 'qos_overrides./pose.subscription.depth'" in told
+
+
+@pytest.mark.parametrize('depth', [-1, 2**40])
+@pytest.mark.parametrize('end', ['/pose.subscription', '/pose/smoothed.publisher'])
+def test_a_queue_that_dds_has_no_number_for_is_refused_in_a_line(graph, capfd, end, depth):
+    node = graph.smoother(active=False, **{f'qos_overrides.{end}.depth': depth})
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    told = capfd.readouterr().err
+    assert f'depth: got {depth}, expected an integer from 0 to' in told
+    assert 'Traceback' not in told
 
 
 def test_nothing_is_told_where_all_names_are_right(graph, capfd):

@@ -13,7 +13,7 @@ from rclpy.qos import (
     QoSProfile,
     ReliabilityPolicy,
 )
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import QosCallbackResult, QoSOverridingOptions
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -23,6 +23,7 @@ except ImportError:  # Humble
 from liquid_ros.ros.messages import CODECS
 
 WARN_EVERY_S = 10.0
+MOST_DEEP = 2**31 - 1  # messages in a queue
 
 # What to do where the two ends' values of a policy do not fit: subscription, publisher.
 FIXES = {
@@ -59,7 +60,14 @@ def overridable() -> QoSOverridingOptions:
     """Return which policies a user may override: the usual ones, and durability."""
     return QoSOverridingOptions(policy_kinds=(
         QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY,
-        QoSPolicyKind.DURABILITY))
+        QoSPolicyKind.DURABILITY), callback=_possible)
+
+
+def _possible(qos: QoSProfile) -> QosCallbackResult:
+    """Refuse a depth that DDS has no number for: rclpy would raise a TypeError."""
+    return QosCallbackResult(
+        successful=0 <= qos.depth <= MOST_DEEP,
+        reason=f'depth: got {qos.depth}, expected an integer from 0 to {MOST_DEEP}')
 
 
 class Warner:
