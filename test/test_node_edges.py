@@ -381,6 +381,27 @@ def test_a_fixed_rate_goes_on_over_what_is_held_back(graph):
     assert made.flow.trouble(NS * 105) != ''
 
 
+def test_streams_of_their_own_times_and_frames_are_predicted_at_once(graph, monkeypatch):
+    """Each as by itself, by one call of the bank's."""
+    _, made, out = channel(graph, input_type='transform', publish_rate_hz=0.01)
+    bank, names = made.flow.bank, ('a', 'b', 'c')
+    for i in range(20):
+        for j, child in enumerate(names):
+            message = tag(child, 100 + 0.1 * i + 0.01 * j, 0.2 * i * j)
+            message.header.frame_id = f'map_{child}'
+            take(made.flow, message, 102 * NS)
+    now_ns, calls, predict = round(102.1 * NS), [], bank.predict
+    keys = list(bank.frames())
+    alone = [predict([key], [now_ns]).rows[0, :3] for key in keys]
+    monkeypatch.setattr(bank, 'predict', lambda *given: (calls.append(given), predict(*given))[1])
+    made.flow.tick(now_ns)
+    assert len(calls) == 1 and len(out) == 3
+    for key, row, sent in zip(keys, alone, out):
+        at, child = sent.transform.translation, sent.child_frame_id
+        assert np.array_equal([at.x, at.y, at.z], row)
+        assert child in str(key) and sent.header.frame_id == f'map_{child}'
+
+
 def test_one_stream_of_a_wrong_clock_does_not_make_the_others_stale(graph):
     node, made, out = channel(graph, input_type='transform', publish_rate_hz=0.01,
                               smoother='ema')
