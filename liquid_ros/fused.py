@@ -181,16 +181,19 @@ class Compiled(Fused):
         variant, self._packed = packed_weights(plain)
         self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
-        compiled_for = {}
-        for width in WIDTHS:
-            function = getattr(compiled, variant.function(width))
-            function.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
-            function.restype = None
-            compiled_for[width] = function, estimate_layout(width)
-        self._for = compiled_for
+
+        def function(name: str) -> Any:
+            found = getattr(compiled, name)
+            found.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
+            found.restype = None
+            return found
+        self._steps = {width: function(variant.function(width)) for width in WIDTHS}
+        ungated = variant._replace(gated=False)
+        self._predicts = {width: function(ungated.function(width, 'predict'))
+                          for width in WIDTHS}
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
-        self._one = {width: One(function, said)
-                     for width, (function, said) in compiled_for.items()}
+        self._one = {width: One(step, estimate_layout(width))
+                     for width, step in self._steps.items()}
 
     def tuned(self, tuning: Tuning) -> 'Compiled':
         """Return the smoother with another R and, where one is asked for, another gate."""
@@ -203,16 +206,31 @@ class Compiled(Fused):
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
         """Advance packed states in place; return the estimates."""
-        width, count = rows.shape[1], len(rows)
-        function, said = self._for[width]
-        scratch = self._scratch.get(width)
-        if scratch is None or len(scratch[0]) != count:
-            given = np.empty((count, width + 1 + tangent_size(width)))
-            out = np.empty((count, said.size + 1))
-            scratch = self._scratch[width] = given, out, given.ctypes.data, out.ctypes.data
-        given, out, given_at, out_at = scratch
+        width = rows.shape[1]
+        given, out, given_at, out_at = self._room(width, len(rows))
         given[:, :width] = rows
         given[:, width:width + 1] = dt_s
         given[:, width + 1:] = np.nan if variances is None else variances
-        function(count, *self._at, packed.ctypes.data, given_at, out_at)
+        self._steps[width](len(rows), *self._at, packed.ctypes.data, given_at, out_at)
         return out
+
+    def predict_packed(self, width: int, packed: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
+        """
+        Return packed estimates (B, E + 1) dt_s (B, 1) after the last messages of states (B, S).
+
+        The next call, or that of step_packed(), writes into the same array.
+        """
+        given, out, given_at, out_at = self._room(width, len(dt_s))
+        given[:, width:width + 1] = dt_s
+        packed = np.ascontiguousarray(packed)
+        self._predicts[width](len(dt_s), *self._at, packed.ctypes.data, given_at, out_at)
+        return out
+
+    def _room(self, width: int, count: int) -> Tuple[np.ndarray, np.ndarray, int, int]:
+        """Return what is given and what is said of so many streams, and the addresses."""
+        scratch = self._scratch.get(width)
+        if scratch is None or len(scratch[0]) != count:
+            given = np.empty((count, width + 1 + tangent_size(width)))
+            out = np.empty((count, estimate_layout(width).size + 1))
+            scratch = self._scratch[width] = given, out, given.ctypes.data, out.ctypes.data
+        return scratch

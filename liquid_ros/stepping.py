@@ -9,9 +9,9 @@ import numpy as np
 
 from liquid_ros.arrays import Array, namespace
 from liquid_ros.backend import Backend, NumpyBackend
-from liquid_ros.fused import Fused
-from liquid_ros.packing import Layout
-from liquid_ros.smoothers.base import Smoother
+from liquid_ros.fused import Compiled, Fused
+from liquid_ros.packing import estimate_layout, Layout
+from liquid_ros.smoothers.base import Estimate, Smoother
 
 HOST = NumpyBackend()
 
@@ -61,6 +61,10 @@ def advanced(smoother: Smoother, backend: Backend, layout: Layout, packed: Optio
 def predicted(smoother: Smoother, backend: Backend, layout: Layout, packed: Array,
               dt_s: np.ndarray) -> List[np.ndarray]:
     """Return the estimates' parts, NumPy, of packed states (B, S) after dt_s (B, 1) more."""
+    if isinstance(smoother, Compiled):
+        width = layout.shapes['measured'][0]
+        said = smoother.predict_packed(width, packed, dt_s)[:, :-1].copy()
+        return [*Estimate(**estimate_layout(width).unpack(said))]
     taken, place = _taken(smoother, backend)
     if place is not backend:
         packed = backend.to_numpy(packed)

@@ -28,6 +28,7 @@ from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import Layout
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
+from liquid_ros.stepping import predicted
 from liquid_ros.streams import StreamBank
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +122,28 @@ def test_a_hundred_thousand_steps(plain, compiled, tuning, width):
                     atol=1e-9, err_msg=f'{k} {name}')
         state = after
     assert k * count == (100_000 if tuning == Tuning() else 10_000)
+
+
+@pytest.mark.parametrize('width', [3, 7])
+@pytest.mark.parametrize('tuning', [Tuning(), Tuning(0.6), Tuning(0.0, 0.01), Tuning(-0.7, 0.1)])
+def test_predictions_are_the_plain_ones(plain, compiled, tuning, width):
+    """After one message and more, to the present, over gaps and without an end."""
+    rng = np.random.default_rng(4)
+    plain, compiled = plain.tuned(tuning), compiled.tuned(tuning)
+    count, layout = 200, compiled.layout(width)
+    state, _ = plain.init(some_rows(rng, 0, count, width))
+    for k in range(1, 60):
+        dt_s = np.where(rng.random((count, 1)) < 0.1, 0.0, 10.0**rng.uniform(-9, 3, (count, 1)))
+        with np.errstate(all='ignore'):
+            wanted = plain.predict(state, dt_s)
+            packed = np.array(layout.pack(state), order='C')
+            before = packed.copy()
+            got = predicted(compiled, NumpyBackend(), layout, packed, dt_s)
+        assert np.array_equal(before, packed)
+        for name, one, other in zip(wanted._fields, wanted, got):
+            np.testing.assert_allclose(other, one, rtol=1e-7, atol=1e-9, err_msg=f'{k} {name}')
+        dt_s = 0.05 * np.exp(0.3 * rng.normal(size=(count, 1)))
+        state, _ = plain.step(state, some_rows(rng, k, count, width), dt_s)
 
 
 def test_what_is_not_finite_is_marked(compiled):

@@ -36,9 +36,9 @@ class Variant(NamedTuple):
     smoothing: bool
     gated: bool
 
-    def function(self, width: int) -> str:
+    def function(self, width: int, verb: str = 'step') -> str:
         """Return the function's name."""
-        return f'step_{width}' + '_smoothing' * self.smoothing + '_gated' * self.gated
+        return f'{verb}_{width}' + '_smoothing' * self.smoothing + '_gated' * self.gated
 
 
 # the functions that most have, for processors with AVX-512, too
@@ -57,6 +57,7 @@ void {name}(long n, const float *w, const double *exact, double *state, const do
 """
 VARIANTS = tuple(Variant(smoothing, gated) for smoothing in (False, True)
                  for gated in (False, True))
+PREDICTS = tuple(Variant(smoothing, False) for smoothing in (False, True))  # no message: no gate
 
 
 class _Knobs(NamedTuple):
@@ -96,13 +97,19 @@ def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
     has them; of n streams the packed state, which becomes the next one; the row, dt and variances
     (NaN for none); the estimate and 0.0, or NaN where something is not finite: then the state is
     left alone. As little memory as can be: what a message finds in no cache is what it waits for.
+    void predict_<width>...(the same): the estimate dt later; nothing else of given is read, and no
+    state is written.
     """
     parts: List[str] = [PRELUDE]
     plain = Liquid(config, dict(weights))
     layouts = weight_layouts({name: array.shape for name, array in weights.items()})
     for variant in VARIANTS:
         for width in WIDTHS:
-            parts.append(_function(variant, width, config, layouts, state_layout(plain, width)))
+            parts.append(_step(variant, width, config, layouts, state_layout(plain, width)))
+    for variant in PREDICTS:
+        for width in WIDTHS:
+            recorded = record(variant, width, config, layouts, state_layout(plain, width), True)
+            parts.append(emit(variant.function(width, 'predict'), *recorded, single=['w']))
     parts.append(f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
     return '\n'.join(parts)
 
@@ -131,9 +138,9 @@ class Recorded(NamedTuple):
 
 
 def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
-           state: Layout, wide: bool = True) -> Recorded:
+           state: Layout, predicts: bool = False, wide: bool = True) -> Recorded:
     """
-    Return the step of points or poses with these knobs; layouts: of the weights.
+    Return the step of points or poses with these knobs, or predict(); layouts: of the weights.
 
     wide: all of it in float64; else as it is trained: rows in float64 up to the innovation, the
     rest in float32.
@@ -153,12 +160,15 @@ def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[La
         float(variant.smoothing), float(variant.gated), knobs[0], tuple(knobs[1:])))
     before = {name: array('state', name, state.columns[name][0], (1,) + shape)
               for name, shape in state.shapes.items()}
-    following, estimate = traced.step(
-        before, array('given', 'row', 0, (1, width)), array('given', 'dt_s', width, (1, 1)),
-        array('given', 'variances', width + 1, (1, axes)))
+    row, dt_s, variances = (array('given', *at) for at in (
+        ('row', 0, (1, width)), ('dt_s', width, (1, 1)), ('variances', width + 1, (1, axes))))
     said = estimate_layout(width)
-    results = [_result(graph, places[f'state {name}'], f'state {name}', following[name])
-               for name in state.shapes]
+    if predicts:
+        results, estimate = [], traced.predict(before, dt_s)
+    else:
+        following, estimate = traced.step(before, row, dt_s, variances)
+        results = [_result(graph, places[f'state {name}'], f'state {name}', following[name])
+                   for name in state.shapes]
     results += [Result('said', said.columns[name][0], value)
                 for name, value in estimate._asdict().items()]
     return Recorded(graph, places, results, {
@@ -166,7 +176,7 @@ def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[La
         'said': said.size + 1})
 
 
-def _function(variant: Variant, width: int, config: LiquidConfig,
+def _step(variant: Variant, width: int, config: LiquidConfig,
               layouts: Tuple[Layout, Layout], state: Layout) -> str:
     recorded = record(variant, width, config, layouts, state)
     name = variant.function(width)
