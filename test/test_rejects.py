@@ -128,9 +128,12 @@ def test_messages_that_agree_are_counted():
     yes, no, age = np.array([[True]]), np.array([[False]]), np.array([[100.0]])
     rejects, found = counters(), []
     for _ in range(5):
-        rejects, again = count(np, rejects, yes, no, yes, age, 5, 30)
+        rejects, again = count(np, rejects, yes, no, yes, no, age, 5, 30)
         found.append(bool(again))
     assert found == [False] * 4 + [True] and not rejects.row
     for _ in range(30):
-        rejects, again = count(np, rejects, yes, no, no, age, 5, 30)
+        rejects, again = count(np, rejects, yes, no, no, no, age, 5, 30)
     assert again and not rejects.row
+    for expected in (False, False, True):  # what leads away has moved
+        rejects, again = count(np, rejects, yes, no, no, yes, age, 5, 30)
+        assert again == expected

@@ -8,7 +8,7 @@ import pytest
 
 from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
-from liquid_ros.smoothers.strays import noted, outcome, Strays
+from liquid_ros.smoothers.strays import goes_on, noted, outcome, Strays
 from liquid_ros.streams import StreamBank
 
 SHIPPED = build('liquid')
@@ -74,6 +74,34 @@ def test_half_a_turn_on_is_the_way_back():
         assert back[0, 5] == (not wild)
         strays = noted(np, strays, average, moved, 0.0 * moved + 99.0 * wild, back, 0.0 * moved)
     assert strays.known()[0, 5]
+
+
+@pytest.mark.parametrize('step, back, expected', [
+    ((1.0, 0.1, 0.0), 0.0, True), ((0.5, 0.0, 0.0), 0.0, True), ((0.1, 0.0, 0.0), 0.0, False),
+    ((5.0, 0.0, 0.0), 0.0, False), ((-1.0, 0.0, 0.0), 0.0, False), ((1.0, 1.0, 0.0), 0.0, False),
+    ((1.0, 0.0, 0.0), 1.0, False)])
+def test_what_goes_on_from_a_wild_message(step, back, expected):
+    """In its direction, about as far again, where nothing has come back yet."""
+    one, average = np.ones((1, 3)), group_average(3)[None]
+    strays = Strays(one, np.array([[1.0, 0.0, 0.0]]), back * one, 0.0 * one, one, one)
+    assert (goes_on(strays, average, np.array([step])) == expected).all()
+    none = strays._replace(since=0.0 * one)
+    assert not goes_on(none, average, np.array([step])).any()
+
+
+@pytest.mark.parametrize('seed', [0, 1, 4])
+def test_an_arm_that_starts_at_once_is_followed_from_the_third_message(seed):
+    """Its first stroke after a rest: half a metre in twelve messages, in 0.1 mm of noise."""
+    rng = np.random.default_rng(seed)
+    at = np.arange(COUNT)
+    share = np.clip((at % 112 - 100) / 12.0, 0.0, 1.0)
+    stroke = 10.0 * share**3 - 15.0 * share**4 + 6.0 * share**5
+    places = rng.uniform(-0.5, 0.5, (COUNT // 112 + 2, 3))
+    here, there = places[at // 112], places[at // 112 + 1]
+    truth = here + (there - here) * stroke[:, None]
+    out, _ = smoothed(truth + 1e-4 * rng.standard_normal((COUNT, 3)))
+    error = np.abs(out - truth).max(1)
+    assert error.max() < 0.12 and (error > 0.01).sum() < 4
 
 
 def test_what_moves_is_not():

@@ -26,7 +26,7 @@ from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import below, Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
-from liquid_ros.smoothers.strays import narrowed, noted, outcome, Strays, undisturbed
+from liquid_ros.smoothers.strays import goes_on, narrowed, noted, outcome, Strays, undisturbed
 from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, measures, tick, Unit, UNKNOWN_VARIANCE
@@ -153,9 +153,8 @@ class Liquid:
         unit = Unit(scale * scale, clock.mean_dt)
         prior = ahead(xp, state, MAIN, lately, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
-        told, stated = 1.0, state['stated']
-        if variances is not None:
-            told, stated = heed(stated, variances)
+        told, stated = (1.0, state['stated']) if variances is None else heed(
+            state['stated'], variances)
         expected = prior.noise * told
         spread = prior.covariance[0] + expected
         nothing = spread > SURE * expected  # is what the prediction counts for
@@ -185,7 +184,8 @@ class Liquid:
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
-        strays, returned = outcome(xp, Strays.of(state['strays']), average, moved)
+        known = Strays.of(state['strays'])
+        strays, returned = outcome(xp, known, average, moved)
         # a stated gate is of the S that was predicted, before this message had its say in R
         judged = prior.covariance[0] + (
             expected if self._gates else undisturbed(xp, strays, held_off, told, expected, noise))
@@ -204,7 +204,8 @@ class Liquid:
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate)
                 & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
-                               sizes.age, self.config.reacquire_after, self.config.give_up_after)
+                               goes_on(known, average, moved), sizes.age,
+                               self.config.reacquire_after, self.config.give_up_after)
         unit_square = mean(average, unit.square)
         again = again | bent | adrift(before, mean(average, moved * moved), miss, unit_square)
         # a stream that rested has no noise to hold against where it is found again
@@ -231,9 +232,8 @@ class Liquid:
             innovation = cast(minus(rows, prior.rows), w['bias_out'])
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is believed against all that is usual, or over a gap alone, may yet be an outlier
-        rash = (surprise > SURPRISE) | unusual
-        besides = xp.where(rash, xp.maximum(besides, RASH * square), besides)
-        besides = xp.where(echo, state['output_besides'], besides)
+        rash = xp.where((surprise > SURPRISE) | unusual, RASH * square, besides)
+        besides = xp.where(echo, state['output_besides'], xp.maximum(besides, rash))
         grain = finest(xp, state['grain'], moved)
         words = xp.where(echo[..., None], state['process'][..., :6],
                          stack(*process, usual, lasting))

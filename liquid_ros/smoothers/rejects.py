@@ -18,6 +18,7 @@ MEMORY = 1500.0  # messages
 KNOWN = 60.0  # messages after which a stream is known well enough to call one an accident
 BELIEVED = 0.5  # a weight beyond
 LONG = 2.5  # rejected messages in a row
+ONWARD = 3  # that agree and lead away: outliers seldom do
 NEAR, ADRIFT = 1e-4, 1e6  # of a squared miss: the move; of the unit's square: a miss
 MOST = 1e6  # gates: more are as good as infinitely many
 
@@ -48,21 +49,24 @@ class Rejects(NamedTuple):
         return (self.jumps < FEW) & (age > KNOWN)
 
 
-def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: Array, age: Array,
-          reacquire_after: int, give_up_after: int) -> Tuple[Rejects, Array]:
+def count(xp: ModuleType, before: Rejects, rejected: Array, wild: Array, near: Array,
+          onward: Array, age: Array, reacquire_after: int, give_up_after: int
+          ) -> Tuple[Rejects, Array]:
     """
     Return the counters and where (B, A) the stream is to be re-acquired.
 
-    rejected, wild, near to the message before: (B, A) bool, the same on a group's axes.
+    rejected, wild, near to the message before, onward from it: (B, A) bool, the same on a group's
+    axes.
     age: messages since the axis first moved; a young stream has little to hold against two.
     """
-    zero, goes_on = xp.zeros_like(before.row), near & before.held_off()
+    zero, goes_on = xp.zeros_like(before.row), (near | onward) & before.held_off()
     # a wild one that goes on from them is one of them, however far the gate has opened
     rejected = rejected | (goes_on & wild)
     agreeing = xp.where(rejected, xp.where(goes_on, before.agreeing + 1.0, zero + 1.0), zero)
     row = xp.where(rejected, before.row + 1.0, zero)
     enough = xp.minimum(zero + reacquire_after, xp.maximum(age, zero + 2.0))
-    again = (agreeing > enough - 0.5) | (row > give_up_after - 0.5)
+    again = ((agreeing > enough - 0.5) | (onward & (agreeing > ONWARD - 0.5))
+             | (row > give_up_after - 0.5))
     return Rejects(xp.where(again, zero, row), xp.where(again, zero, agreeing),
                    before.jumps), again
 

@@ -20,6 +20,8 @@ SOON = 3.5  # messages after a wild one: who is not back by then has gone
 BACK = 0.1  # of the square of the way there: what is left of it on the way back
 TWICE, RARELY = 1.5, 0.3  # so often it came back, and of those did not
 MEMORY = 1500.0  # messages
+ALONG = 0.8  # of a squared cosine: beyond it a step goes on in the same direction
+SHORT, LONG = 0.1, 9.0  # of the square of the way so far: such a step goes on from it
 WARY, STRICT = 40.0, 25.0  # the gate is no wider while messages are held off, of one that strays
 
 
@@ -60,6 +62,15 @@ def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
         since=xp.where(out & ~back & ~gone, before.since + 1.0, zero), away=away,
         back=keep * before.back + xp.where(back, zero + 1.0, zero),
         gone=keep * before.gone + xp.where(gone, zero + 1.0, zero)), back
+
+
+def goes_on(before: Strays, average: Array, moved: Array) -> Array:
+    """Return (B, A) where a stream that never came back moves on from a wild message."""
+    made, step = mean(average, before.away * before.away), mean(average, moved * moved)
+    along = mean(average, before.away * moved)
+    straight = (along > 0.0) & (along * along > ALONG * made * step)
+    return ((before.since > 0.5) & (before.back < 0.5) & straight & (step > SHORT * made)
+            & (step < LONG * made))
 
 
 def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, told: Array, expected: Array,
