@@ -91,8 +91,9 @@ def plus(rows: Array, tangent: Array) -> Array:
 
 def other_way(xp: ModuleType, turn: Array) -> Array:
     """Return the rotations of rotation vectors (B, 3, ...) in rad, the other way round."""
-    angle = xp.sqrt((turn * turn).sum(1))[:, None]
-    return turn * (1.0 - 2.0 * math.pi / xp.maximum(angle, SMALL_RAD + 0.0 * angle))
+    square = (turn * turn).sum(1)[:, None]
+    angle = xp.sqrt(xp.maximum(square, SMALL_RAD**2 + 0.0 * square))  # finite gradient
+    return turn * (1.0 - 2.0 * math.pi / angle)
 
 
 def shortest(xp: ModuleType, tangent: Array) -> Array:

@@ -13,12 +13,14 @@ import pytest
 
 from liquid_ros.manifold import (
     minus,
+    other_way,
     plus,
     quat_conjugate,
     quat_exp,
     quat_log,
     quat_multiply,
     quat_normalise,
+    shortest,
 )
 
 ANGLES = [0.0, 1e-320, 1e-160, 1e-12, 1e-9, 1e-6, 0.99e-4, 1e-4, 1.01e-4, 1.99e-4, 2.01e-4, 1e-3,
@@ -176,3 +178,21 @@ def test_numpy_and_torch_agree():
     np.testing.assert_allclose(other.numpy(), moved, atol=1e-15)
     np.testing.assert_allclose(minus(other, torch.as_tensor(pose)).numpy(), minus(moved, pose),
                                rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize('angle', [1e-3, 0.5, 3.0, math.pi, 4.0, 6.0])
+def test_the_other_way_round_comes_to_the_same(angle):
+    rotvec = angle * np.array([[0.6, 0.0, -0.8]])
+    other = other_way(np, rotvec)
+    assert 1.0 - abs((quat_exp(other) * quat_exp(rotvec)).sum()) < 1e-12
+    kept = shortest(np, np.concatenate([9.0 + rotvec, rotvec], 1))
+    np.testing.assert_array_equal(kept[:, :3], 9.0 + rotvec)
+    np.testing.assert_allclose(np.linalg.norm(kept[:, 3:]), min(angle, 2.0 * math.pi - angle))
+    np.testing.assert_array_equal(shortest(np, rotvec), rotvec)  # a point's way is no rotation
+
+
+def test_the_other_way_round_of_nothing_has_a_finite_gradient():
+    torch = pytest.importorskip('torch', reason='gradients need torch')
+    nothing = torch.zeros((2, 3), dtype=torch.float64, requires_grad=True)
+    other_way(torch, nothing).sum().backward()
+    assert torch.isfinite(nothing.grad).all()

@@ -176,8 +176,8 @@ def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[La
         'said': said.size + 1})
 
 
-def _step(variant: Variant, width: int, config: LiquidConfig,
-              layouts: Tuple[Layout, Layout], state: Layout) -> str:
+def _step(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+          state: Layout) -> str:
     recorded = record(variant, width, config, layouts, state)
     name = variant.function(width)
 
