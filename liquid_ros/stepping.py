@@ -3,15 +3,15 @@
 
 """A smoother's step over packed states, compiled or not."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from liquid_ros.arrays import Array, namespace
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.fused import Compiled, Fused
-from liquid_ros.packing import estimate_layout, Layout
-from liquid_ros.smoothers.base import Estimate, Smoother
+from liquid_ros.packing import Layout
+from liquid_ros.smoothers.base import Smoother
 
 HOST = NumpyBackend()
 
@@ -59,18 +59,22 @@ def advanced(smoother: Smoother, backend: Backend, layout: Layout, packed: Optio
 
 
 def predicted(smoother: Smoother, backend: Backend, layout: Layout, packed: Array,
-              dt_s: np.ndarray) -> List[np.ndarray]:
-    """Return the estimates' parts, NumPy, of packed states (B, S) after dt_s (B, 1) more."""
+              dt_s: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """
+    Return packed estimates, NumPy, dt_s (B, 1) after packed states (B, S), and which are finite.
+
+    The next call may write into the same array.
+    """
     if isinstance(smoother, Compiled):
-        width = layout.shapes['measured'][0]
-        said = smoother.predict_packed(width, packed, dt_s)[:, :-1].copy()
-        return [*Estimate(**estimate_layout(width).unpack(said))]
+        said = smoother.predict_packed(layout.shapes['measured'][0], packed, dt_s)
+        return said[:, :-1], said[:, -1] == 0.0
     taken, place = _taken(smoother, backend)
     if place is not backend:
         packed = backend.to_numpy(packed)
     with np.errstate(all='ignore'):
         found = taken.predict(layout.unpack(packed), place.asarray(dt_s))
-    return [place.to_numpy(part) for part in found]
+    estimates = np.concatenate([place.to_numpy(part) for part in found], 1)
+    return estimates, np.isfinite(estimates).all(1)
 
 
 def _taken(smoother: Smoother, backend: Backend) -> Tuple[Smoother, Backend]:

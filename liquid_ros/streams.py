@@ -139,7 +139,7 @@ class StreamBank:
         """
         if len(keys) != len(stamps_ns):
             raise InputError(f'got {len(keys)} keys and {len(stamps_ns)} stamps')
-        estimate = self._estimate(self._blank(len(keys)))
+        block = self._blank(len(keys))
         lasts_ns = [self._last_ns.get(key) for key in keys]
         ages_ns = [-1 if last is None else index(stamp) - last
                    for last, stamp in zip(lasts_ns, stamps_ns)]
@@ -147,12 +147,9 @@ class StreamBank:
         if chosen:
             dt_s = np.array([ages_ns[i] / NS_PER_S for i in chosen])[:, None]
             packed = self._store.get(self._store.take(keys[i] for i in chosen))
-            parts = predicted(self._smoother, self._backend, self._layout, packed, dt_s)
-            sound = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
-            at = [i for j, i in enumerate(chosen) if sound[j]]
-            for target, part in zip(estimate, parts):
-                target[at] = part[sound]
-        return estimate
+            said, sound = predicted(self._smoother, self._backend, self._layout, packed, dt_s)
+            block[[i for j, i in enumerate(chosen) if sound[j]]] = said[sound]
+        return self._estimate(block)
 
     def update(self, keys: Sequence[Hashable], stamps_ns: Sequence[int], rows: np.ndarray,
                frames: Optional[Sequence[str]] = None, variances: Optional[np.ndarray] = None,

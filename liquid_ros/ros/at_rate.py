@@ -84,6 +84,8 @@ class AtRate:
             if max(lasts) - now_ns > NS_PER_S / self._rate_hz:
                 self._tell('ahead', f'by {(max(lasts) - now_ns) / NS_PER_S:.3f} s')
             due.append((run, latest, max(now_ns, *lasts) + ahead_ns))
+        if not due:
+            return
         # all at once: one prediction takes nearly as long as forty
         keys = [key for _, latest, _ in due for key in latest.keys]
         stamps_ns = [at_ns for _, latest, at_ns in due for _ in latest.keys]
