@@ -10,7 +10,7 @@ section 10).
 """
 
 from struct import Struct
-from typing import Iterator, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -31,6 +31,11 @@ def bare(string: bytes) -> bytes:
 def text(letters: bytes) -> str:
     """Return letters as text; what is no UTF-8 is replaced."""
     return letters.decode('utf-8', 'replace')
+
+
+def letters(string: str) -> bytes:
+    """Return a text's letters with the closing zero."""
+    return string.encode('utf-8', 'replace') + b'\0'
 
 
 def even(at: int) -> int:
@@ -76,6 +81,54 @@ def each_pose(raw: bytes, at: int, has_child: bool) -> Iterator[Tuple[int, str, 
         at += POSE_BYTES
 
 
+class Poses(NamedTuple):
+    """Stamped poses: N stamps, their frames, rows (N, 7)."""
+
+    stamps_ns: List[int]
+    frames: List[str]
+    rows: np.ndarray
+
+
+def read_poses(raw: bytes, at: int) -> Poses:
+    """
+    Return the stamped poses of a sequence that begins there.
+
+    Errors: struct.error, ValueError where the message is too short.
+    """
+    count, begun = read_count(raw, at)
+    if count > 1:
+        size = _HEADER.unpack_from(raw, begun)[2]
+        name = raw[begun + 8:begun + 12 + size]  # with its length
+        step, second = _stamped(len(name)), even(begun + 12 + size) + POSE_BYTES
+        if len(raw) >= second + (count - 1) * step.itemsize:
+            rest = np.frombuffer(raw, step, count - 1, second)
+            if rest['name'].tobytes() == name * (count - 1):  # all in the same frame
+                first, frame_id, _ = read_header(raw, begun)
+                stamps = rest['sec'].astype(np.int64) * NS_PER_S + rest['nanosec']
+                row = read_doubles(raw, second - POSE_BYTES, 7)
+                return Poses([first, *stamps.tolist()], [frame_id] * count,
+                             np.concatenate([row[None], rest['row']]))
+    found = list(each_pose(raw, at, has_child=False))
+    return Poses([stamp for stamp, _, _, _ in found], [frame for _, frame, _, _ in found],
+                 np.array([row for _, _, _, row in found]).reshape(len(found), 7))
+
+
+def _stamped(name: int) -> np.dtype:
+    """Return a stamped pose behind another one; name: bytes of its frame and their count."""
+    return np.dtype({
+        'names': ['sec', 'nanosec', 'name', 'row'],
+        'formats': ['<i4', '<u4', f'V{name}', (DOUBLE, 7)],
+        'offsets': [0, 4, 8, (name + 15) // 8 * 8],
+        'itemsize': (name + 15) // 8 * 8 + POSE_BYTES})
+
+
+def _seconds(stamp_ns: int) -> Tuple[int, int]:
+    sec, nanosec = divmod(stamp_ns, NS_PER_S)
+    if not -2**31 <= sec < 2**31:
+        raise ValueError(f'got the stamp {sec} s, expected -2^31 to 2^31 - 1 s in a message')
+    return sec, nanosec
+
+
 class Builder:
     """A message that grows."""
 
@@ -89,17 +142,15 @@ class Builder:
 
     def string(self, text: str) -> None:
         """Append a string."""
-        data = text.encode() + b'\0'
+        data = letters(text)
         self.count(len(data))
         self._out += data
 
     def header(self, stamp_ns: int, frame_id: str) -> None:
         """Append a std_msgs/Header; ValueError for a stamp that none holds."""
-        sec, nanosec = divmod(stamp_ns, NS_PER_S)
-        if not -2**31 <= sec < 2**31:
-            raise ValueError(f'got the stamp {sec} s, expected -2^31 to 2^31 - 1 s in a bag')
-        data = frame_id.encode() + b'\0'
-        self._out += bytes(-len(self._out) % 4) + _HEADER.pack(sec, nanosec, len(data)) + data
+        data = letters(frame_id)
+        self._out += bytes(-len(self._out) % 4) + _HEADER.pack(
+            *_seconds(stamp_ns), len(data)) + data
 
     def doubles(self, *arrays: np.ndarray) -> None:
         """Append numbers."""
@@ -107,6 +158,31 @@ class Builder:
         for array in arrays:
             self._out += array.astype(DOUBLE, copy=False).tobytes()
 
+    def poses(self, stamps_ns: Sequence[int], frames: Sequence[str], rows: np.ndarray) -> None:
+        """Append a sequence of stamped poses (N, 7); errors as of header()."""
+        self.count(len(rows))
+        alike = len(set(frames)) == 1
+        for stamp_ns, frame_id, row in zip(stamps_ns, frames, rows[:1] if alike else rows):
+            self.header(stamp_ns, frame_id)
+            self.doubles(row)
+        if alike and len(rows) > 1:
+            name = letters(frames[0])
+            name = _COUNT.pack(len(name)) + name
+            rest = np.zeros(len(rows) - 1, _stamped(len(name)))
+            for extreme in (min(stamps_ns), max(stamps_ns)):
+                _seconds(extreme)
+            rest['sec'], rest['nanosec'] = np.divmod(np.array(stamps_ns[1:], np.int64), NS_PER_S)
+            rest['name'], rest['row'] = np.void(name), rows[1:]
+            self._out += rest.tobytes()
+
     def message(self) -> bytes:
         """Return what there is."""
         return bytes(self._out)
+
+
+def path_of(stamp_ns: int, frame_id: str, poses: Poses) -> bytes:
+    """Return a nav_msgs/Path; errors as of Builder.header()."""
+    out = Builder()
+    out.header(stamp_ns, frame_id)
+    out.poses(*poses)
+    return out.message()

@@ -6,6 +6,7 @@
 import struct
 import subprocess
 import sys
+from time import perf_counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from liquid_ros.ros.watch import type_name
 from liquid_ros.ros.wire import MalformedError, WIRES
 
 RAW = [kind for kind, codec in WIRES.items() if codec.raw]
-FRAMES = ['', 'a', 'map', 'odom', 'tag_36h11:00001', 'é' * 7, 'x' * 300]
+FRAMES = ['', 'a', 'map', 'tag', 'odom', 'tag_36h11:00001', 'é' * 7, 'x' * 300]
 NUMBERS = st.floats(width=64) | st.sampled_from([0.0, -0.0, 5e-324, np.inf, -np.inf, np.nan])
 
 
@@ -37,6 +38,10 @@ def message_of(kind, frame, child, numbers, poses=2):
         t, r = message.transform.translation, message.transform.rotation
         t.x, t.y, t.z, r.x, r.y, r.z, r.w = numbers[:7].tolist()
         return message
+    elif kind == 'path':  # of other frames, or all of one
+        message.poses = [stamped('pose', 10**9 * i - 1, walk('pose', 1)[1][0],
+                                 child if i % 3 == 2 else frame) for i in range(poses)]
+        targets = [pose.pose for pose in message.poses]
     elif kind == 'point':
         p = message.point
         p.x, p.y, p.z = numbers[:3].tolist()
@@ -61,6 +66,19 @@ def swapped(kind, raw):
     sec, nanosec, length = struct.unpack_from('<iII', raw, 4)
     out = b'\0\0\0\0' + struct.pack('>iII', sec, nanosec, length) + raw[16:16 + length]
     at = 16 + length
+    if kind == 'path':
+        at = (at + 3) // 4 * 4
+        count, = struct.unpack_from('<I', raw, at)
+        out += bytes(-len(out) % 4) + struct.pack('>I', count)
+        at += 4
+        for _ in range(count):
+            sec, nanosec, length = struct.unpack_from('<iII', raw, at)
+            out += struct.pack('>iII', sec, nanosec, length) + raw[at + 12:at + 12 + length]
+            at = (at + 12 + length - 4 + 7) // 8 * 8 + 4
+            out += bytes((4 - len(out)) % 8)
+            out += np.frombuffer(raw, '<f8', 7, at).astype('>f8').tobytes()
+            at += 56
+        return out
     if kind in ('transform', 'odometry'):
         at = (at + 3) // 4 * 4
         length, = struct.unpack_from('<I', raw, at)
@@ -126,7 +144,7 @@ def test_bytes_say_what_objects_say(kind, frame, child, out_frame, numbers, pose
     count = len(typed.read(message).rows)
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(count, typed.width))
-    if kind == 'pose_array' and count:
+    if kind in ('pose_array', 'path') and count:
         rows[0] = np.nan
     smooth = Smooth(rows, *(rng.random((count, axes)) for _ in range(3)))
     assert_reads(wire.write(taken, head, smooth), typed.write(message, head, smooth))
@@ -180,3 +198,25 @@ def test_a_name_that_is_no_utf8_goes_out_as_it_came():
     assert offline('pose', odd).frames == batch.frames
     out = WIRES['pose'].moved(odd, Head(10**9, batch.frames[0]))
     assert out[16:20] == odd[16:20] and out[-56:] == odd[-56:]
+
+
+def test_a_long_path_takes_a_fraction_of_what_its_objects_take():
+    rows = walk('pose', 2000)[1]
+    path = CODECS['path'].message(poses=[
+        stamped('pose', 10**9 + i, row) for i, row in enumerate(rows)])
+    raw = serialize_message(path)
+
+    def seconds(read, write):
+        begun = perf_counter()
+        batch = read()
+        written = write(Smooth(batch.rows, *3 * (np.ones((2000, 6)),)))
+        return perf_counter() - begun, bytes(written)
+
+    head, wire, typed = Head(5, 'map'), WIRES['path'], CODECS['path']
+    ours, got = min(seconds(lambda: wire.read(bytes(bytearray(raw))),
+                            lambda smooth: wire.write(raw, head, smooth)) for _ in range(5))
+    theirs, wanted = min(seconds(
+        lambda: typed.read(deserialize_message(raw, typed.message)),
+        lambda smooth: serialize_message(typed.write(path, head, smooth))) for _ in range(3))
+    assert deserialize_message(got, typed.message) == deserialize_message(wanted, typed.message)
+    assert ours < 0.3 * theirs

@@ -86,24 +86,20 @@ def _read_poses(topic: str, log_ns: int, raw: bytes) -> Sample:
                   None, raw, at, whole=True)
 
 
-def _many(topic: str, log_ns: int, raw: bytes, at: int, has_child: bool, frame: str) -> Sample:
-    found = list(cdr.each_pose(raw, at, has_child))
-    keys = [f'{parent}:{child}' for _, parent, child, _ in found] if has_child \
-        else ONE * len(found)
-    rows = np.array([row for _, _, _, row in found]).reshape(len(found), 7)
-    return Sample(topic, log_ns, keys, [stamp for stamp, _, _, _ in found], rows,
-                  [parent or frame for _, parent, _, _ in found], None, raw, at,
-                  repeats=not has_child)
-
-
 def _read_path(topic: str, log_ns: int, raw: bytes) -> Sample:
     """Take a pose without a frame to be in the path's."""
     _, frame_id, at = cdr.read_header(raw, 4)
-    return _many(topic, log_ns, raw, at, has_child=False, frame=frame_id)
+    stamps_ns, frames, rows = cdr.read_poses(raw, at)
+    return Sample(topic, log_ns, ONE * len(rows), stamps_ns, rows,
+                  [own or frame_id for own in frames], None, raw, at, repeats=True)
 
 
 def _read_transforms(topic: str, log_ns: int, raw: bytes) -> Sample:
-    return _many(topic, log_ns, raw, 4, has_child=True, frame='')
+    found = list(cdr.each_pose(raw, 4, has_child=True))
+    return Sample(topic, log_ns, [f'{parent}:{child}' for _, parent, child, _ in found],
+                  [stamp_ns for stamp_ns, _, _, _ in found],
+                  np.array([row for _, _, _, row in found]).reshape(len(found), 7),
+                  [parent for _, parent, _, _ in found], None, raw, 4)
 
 
 def _write_rows(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:
@@ -137,24 +133,19 @@ def _write_odometry(sample: Sample, update: Update, covariance: np.ndarray, know
 
 def _write_path(sample: Sample, update: Update, __: np.ndarray, known: Known) -> bytes:
     """Leave out poses of which nothing is known, and the second of those with one stamp."""
-    found = list(cdr.each_pose(sample.raw, sample.at, has_child=False))
+    found = cdr.read_poses(sample.raw, sample.at)
     known.update((stamp, row) for stamp, row, good in zip(
         sample.stamps_ns, update.estimate.rows, update.accepted) if good)
-    there = {stamp: known[stamp] for stamp, _, _, _ in found if stamp in known}
+    frames: Dict[int, str] = {}
+    for stamp_ns, frame_id in zip(found.stamps_ns, found.frames):
+        if stamp_ns in known:
+            frames.setdefault(stamp_ns, frame_id)
+    there = {stamp_ns: known[stamp_ns] for stamp_ns in frames}
     known.clear()
     known.update(there)
     last = int(np.flatnonzero(update.accepted)[-1])
-    out = cdr.Builder()
-    out.header(sample.stamps_ns[last], sample.frames[last])
-    poses = []
-    for stamp_ns, frame_id, _, _ in found:
-        if stamp_ns in there:
-            poses.append((stamp_ns, frame_id, there.pop(stamp_ns)))
-    out.count(len(poses))
-    for stamp_ns, frame_id, smooth in poses:
-        out.header(stamp_ns, frame_id)
-        out.doubles(smooth)
-    return out.message()
+    return cdr.path_of(sample.stamps_ns[last], sample.frames[last], cdr.Poses(
+        list(there), list(frames.values()), np.reshape(list(there.values()), (-1, 7))))
 
 
 def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:

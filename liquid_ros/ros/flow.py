@@ -270,7 +270,7 @@ class Flow:
         if self._path_input:
             self._track.take(batch.stamps_ns, update.estimate.rows)
             bodies = Smooth(*(part[i:i + 1] for part in smooth))
-            smooth = smooth._replace(rows=self._track.rows(message, not self.enabled))
+            smooth = smooth._replace(rows=self._track.rows(not self.enabled))
         sent = self._outputs.send(message, stamp_ns, frame_id, None if whole else smooth, run,
                                   batch.keys, bodies)
         self.tally.published += sent

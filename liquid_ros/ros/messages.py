@@ -28,6 +28,7 @@ from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
 ONE: Tuple[Key, ...] = (0,)
+UNTURNED = (0.0, 0.0, 0.0, 1.0)  # a quaternion xyzw
 
 
 class Batch(NamedTuple):
@@ -234,30 +235,26 @@ def _write_path(taken: Path, head: Head, smooth: Smooth) -> Path:
     return message
 
 
-def pose_stamped(row: np.ndarray, header: Header) -> PoseStamped:
-    """Return a row (3 | 7,) as a pose; a point is not turned."""
-    message = PoseStamped(header=header)
-    _put(message.pose, _turned(row))
-    return message
-
-
 def transform(row: np.ndarray, header: Header, child_frame_id: str) -> TransformStamped:
     """Return a row (3 | 7,) as a transform; a point is not turned."""
     message = TransformStamped(header=header, child_frame_id=child_frame_id)
     p, q = message.transform.translation, message.transform.rotation
-    p.x, p.y, p.z, q.x, q.y, q.z, q.w = _turned(row).tolist()
+    p.x, p.y, p.z, q.x, q.y, q.z, q.w = turned(row).tolist()
     return message
 
 
 def odometry(row: np.ndarray, header: Header, child_frame_id: str) -> Odometry:
     """Return a row (3 | 7,) as the pose of an odometry; a point is not turned."""
     message = Odometry(header=header, child_frame_id=child_frame_id)
-    _put(message.pose.pose, _turned(row))
+    _put(message.pose.pose, turned(row))
     return message
 
 
-def _turned(row: np.ndarray) -> np.ndarray:
-    return row if len(row) == 7 else np.concatenate([row, (0.0, 0.0, 0.0, 1.0)])
+def turned(rows: np.ndarray) -> np.ndarray:
+    """Return rows (..., 3 | 7) as poses (..., 7); points are not turned."""
+    if rows.shape[-1] == 7:
+        return rows
+    return np.concatenate([rows, np.broadcast_to(UNTURNED, (*rows.shape[:-1], 4))], -1)
 
 
 def _covariance(message: Any) -> List[float]:

@@ -8,29 +8,22 @@ import re
 from typing import Any, Deque, Dict, Optional, Sequence, Tuple
 from zlib import crc32
 
-from nav_msgs.msg import Path
 import numpy as np
 
+from liquid_ros.cdr import path_of, Poses
 from liquid_ros.intake import refuse
 from liquid_ros.manifold import unit_rows
-from liquid_ros.ros.messages import (
-    Batch,
-    header_at,
-    Key,
-    ONE,
-    pose_stamped,
-    stamp_ns,
-)
+from liquid_ros.ros.messages import Batch, Key, ONE, turned
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
-from liquid_ros.timing import TimePolicy
+from liquid_ros.timing import held_ns, TimePolicy
 
 WORD = 60  # letters of a stream's name in the topic of its path
 
 
 class Trail:
-    """A bounded path; poses are made into messages only when it is published."""
+    """A bounded path; poses are made into a message only when it is published."""
 
     def __init__(self, length: int) -> None:
         """Start empty."""
@@ -45,11 +38,14 @@ class Trail:
         """Add a pose (3 | 7,)."""
         self._poses.append((stamp_ns, frame_id, row))
 
-    def message(self) -> Path:
-        """Return the path, under the newest pose's header."""
-        poses = [pose_stamped(row, header_at(stamp_ns, frame_id))
-                 for stamp_ns, frame_id, row in self._poses]
-        return Path(header=poses[-1].header, poses=poses) if poses else Path()
+    def message(self) -> bytes:
+        """Return the path, a nav_msgs/Path in CDR, under the newest pose's header."""
+        if not self._poses:
+            return path_of(0, '', Poses([], [], np.zeros((0, 7))))
+        stamps_ns, frames, rows = zip(*self._poses)
+        stamps_ns = [held_ns(stamp_ns) for stamp_ns in stamps_ns]
+        return path_of(stamps_ns[-1], frames[-1],
+                       Poses(stamps_ns, list(frames), turned(np.array(rows))))
 
 
 class Hindsight(Trail):
@@ -73,8 +69,8 @@ class Hindsight(Trail):
         self._frame_id = frame_id
         self._window.add(stamp_ns, row)
 
-    def message(self) -> Path:
-        """Return the path in hindsight, under the newest pose's header."""
+    def message(self) -> bytes:
+        """Return the path in hindsight, a nav_msgs/Path in CDR, under the newest pose's header."""
         self._poses.clear()
         if len(self._window):
             found = self._window.smooth()
@@ -89,7 +85,7 @@ class Track:
     def __init__(self) -> None:
         """Start empty."""
         self._rows: Dict[int, np.ndarray] = {}
-        self._measured = np.zeros((0, 7))
+        self._given: Batch  # the newest message
         self._unknown_ns = -np.inf  # of poses up to here nothing need be known
 
     def clear(self, unknown_ns: Optional[int] = None) -> None:
@@ -99,26 +95,26 @@ class Track:
 
     def newer(self, batch: Batch, last_ns: Optional[int], policy: TimePolicy) -> Batch:
         """Take a message; return its poses after the last one, or all where time went back."""
-        stamps, self._measured = batch.stamps_ns, batch.rows
-        new = policy.newer(stamps, last_ns)
-        return Batch(ONE * len(new), [stamps[i] for i in new], batch.rows[new],
+        self._given = batch
+        new = policy.newer(batch.stamps_ns, last_ns)
+        return Batch(ONE * len(new), [batch.stamps_ns[i] for i in new], batch.rows[new],
                      [batch.frames[i] for i in new])
 
     def take(self, stamps_ns: Sequence[int], rows: np.ndarray) -> None:
         """Take in smooth poses (N, 7); NaN where there is none."""
         self._rows.update((stamp, row) for stamp, row in zip(stamps_ns, rows) if row[0] == row[0])
 
-    def rows(self, message: Path, passed: bool) -> np.ndarray:
+    def rows(self, passed: bool) -> np.ndarray:
         """
-        Return the smooth poses (N, 7) of the message's, and forget those it does not have.
+        Return the smooth poses (N, 7) of the newest message, and forget those it does not have.
 
         NaN where there is none, and from the second pose on of those with one stamp. passed: they
         are given as they were measured.
         """
-        stamps = [stamp_ns(pose.header) for pose in message.poses]
+        stamps = self._given.stamps_ns
         self._rows = {stamp: self._rows[stamp] for stamp in stamps if stamp in self._rows}
         rows, given = np.full((len(stamps), 7), np.nan), set()
-        for i, (stamp, measured) in enumerate(zip(stamps, self._measured)):
+        for i, (stamp, measured) in enumerate(zip(stamps, self._given.rows)):
             row = self._rows.get(stamp)
             if passed or row is None:
                 there = row is not None or stamp <= self._unknown_ns

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Messages as the bytes they travel in, of the types whose layout is fixed behind the header.
+Messages as the bytes they travel in.
 
 rclpy spends more time on making Python objects of a message, and a message of these, than the
 smoother on its step; here the numbers are read out of the bytes and the output is written as
@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Sequence, Tuple
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 
-from liquid_ros.cdr import bare, LITTLE, text
+from liquid_ros.cdr import bare, LITTLE, path_of, Poses, read_header, read_poses, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
@@ -37,9 +37,14 @@ def _opened(raw: bytes, kind: str) -> Tuple[bytes, str]:
     if len(raw) < ORIGIN:  # of which rclpy may die
         raise ValueError('there is no encapsulation')
     if raw[:1] != b'\0' or raw[1] > 1:
-        message = CODECS[kind].message
-        raw = serialize_message(deserialize_message(raw, message))
+        raw = _again(raw, kind)
     return raw, '<' if raw[1] else '>'
+
+
+def _again(raw: bytes, kind: str) -> bytes:
+    """Return a message as rclpy would write it."""
+    return serialize_message(  # type: ignore[no-any-return]
+        deserialize_message(raw, CODECS[kind].message))
 
 
 class Wire:
@@ -190,10 +195,58 @@ def _poses() -> Codec:
     return _codec(wire, read, write, lambda raw: ())
 
 
-# The codecs that a node uses: those of bytes where there is one, else of objects.
+class Paths:
+    """A nav_msgs/Path: a header and poses with headers of their own."""
+
+    def __init__(self) -> None:
+        """Prepare to read."""
+        self._last: Tuple[Any, str, Poses] = None, '', Poses([], [], np.zeros((0, 7)))
+
+    def _split(self, raw: bytes) -> Tuple[str, Poses]:
+        """Return the path's frame_id and its poses. Errors: MalformedError."""
+        if raw is not self._last[0]:
+            try:
+                plain, order = _opened(raw, 'path')
+                if order == '>':
+                    plain = _again(plain, 'path')
+                _, frame_id, at = read_header(plain, ORIGIN)
+                self._last = raw, frame_id, read_poses(plain, at)
+            except (struct.error, ValueError, RuntimeError) as error:
+                raise MalformedError(f'got {len(raw)} bytes that are no path: {error}') from error
+        return self._last[1:]
+
+    def read(self, raw: bytes) -> Batch:
+        """Take a pose without a frame to be in the path's."""
+        frame_id, poses = self._split(raw)
+        return Batch(ONE * len(poses.rows), poses.stamps_ns, poses.rows,
+                     [own or frame_id for own in poses.frames])
+
+    def write(self, raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        """Leave out poses of which nothing is known."""
+        stamps_ns, frames, _ = self._split(raw)[1]
+        known = np.flatnonzero(~np.isnan(smooth.rows[:, 0])).tolist()
+        return self._join(head, Poses([stamps_ns[i] for i in known], [frames[i] for i in known],
+                                      smooth.rows[known]))
+
+    def moved(self, raw: bytes, head: Head) -> bytes:
+        """Return the message as it is under another header."""
+        return self._join(head, self._split(raw)[1])
+
+    @staticmethod
+    def _join(head: Head, poses: Poses) -> bytes:
+        return path_of(held_ns(head.stamp_ns), head.frame_id, poses._replace(
+            stamps_ns=[held_ns(stamp_ns) for stamp_ns in poses.stamps_ns]))
+
+
+def _path() -> Codec:
+    wire = Paths()
+    return CODECS['path']._replace(read=wire.read, write=wire.write, numbers=lambda raw: (),
+                                   moved=wire.moved, child=lambda raw: '', raw=True)
+
+
+# The codecs that a node uses.
 WIRES: Dict[str, Codec] = {
-    **CODECS,
     'pose': _simple('pose', 7), 'point': _simple('point', 3), 'transform': _transform(),
     'pose_with_covariance': _covariant('pose_with_covariance', 0, 43),
-    'odometry': _covariant('odometry', 1, 85), 'pose_array': _poses(),
+    'odometry': _covariant('odometry', 1, 85), 'pose_array': _poses(), 'path': _path(),
 }
