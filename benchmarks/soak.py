@@ -30,10 +30,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
 from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
 
 from liquid_ros.ros import process, replay_dds
 from liquid_ros.ros.main import make_executor
-from liquid_ros.ros.messages import Codec, CODECS, Head, Smooth
+from liquid_ros.ros.messages import Codec, Head, Smooth
+from liquid_ros.ros.wire import WIRES
 
 ARRAY = 5  # streams of the array
 RATE_HZ = 100.0  # of each of the ten streams
@@ -50,12 +52,12 @@ class Stream:
 
     def __init__(self, node: Any, name: str, kind: str, seed: int) -> None:
         """Create both ends."""
-        self.name, self.codec = name, CODECS[kind]
+        self.name, self.codec = name, WIRES[kind]
         self.rng = np.random.default_rng(seed)
         qos = QoSProfile(depth=1000)
         self.publisher = node.create_publisher(self.codec.message, f'/{name}', qos)
-        node.create_subscription(self.codec.message, f'/{name}/smoothed', self.take, qos)
-        self.template = self.codec.message()
+        node.create_subscription(self.codec.message, f'/{name}/smoothed', self.take, qos, raw=True)
+        self.template = serialize_message(self.codec.message())
         self.streams = ARRAY if kind == 'pose_array' else 1
         self.sent = self.received = 0
         self.loops = self.runs = 0  # how often the stamps of inputs, and of outputs, went back
@@ -81,7 +83,7 @@ class Stream:
         self.publisher.publish(write(self.codec, self.template, stamp_ns, row))
         self.sent += 1
 
-    def take(self, message: Any) -> None:
+    def take(self, message: bytes) -> None:
         """Check an output."""
         self.received += 1
         batch = self.codec.read(message)
@@ -95,7 +97,7 @@ class Stream:
         self.last_ns = stamp_ns
 
 
-def write(codec: Codec, template: Any, stamp_ns: int, row: np.ndarray) -> Any:
+def write(codec: Codec, template: bytes, stamp_ns: int, row: np.ndarray) -> bytes:
     """Return the message of a row."""
     ones = np.full((len(row), 6), 1e-4)
     return codec.write(template, Head(stamp_ns, 'map'),

@@ -25,25 +25,20 @@ def channel(graph, **params):
     return node, made, out
 
 
-def wired(flow, message):
-    """Return a message as the subscription gives it."""
-    return serialize_message(message) if flow._codec.raw else message
-
-
 def typed(made, message):
     """Return what is published as an object."""
-    return deserialize_message(message, made._codec.message) if made._codec.raw else message
+    return deserialize_message(message, made._codec.message)
 
 
 def take(flow, message, now_ns):
     """Let a message come at a time."""
-    flow.take(wired(flow, message), now_ns)
+    flow.take(serialize_message(message), now_ns)
 
 
 def give(made, *messages):
     """Let messages come."""
     for message in messages:
-        made._on_message(wired(made.flow, message))
+        made._on_message(serialize_message(message))
 
 
 def pose(at_s, x=0.0, frame='map'):

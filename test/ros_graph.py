@@ -13,6 +13,7 @@ import time
 
 from geometry_msgs.msg import PoseStamped
 import numpy as np
+from objects import CODECS
 import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
@@ -21,7 +22,7 @@ from rosgraph_msgs.msg import Clock
 
 from liquid_ros.params import Params
 from liquid_ros.ros.main import make_executor
-from liquid_ros.ros.messages import CODECS, Head, header_at, Smooth
+from liquid_ros.ros.messages import Head, header_at, Smooth
 from liquid_ros.ros.node import SmootherNode
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,6 +9,7 @@ import re
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from nav_msgs.msg import Path
 import numpy as np
+from objects import CODECS
 import pytest
 from rclpy.parameter import Parameter
 from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
@@ -18,7 +19,7 @@ from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import place
 from liquid_ros.params import SPECS
-from liquid_ros.ros.messages import CODECS, Head, Smooth
+from liquid_ros.ros.messages import Head, Smooth
 from liquid_ros.smoothers.ema import Ema
 from liquid_ros.streams import StreamBank
 from liquid_ros.update import DROP_REASONS

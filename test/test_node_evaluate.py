@@ -4,6 +4,7 @@
 """A bag through the commands and the same bag through the node over DDS: the same bits."""
 
 from bags import flawed, TYPES, write_bag
+from objects import CODECS
 import pytest
 from rclpy.serialization import serialize_message
 from ros_graph import lossless, settle
@@ -13,7 +14,6 @@ from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.fused import Fused
-from liquid_ros.ros.messages import CODECS
 
 
 def numbers(raw, msgtype):

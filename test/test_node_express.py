@@ -7,13 +7,13 @@ import struct
 
 from nav_msgs.msg import Path
 import numpy as np
+from objects import CODECS
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import channel_of, DEEP, lossless, stamped, START_NS, walk
 
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
-from liquid_ros.ros.messages import CODECS
 
 NS = 10**9
 COUNT = 400

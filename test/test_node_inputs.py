@@ -9,6 +9,7 @@ import os
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PointStamped, PoseArray
 import numpy as np
+from objects import CODECS
 import pytest
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
@@ -20,7 +21,6 @@ from std_srvs.srv import SetBool, Trigger
 from liquid_ros.checkpoint import build
 from liquid_ros.presets import PRESETS
 from liquid_ros.ros import outputs
-from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.outputs import DEBUG
 from liquid_ros.streams import StreamBank
 

@@ -9,12 +9,13 @@ from geometry_msgs.msg import PoseStamped
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np
+from objects import CODECS
 import pytest
 from rclpy.parameter import Parameter
 from ros_graph import channel_of, Graph, lossless, START_NS
 from std_srvs.srv import SetBool, Trigger
 
-from liquid_ros.ros.messages import CODECS, Head, header_at, Smooth
+from liquid_ros.ros.messages import Head, header_at, Smooth
 
 NS = 10**9
 LENGTH = 80  # of a sequence at most

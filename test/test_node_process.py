@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.srv import GetState
 import numpy as np
+from objects import stamp_ns
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import (
@@ -27,8 +28,6 @@ from ros_graph import (
     walk,
 )
 from std_srvs.srv import Trigger
-
-from liquid_ros.ros.messages import stamp_ns
 
 ACTIVE = ('-p', 'autostart:=true', '-p', 'device:=cpu', '-p', f'smoother:={SMOOTHER}')
 

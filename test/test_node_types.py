@@ -9,12 +9,13 @@ from channels import array_of
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry, Path
 import numpy as np
+from objects import CODECS
 import pytest
 from ros_graph import lossless, rows_of, settle, SMOOTHER, stamped, START_NS, walk
 
 from liquid_ros.checkpoint import build
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
-from liquid_ros.ros.messages import CODECS, header_at
+from liquid_ros.ros.messages import header_at
 from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import NS_PER_S

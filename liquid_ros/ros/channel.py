@@ -56,7 +56,7 @@ class Channel:
         try:
             self._subscription = node.create_subscription(
                 self._codec.message, params.input_topic, self._on_message, self._qos,
-                qos_overriding_options=overridable(), raw=self._codec.raw,
+                qos_overriding_options=overridable(), raw=True,
                 event_callbacks=subscription_events(self._warn, lambda: self.topic))
         except Exception:
             self.outputs.destroy()

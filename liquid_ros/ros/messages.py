@@ -2,28 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-Messages to rows and back.
+What messages hold: rows, their stamps and frames.
 
 A message holds one row a pose: PoseArray many streams, told apart by their place in it; Path one
 stream with many stamps; TransformStamped the stream of its child_frame_id; the others one stream.
-An output has its input's type; what the smoother does not touch is copied.
 """
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
-from geometry_msgs.msg import (
-    PointStamped,
-    Pose,
-    PoseArray,
-    PoseStamped,
-    PoseWithCovarianceStamped,
-    TransformStamped,
-)
-from nav_msgs.msg import Odometry, Path
+from geometry_msgs.msg import Pose, TransformStamped
+from nav_msgs.msg import Odometry
 import numpy as np
 from std_msgs.msg import Header
 
-from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
@@ -79,35 +70,24 @@ class Head(NamedTuple):
         return header_at(self.stamp_ns, self.frame_id)
 
 
-def _under(message: Any, head: Head) -> Any:
-    message.header = head.header()
-    return message
-
-
 class Codec(NamedTuple):
     """
-    How a message type becomes rows, and rows a message.
+    How a message becomes rows, and rows a message, both as bytes.
 
-    read: message -> Batch. write: (input message, Head, Smooth) -> output message.
-    many: True where there may be more than one stream. numbers: what else in a message must be
-    finite. moved: the message under another header. child: its child_frame_id, or ''.
-    raw: True where messages are bytes.
+    read: message -> Batch. write: (input message, Head, Smooth) -> output message, which has what
+    the smoother does not touch as it was. moved: (message, Head) -> the message under another
+    header. child: its child_frame_id, or ''. numbers: what else in it must be finite. many: True
+    where there may be more than one stream.
     """
 
     message: type
     width: int
-    read: Callable[[Any], Batch]
-    write: Callable[[Any, Head, Smooth], Any]
-    many: bool = False
-    numbers: Callable[[Any], Sequence[float]] = lambda message: ()
-    moved: Callable[[Any, Head], Any] = _under
-    child: Callable[[Any], str] = lambda message: getattr(message, 'child_frame_id', '')
-    raw: bool = False
-
-
-def stamp_ns(header: Header) -> int:
-    """Return the header's stamp in integer nanoseconds."""
-    return header.stamp.sec * NS_PER_S + header.stamp.nanosec  # type: ignore[no-any-return]
+    read: Callable[[bytes], Batch]
+    write: Callable[[bytes, Head, Smooth], bytes]
+    moved: Callable[[bytes, Head], bytes]
+    child: Callable[[bytes], str]
+    numbers: Callable[[bytes], Sequence[float]]
+    many: bool
 
 
 def header_at(at_ns: int, frame_id: str) -> Header:
@@ -117,96 +97,9 @@ def header_at(at_ns: int, frame_id: str) -> Header:
     return header
 
 
-def _row(pose: Pose) -> Tuple[float, ...]:
-    p, q = pose.position, pose.orientation
-    return p.x, p.y, p.z, q.x, q.y, q.z, q.w
-
-
 def _put(pose: Pose, row: np.ndarray) -> None:
     p, q = pose.position, pose.orientation
     p.x, p.y, p.z, q.x, q.y, q.z, q.w = row.tolist()
-
-
-def _one(header: Header, row: Tuple[float, ...], variances: Optional[np.ndarray] = None) -> Batch:
-    return Batch(ONE, (stamp_ns(header),), np.array([row]), (header.frame_id,), variances)
-
-
-def _read_point(message: PointStamped) -> Batch:
-    point = message.point
-    return _one(message.header, (point.x, point.y, point.z))
-
-
-def _write_point(_: PointStamped, head: Head, smooth: Smooth) -> PointStamped:
-    message = PointStamped(header=head.header())
-    point = message.point
-    point.x, point.y, point.z = smooth.rows[0].tolist()
-    return message
-
-
-def _read_pose(message: PoseStamped) -> Batch:
-    return _one(message.header, _row(message.pose))
-
-
-def _write_pose(_: PoseStamped, head: Head, smooth: Smooth) -> PoseStamped:
-    message = PoseStamped(header=head.header())
-    _put(message.pose, smooth.rows[0])
-    return message
-
-
-def _read_with_covariance(message: Any) -> Batch:
-    batch = _one(message.header, _row(message.pose.pose))
-    return batch._replace(variances=own_variances(
-        message.pose.covariance[None], batch.rows[:, 3:]))
-
-
-def _write_with_covariance(_: PoseWithCovarianceStamped, head: Head, smooth: Smooth
-                           ) -> PoseWithCovarianceStamped:
-    message = PoseWithCovarianceStamped(header=head.header())
-    _put(message.pose.pose, smooth.rows[0])
-    message.pose.covariance = pose_covariance(smooth.variance, smooth.rows[:, 3:])[0]
-    return message
-
-
-def _read_transform(message: TransformStamped) -> Batch:
-    p, q = message.transform.translation, message.transform.rotation
-    return _one(message.header, (p.x, p.y, p.z, q.x, q.y, q.z, q.w))._replace(
-        keys=(message.child_frame_id,))
-
-
-def _write_transform(taken: TransformStamped, head: Head, smooth: Smooth) -> TransformStamped:
-    return transform(smooth.rows[0], head.header(), taken.child_frame_id)
-
-
-def _read_poses(message: PoseArray) -> Batch:
-    header, rows = message.header, [_row(pose) for pose in message.poses]
-    heads = max(len(rows), 1)
-    return Batch(range(len(rows)), (stamp_ns(header),) * heads, np.reshape(rows, (-1, 7)),
-                 (header.frame_id,) * heads)
-
-
-def _write_poses(_: PoseArray, head: Head, smooth: Smooth) -> PoseArray:
-    """Keep every place; a quaternion of zeros in those of which nothing is known."""
-    message = PoseArray(header=head.header())
-    nothing = np.zeros(7)
-    for row in smooth.rows:
-        pose = Pose()
-        _put(pose, nothing if row[0] != row[0] else row)  # NaN
-        message.poses.append(pose)
-    return message
-
-
-def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
-    """Copy the sender's twist; where it is not finite, the estimate's is better than none."""
-    message = _under(Odometry(child_frame_id=taken.child_frame_id, twist=taken.twist), head)
-    _put(message.pose.pose, smooth.rows[0])
-    quat = smooth.rows[:, 3:]
-    message.pose.covariance = pose_covariance(smooth.variance, quat)[0]
-    v, r = taken.twist.twist.linear, taken.twist.twist.angular
-    if not (np.isfinite((v.x, v.y, v.z, r.x, r.y, r.z)).all()
-            and np.isfinite(taken.twist.covariance).all()):
-        message.twist = type(taken.twist)()
-        put_twist(message, *np.split(stand_in_twist(smooth.twist, quat)[0], [6]))
-    return message
 
 
 def put_twist(message: Odometry, twist: np.ndarray, covariance: np.ndarray) -> None:
@@ -214,25 +107,6 @@ def put_twist(message: Odometry, twist: np.ndarray, covariance: np.ndarray) -> N
     v, r = message.twist.twist.linear, message.twist.twist.angular
     v.x, v.y, v.z, r.x, r.y, r.z = twist.tolist()
     message.twist.covariance = covariance
-
-
-def _read_path(message: Path) -> Batch:
-    """Take a pose without a frame to be in the path's."""
-    poses, frame_id = message.poses, message.header.frame_id
-    return Batch(ONE * len(poses), [stamp_ns(pose.header) for pose in poses],
-                 np.array([_row(pose.pose) for pose in poses]).reshape(len(poses), 7),
-                 [pose.header.frame_id or frame_id for pose in poses])
-
-
-def _write_path(taken: Path, head: Head, smooth: Smooth) -> Path:
-    """Leave out poses of which nothing is known."""
-    message = Path(header=head.header())
-    for pose, row in zip(taken.poses, smooth.rows):
-        if row[0] == row[0]:
-            made = PoseStamped(header=pose.header)
-            _put(made.pose, row)
-            message.poses.append(made)
-    return message
 
 
 def transform(row: np.ndarray, header: Header, child_frame_id: str) -> TransformStamped:
@@ -255,26 +129,3 @@ def turned(rows: np.ndarray) -> np.ndarray:
     if rows.shape[-1] == 7:
         return rows
     return np.concatenate([rows, np.broadcast_to(UNTURNED, (*rows.shape[:-1], 4))], -1)
-
-
-def _covariance(message: Any) -> List[float]:
-    return message.pose.covariance.tolist()  # type: ignore[no-any-return]
-
-
-def _all_of_odometry(message: Odometry) -> List[float]:
-    v, r = message.twist.twist.linear, message.twist.twist.angular
-    return [*_covariance(message), v.x, v.y, v.z, r.x, r.y, r.z, *message.twist.covariance]
-
-
-CODECS: Dict[str, Codec] = {
-    'pose': Codec(PoseStamped, 7, _read_pose, _write_pose),
-    'point': Codec(PointStamped, 3, _read_point, _write_point),
-    'pose_with_covariance': Codec(
-        PoseWithCovarianceStamped, 7, _read_with_covariance, _write_with_covariance,
-        numbers=_covariance),
-    'transform': Codec(TransformStamped, 7, _read_transform, _write_transform, many=True),
-    'pose_array': Codec(PoseArray, 7, _read_poses, _write_poses, many=True),
-    'odometry': Codec(Odometry, 7, _read_with_covariance, _write_odometry,
-                      numbers=_all_of_odometry),
-    'path': Codec(Path, 7, _read_path, _write_path),
-}

@@ -25,8 +25,8 @@ from liquid_ros.manifold import unit_row
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel
-from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.timers import Due, forget_dead, Timers
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.streams import StreamBank
 
@@ -123,7 +123,7 @@ class SmootherNode(LifecycleNode):
             if reason is not None:
                 raise CheckpointError(f'checkpoint: got {found[-1]!r}, but {reason}; clean the '
                                       'node up first')
-        for width in {CODECS[channel.params.input_type].width for channel in self.channels}:
+        for width in {WIRES[channel.params.input_type].width for channel in self.channels}:
             warm_up(smoother, width, self._backend)
         return smoother
 
@@ -162,7 +162,7 @@ class SmootherNode(LifecycleNode):
         topics: List[str] = []
         for name in self.inputs or ('',):
             params = of_input(self._values, name)
-            warm_up(smoother, CODECS[params.input_type].width, backend)
+            warm_up(smoother, WIRES[params.input_type].width, backend)
             channel = Channel(self, self._shared_timers, name, params, smoother, backend)
             self.channels.append(channel)
             channel.flow.enabled = self.enabled
@@ -210,7 +210,7 @@ class SmootherNode(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def _pick_backend(self) -> Backend:
-        kinds = [CODECS[of_input(self._values, name).input_type] for name in self.inputs or ('',)]
+        kinds = [WIRES[of_input(self._values, name).input_type] for name in self.inputs or ('',)]
         found = candidates(self.params.device, any(kind.many for kind in kinds),
                            self.params.require_device)
         return found[0] if len(found) == 1 else fastest(found, self._build, [

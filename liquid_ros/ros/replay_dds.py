@@ -19,8 +19,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 
 from liquid_ros.errors import LiquidError
-from liquid_ros.ros.messages import CODECS
 from liquid_ros.ros.process import NodeProcess
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.signals import deferred
 from liquid_ros.timing import NS_PER_S
 
@@ -113,7 +113,7 @@ class _Peer:
 
     def open(self, kind: str) -> None:
         """Create the topics; messages go and come serialised."""
-        message = CODECS[kind].message
+        message = WIRES[kind].message
         self._publisher = self._node.create_publisher(message, 'measured', QOS)
         self._node.create_subscription(message, 'answered', self._on_answer, QOS, raw=True)
 

@@ -20,7 +20,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-from liquid_ros.ros.messages import CODECS
+from liquid_ros.ros.wire import WIRES
 
 WARN_EVERY_S = 10.0
 MOST_DEEP = 2**31 - 1  # messages in a queue
@@ -133,7 +133,7 @@ def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool
     fitting = [source for source in sources if source.topic_type == mine]
     if not fitting:
         theirs = sources[0].topic_type
-        kinds = [name for name in CODECS if type_name(name) == theirs]
+        kinds = [name for name in WIRES if type_name(name) == theirs]
         advice = f'set input_type to {kinds[0]}' if kinds else 'no input_type takes that'
         return f'it carries {theirs} and not {mine}; {advice}'
     if any(qos_check_compatible(source.qos_profile, wanted)[0] != QoSCompatibility.ERROR
@@ -146,5 +146,5 @@ def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool
 
 def type_name(kind: str) -> str:
     """Return the ROS name of an input's type, such as geometry_msgs/msg/PoseStamped."""
-    message = CODECS[kind].message
+    message = WIRES[kind].message
     return f'{message.__module__.split(".")[0]}/msg/{message.__name__}'

@@ -6,19 +6,26 @@ Messages as the bytes they travel in.
 
 rclpy spends more time on making Python objects of a message, and a message of these, than the
 smoother on its step; here the numbers are read out of the bytes and the output is written as
-bytes, of either byte order. Layout: cdr.py. The codecs in messages.py say the same in terms of
-Python objects.
+bytes, of either byte order; other encodings go through rclpy. Layout: cdr.py.
 """
 
 import struct
-from typing import Any, Callable, Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
+from geometry_msgs.msg import (
+    PointStamped,
+    PoseArray,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    TransformStamped,
+)
+from nav_msgs.msg import Odometry, Path
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 
 from liquid_ros.cdr import bare, LITTLE, path_of, Poses, read_header, read_poses, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.messages import Batch, Codec, CODECS, Head, ONE, Smooth
+from liquid_ros.ros.messages import Batch, Codec, Head, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
 
 ORIGIN = 4  # offsets are aligned from behind the encapsulation
@@ -32,27 +39,31 @@ class MalformedError(ValueError):
     """Bytes that are no message of their type."""
 
 
-def _opened(raw: bytes, kind: str) -> Tuple[bytes, str]:
+def _malformed(raw: bytes, message: type, error: Exception) -> MalformedError:
+    return MalformedError(f'got {len(raw)} bytes that are no {message.__name__}: {error}')
+
+
+def _opened(raw: bytes, message: type) -> Tuple[bytes, str]:
     """Return a plain CDR message and its byte order; other encodings go through rclpy."""
     if len(raw) < ORIGIN:  # of which rclpy may die
         raise ValueError('there is no encapsulation')
     if raw[:1] != b'\0' or raw[1] > 1:
-        raw = _again(raw, kind)
+        raw = _again(raw, message)
     return raw, '<' if raw[1] else '>'
 
 
-def _again(raw: bytes, kind: str) -> bytes:
+def _again(raw: bytes, message: type) -> bytes:
     """Return a message as rclpy would write it."""
     return serialize_message(  # type: ignore[no-any-return]
-        deserialize_message(raw, CODECS[kind].message))
+        deserialize_message(raw, message))
 
 
 class Wire:
     """One type: its header, then so many strings and so many numbers, or an array of poses."""
 
-    def __init__(self, kind: str, strings: int, numbers: int) -> None:
+    def __init__(self, message: type, strings: int, numbers: int) -> None:
         """Prepare to read; numbers: doubles, -1 for an array of poses."""
-        self.kind, self._strings, self._count = kind, strings, numbers
+        self.message, self._strings, self._count = message, strings, numbers
         self._last: Tuple[Any, Tuple[int, Tuple[bytes, ...], Any]] = None, (0, (), ())
         self._numbers = {order: struct.Struct(f'{order}{max(numbers, 0)}d') for order in '<>'}
 
@@ -66,7 +77,7 @@ class Wire:
             return self._last[1]
         given = raw
         try:
-            raw, order = _opened(raw, self.kind)
+            raw, order = _opened(raw, self.message)
             sec, nanosec, length = HEADER[order].unpack_from(raw, ORIGIN)
             at = ORIGIN + HEADER[order].size
             strings = [raw[at:at + length]]
@@ -88,8 +99,7 @@ class Wire:
                 at = (at - ORIGIN + 7 & ~7) + ORIGIN
                 numbers = self._numbers[order].unpack_from(raw, at)
         except (struct.error, ValueError, IndexError, RuntimeError) as error:
-            raise MalformedError(f'got {len(raw)} bytes that are no {self.kind}: {error}'
-                                 ) from error
+            raise _malformed(raw, self.message, error) from error
         self._last = given, (sec * NS_PER_S + nanosec, tuple(map(bare, strings)), numbers)
         return self._last[1]
 
@@ -123,9 +133,9 @@ def _one(stamp_ns: int, frame: bytes, row: Sequence[float]) -> Batch:
     return Batch(ONE, (stamp_ns,), np.array([row]), (text(frame),))
 
 
-def _simple(kind: str, width: int) -> Codec:
+def _simple(message: type, width: int) -> Codec:
     """Return the codec of a type that is a header and one row."""
-    wire = Wire(kind, 0, width)
+    wire = Wire(message, 0, width)
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame,), row = wire.split(raw)
@@ -134,18 +144,15 @@ def _simple(kind: str, width: int) -> Codec:
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         return wire.join(head, wire.split(raw)[1][0], (), smooth.rows[0].tolist())
 
-    return _codec(wire, read, write, lambda raw: ())
+    return Codec(message, width, read, write, wire.moved, wire.child, _nothing, many=False)
 
 
-def _codec(wire: Wire, read: Callable[[bytes], Batch],
-           write: Callable[[bytes, Head, Smooth], bytes], numbers: Callable[[bytes], Any]
-           ) -> Codec:
-    return CODECS[wire.kind]._replace(read=read, write=write, numbers=numbers, moved=wire.moved,
-                                      child=wire.child, raw=True)
+def _nothing(_: bytes) -> Sequence[float]:
+    return ()
 
 
 def _transform() -> Codec:
-    wire = Wire('transform', 1, 7)
+    wire = Wire(TransformStamped, 1, 7)
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame, child), row = wire.split(raw)
@@ -155,12 +162,12 @@ def _transform() -> Codec:
         frame, child = wire.split(raw)[1]
         return wire.join(head, frame, (child,), smooth.rows[0].tolist())
 
-    return _codec(wire, read, write, lambda raw: ())
+    return Codec(wire.message, 7, read, write, wire.moved, wire.child, _nothing, many=True)
 
 
-def _covariant(kind: str, strings: int, count: int) -> Codec:
+def _covariant(message: type, strings: int, count: int) -> Codec:
     """Return the codec of a pose with covariance, or of an odometry."""
-    wire = Wire(kind, strings, count)
+    wire = Wire(message, strings, count)
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame, *_), numbers = wire.split(raw)
@@ -177,11 +184,14 @@ def _covariant(kind: str, strings: int, count: int) -> Codec:
         return wire.join(head, frame, others, (
             *smooth.rows[0], *pose_covariance(smooth.variance, quat)[0], *twist))
 
-    return _codec(wire, read, write, lambda raw: wire.split(raw)[2][7:])
+    def numbers(raw: bytes) -> Sequence[float]:
+        return wire.split(raw)[2][7:]  # type: ignore[no-any-return]
+
+    return Codec(message, 7, read, write, wire.moved, wire.child, numbers, many=False)
 
 
 def _poses() -> Codec:
-    wire = Wire('pose_array', 0, -1)
+    wire = Wire(PoseArray, 0, -1)
 
     def read(raw: bytes) -> Batch:
         stamp_ns, (frame,), rows = wire.split(raw)
@@ -192,7 +202,7 @@ def _poses() -> Codec:
         rows = np.where(np.isnan(smooth.rows[:, :1]), 0.0, smooth.rows)
         return wire.join(head, wire.split(raw)[1][0], (), rows)
 
-    return _codec(wire, read, write, lambda raw: ())
+    return Codec(wire.message, 7, read, write, wire.moved, wire.child, _nothing, many=True)
 
 
 class Paths:
@@ -206,13 +216,13 @@ class Paths:
         """Return the path's frame_id and its poses. Errors: MalformedError."""
         if raw is not self._last[0]:
             try:
-                plain, order = _opened(raw, 'path')
+                plain, order = _opened(raw, Path)
                 if order == '>':
-                    plain = _again(plain, 'path')
+                    plain = _again(plain, Path)
                 _, frame_id, at = read_header(plain, ORIGIN)
                 self._last = raw, frame_id, read_poses(plain, at)
             except (struct.error, ValueError, RuntimeError) as error:
-                raise MalformedError(f'got {len(raw)} bytes that are no path: {error}') from error
+                raise _malformed(raw, Path, error) from error
         return self._last[1:]
 
     def read(self, raw: bytes) -> Batch:
@@ -240,13 +250,16 @@ class Paths:
 
 def _path() -> Codec:
     wire = Paths()
-    return CODECS['path']._replace(read=wire.read, write=wire.write, numbers=lambda raw: (),
-                                   moved=wire.moved, child=lambda raw: '', raw=True)
+    return Codec(Path, 7, wire.read, wire.write, wire.moved, lambda raw: '', _nothing, many=False)
 
 
-# The codecs that a node uses.
+# A new type is a codec and a line here.
 WIRES: Dict[str, Codec] = {
-    'pose': _simple('pose', 7), 'point': _simple('point', 3), 'transform': _transform(),
-    'pose_with_covariance': _covariant('pose_with_covariance', 0, 43),
-    'odometry': _covariant('odometry', 1, 85), 'pose_array': _poses(), 'path': _path(),
+    'pose': _simple(PoseStamped, 7),
+    'point': _simple(PointStamped, 3),
+    'pose_with_covariance': _covariant(PoseWithCovarianceStamped, 0, 43),
+    'transform': _transform(),
+    'pose_array': _poses(),
+    'odometry': _covariant(Odometry, 1, 85),
+    'path': _path(),
 }
