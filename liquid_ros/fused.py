@@ -120,6 +120,11 @@ class Fused:
         self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
         self._layouts = {width: state_layout(host, width) for width in WIDTHS}
 
+    @property
+    def on_host(self) -> Smoother:
+        """Return what begins streams and predicts, on NumPy."""
+        return self.host
+
     def prepare(self, width: int) -> None:
         """Compile what points or poses need, where that is not done by now."""
 
@@ -198,6 +203,11 @@ class Compiled(Fused):
     def tuned(self, tuning: Tuning) -> 'Compiled':
         """Return the smoother with another R and, where one is asked for, another gate."""
         return Compiled(self.plain.tuned(tuning), self._compiled)
+
+    @property
+    def on_host(self) -> Smoother:
+        """Return the smoother itself."""
+        return self
 
     def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""

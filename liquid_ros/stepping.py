@@ -65,12 +65,12 @@ def predicted(smoother: Smoother, backend: Backend, layout: Layout, packed: Arra
 
     The next call may write into the same array.
     """
-    if isinstance(smoother, Compiled):
-        said = smoother.predict_packed(layout.shapes['measured'][0], packed, dt_s)
-        return said[:, :-1], said[:, -1] == 0.0
     taken, place = _taken(smoother, backend)
     if place is not backend:
         packed = backend.to_numpy(packed)
+    if isinstance(taken, Compiled):
+        said = taken.predict_packed(layout.shapes['measured'][0], packed, dt_s)
+        return said[:, :-1], said[:, -1] == 0.0
     with np.errstate(all='ignore'):
         found = taken.predict(layout.unpack(packed), place.asarray(dt_s))
     estimates = np.concatenate([place.to_numpy(part) for part in found], 1)
@@ -78,5 +78,5 @@ def predicted(smoother: Smoother, backend: Backend, layout: Layout, packed: Arra
 
 
 def _taken(smoother: Smoother, backend: Backend) -> Tuple[Smoother, Backend]:
-    """Return what is not compiled, and where: operation by operation the CPU is faster."""
-    return (smoother.host, HOST) if isinstance(smoother, Fused) else (smoother, backend)
+    """Return what begins streams and predicts, and where: of few operations the CPU is faster."""
+    return (smoother.on_host, HOST) if isinstance(smoother, Fused) else (smoother, backend)

@@ -109,7 +109,7 @@ def test_a_fixed_rate_of_which_all_is_dropped_says_so(graph):
 
 
 def test_more_than_can_be_smoothed_leaves_the_node_within_reach(graph):
-    """Diagnostics come, services answer, and a warning says that messages may be lost."""
+    """Diagnostics come, services answer, and a warning tells of loss, until it is over."""
     node = graph.process('-p', 'autostart:=true', '-p', 'input_type:=pose_array', '-p',
                          'publish_odometry:=true')
     publisher = graph.speak('pose_array', '/pose', best_effort=True)
@@ -132,6 +132,10 @@ def test_more_than_can_be_smoothed_leaves_the_node_within_reach(graph):
         return (len(reports) > 8 and answers and answers[0].done()
                 and 'messages may be lost' in read_log(node))
     graph.until(flood, 'reports, an answer and a warning', 40.0)
+    graph.until(lambda: 'no more comes' in read_log(node), 'the flood to be over', 40.0)
+    answers[:] = [client.call_async(GetState.Request())]
+    before = len(reports)
+    graph.until(lambda: answers[0].done() and len(reports) > before + 2, 'all as before', 10.0)
 
 
 # -- frames and paths

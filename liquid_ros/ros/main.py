@@ -5,7 +5,7 @@
 
 from signal import default_int_handler
 import sys
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any, Callable, List, Optional
 
 import rclpy
@@ -16,6 +16,7 @@ from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
 from liquid_ros.signals import deferred, ENDING, signalled
 
 OVERDUE_S, FAIR = 0.5, 16  # so long a report is late; so many turns between two looks
+CALM_S, LIGHT = 10.0, 0.4  # so long at a time no more than this share of a core is used
 TURN_S = 0.2  # until a signal is looked for where nothing comes
 
 
@@ -80,31 +81,46 @@ def spin(node: SmootherNode, act: Callable[[], None]) -> None:
     Run the node's callbacks until the context is shut down, or act() raises between two.
 
     The executor of events answers no service and no timer before every message that ever came;
-    where more come than it can take, the other one drops some and stays within reach.
+    where more come than it can take, the other one drops some and stays within reach, until there
+    is little to do.
     """
     executor = make_executor(
         simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
     executor.add_node(node)
     try:
-        turns, late_at = 0, None
+        turns, used_s = 0, 0.0
+        late_at: Optional[float] = None
+        fled_at: Optional[float] = None
         while rclpy.ok():
             executor.spin_once(timeout_sec=TURN_S)
             act()
             turns += 1
             if turns % FAIR:
                 continue
-            if node.overdue_s <= 0.0:
-                late_at = None
-            elif late_at is None:
-                late_at = monotonic()
-            elif (monotonic() - late_at > OVERDUE_S
+            now = monotonic()
+            if fled_at is not None:
+                if now - fled_at < CALM_S:
+                    continue
+                calm = process_time() - used_s < LIGHT * (now - fled_at)
+                fled_at, used_s = None if calm else now, process_time()
+                if calm:
+                    node.get_logger().info('no more comes than can be smoothed')
+                    executor = _moved(node, executor, make_executor())
+            elif node.overdue_s <= 0.0 or late_at is None:
+                late_at = now if node.overdue_s > 0.0 else None
+            elif (now - late_at > OVERDUE_S
                     and not isinstance(executor, SingleThreadedExecutor)):
                 node.get_logger().warning('more comes than can be smoothed: messages may be lost')
-                executor.remove_node(node)
-                executor = SingleThreadedExecutor()
-                executor.add_node(node)
+                executor = _moved(node, executor, SingleThreadedExecutor())
+                late_at, fled_at, used_s = None, now, process_time()
     finally:
         executor.remove_node(node)
+
+
+def _moved(node: SmootherNode, executor: Any, other: Any) -> Any:
+    executor.remove_node(node)
+    other.add_node(node)
+    return other
 
 
 if __name__ == '__main__':
