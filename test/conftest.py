@@ -33,12 +33,3 @@ def graph():
     made = Graph()
     yield made
     made.close()
-
-
-@pytest.fixture
-def sim_graph():
-    """Yield an empty ROS graph whose executor suits simulated time, and take it down."""
-    from ros_graph import Graph, make_executor
-    made = Graph(lambda context: make_executor(context, simulated_time=True))
-    yield made
-    made.close()

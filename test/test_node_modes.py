@@ -48,9 +48,9 @@ def test_a_zero_stamp_is_dropped_and_told(graph, capfd):
     assert len(told) == 1 and 'use_receive_time' in told[0] and '/pose' in told[0]
 
 
-def test_a_zero_stamp_can_become_the_time_of_receipt(sim_graph):
+def test_a_zero_stamp_can_become_the_time_of_receipt(graph):
     """Stamped by the node's own clock; two within one tick of it are one too many."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, zero_stamp='use_receive_time', **lossless('/pose'))
     publisher, _ = graph.connect(node, 'pose')
     times = [START_NS + i * 20_000_000 for i in range(5)]
@@ -63,8 +63,8 @@ def test_a_zero_stamp_can_become_the_time_of_receipt(sim_graph):
     assert stamps_of(received) == times and tally.dropped == {'duplicate': 1}
 
 
-def test_time_may_become_simulated_and_real_again_while_the_node_runs(sim_graph):
-    graph = sim_graph
+def test_time_may_become_simulated_and_real_again_while_the_node_runs(graph):
+    graph = graph
     node = graph.smoother()
     channel, = node.channels
     assert abs(channel.now_ns() - time_ns()) < NS
@@ -76,9 +76,9 @@ def test_time_may_become_simulated_and_real_again_while_the_node_runs(sim_graph)
     assert abs(channel.now_ns() - time_ns()) < NS
 
 
-def test_a_stamp_from_the_future_is_used_and_told(sim_graph, capfd):
+def test_a_stamp_from_the_future_is_used_and_told(graph, capfd):
     """Counted and warned of; at future_s or less it is nothing special."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, future_s=0.5, **lossless('/pose'))
     publisher, _ = graph.connect(node, 'pose')
     graph.set_clock(START_NS, node)
@@ -90,9 +90,9 @@ def test_a_stamp_from_the_future_is_used_and_told(sim_graph, capfd):
     assert len(told) == 1 and "ahead of the node's clock" in told[0]
 
 
-def test_a_clock_that_jumps_back_resets_once(sim_graph):
+def test_a_clock_that_jumps_back_resets_once(graph):
     """A bag that loops under use_sim_time: the same output in each round, one reset a loop."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, **lossless('/pose'))
     publisher, received = graph.connect(node, 'pose')
     stamps, rows = walk('pose', 60, rate_hz=20.0)
@@ -109,9 +109,9 @@ def test_a_clock_that_jumps_back_resets_once(sim_graph):
     assert all(np.array_equal(output, outputs[0]) for output in outputs)
 
 
-def test_a_clock_that_jumps_back_loses_nothing_that_was_held_back(sim_graph):
+def test_a_clock_that_jumps_back_loses_nothing_that_was_held_back(graph):
     """The end of each loop goes out before the next one begins."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, reorder_s=0.5, **lossless('/pose'))
     publisher, _ = graph.connect(node, 'pose')
     stamps, rows = walk('pose', 60, rate_hz=20.0)
@@ -124,9 +124,9 @@ def test_a_clock_that_jumps_back_loses_nothing_that_was_held_back(sim_graph):
     assert not node.channels[0].tally.dropped and node.channels[0].tally.resets == {'clock': 1}
 
 
-def test_a_clock_that_jumps_back_after_the_messages_did_resets_nothing_more(sim_graph):
+def test_a_clock_that_jumps_back_after_the_messages_did_resets_nothing_more(graph):
     """The stream of the new run is kept, whichever of the two comes first."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, **lossless('/pose'))
     publisher, received = graph.connect(node, 'pose')
     stamps, rows = walk('pose', 60, rate_hz=20.0)
@@ -143,9 +143,9 @@ def test_a_clock_that_jumps_back_after_the_messages_did_resets_nothing_more(sim_
     assert np.array_equal(first, second)
 
 
-def test_diagnostics_come_also_while_the_clock_stands_still(sim_graph):
+def test_diagnostics_come_also_while_the_clock_stands_still(graph):
     """Without any /clock a report still comes, under the node's own stamp."""
-    graph = sim_graph
+    graph = graph
     graph.smoother(use_sim_time=True)
     arrays = graph.listen(DiagnosticArray, '/diagnostics')
     graph.until(lambda: len(arrays) >= 2, 'two reports')
@@ -211,9 +211,9 @@ def test_pass_through_publishes_what_comes_and_the_smoother_goes_on(graph):
 
 
 @pytest.mark.parametrize('kind', ['pose', 'pose_array', 'odometry'])
-def test_a_fixed_rate_predicts_until_the_hold_time_is_over(sim_graph, kind):
+def test_a_fixed_rate_predicts_until_the_hold_time_is_over(graph, kind):
     """At 50 Hz of /clock between messages at 10 Hz; then nothing, and STALE in the reports."""
-    graph = sim_graph
+    graph = graph
     node = graph.smoother(use_sim_time=True, input_type=kind, publish_rate_hz=50.0,
                           hold_timeout_s=0.2, **lossless('/pose'))
     publisher, received = graph.connect(node, kind)

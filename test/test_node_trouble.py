@@ -3,6 +3,8 @@
 
 """What goes wrong around a node, and that it says so and stays within reach."""
 
+from time import monotonic
+
 from channels import array_of, channel, give, NS, path, pose, ROW, tag, take
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
@@ -10,10 +12,12 @@ import numpy as np
 from rclpy.clock import ClockType
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
-from ros_graph import read_log
+from ros_graph import read_log, START_NS
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.ros import outputs
+from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.state import load, save
 from liquid_ros.ros.wire import HEADER, ORIGIN
 
@@ -39,6 +43,41 @@ def test_timers_wait_for_no_clock_that_can_be_set_back(graph):
     graph.until(lambda: clocks() == {ClockType.ROS_TIME}, 'timers of simulated time')
     assert {timer.clock.clock_type for due, timer in timers._timers.items() if due[1]} == {
         ClockType.STEADY_TIME}
+
+
+def test_a_timer_of_simulated_time_is_called_once_a_period(graph):
+    """However often an executor fires it, and again once time went back."""
+    node, calls = graph.smoother(use_sim_time=True), []
+    due = node._shared_timers.every(0.1, lambda: calls.append(node.get_clock().now().nanoseconds))
+    times_ns = [START_NS, START_NS + 20_000_000, START_NS + 100_000_000, START_NS - NS]
+    for now_ns in times_ns:
+        graph.set_clock(now_ns, node)
+        for _ in range(5):
+            node._shared_timers._on_timer(due[:2], True)
+    assert [now_ns for now_ns in times_ns if now_ns in calls] == [
+        START_NS, START_NS + 100_000_000, START_NS - NS]
+    assert len(calls) == len(set(calls))
+
+
+def test_little_is_lost_where_time_is_simulated(graph):
+    """Forty frames at 30 Hz, /clock at 100: an executor that waits lost a third and more."""
+    graph.process('-p', 'autostart:=true', '-p', 'input_type:=transform', '-p',
+                  'use_sim_time:=true')
+    publisher = graph.speak('transform', '/pose')
+    clock = graph.peer.create_publisher(Clock, '/clock', 10)
+    received = graph.listen('transform', '/pose/smoothed')
+    graph.matched(publisher)
+    graph.matched(topic='/pose/smoothed')
+    begun, sent, ticks = monotonic(), 0, 0
+    while (passed := monotonic() - begun) < 3.0:
+        while ticks < 100 * passed:
+            ticks += 1
+            clock.publish(Clock(clock=header_at(START_NS + ticks * 10_000_000, '').stamp))
+        while sent < 40 * 30 * passed:
+            publisher.publish(tag(f'tag_{sent % 40}', START_NS / NS + sent // 40 / 30.0))
+            sent += 1
+        graph.executor.spin_once(timeout_sec=0.0005)
+    graph.until(lambda: len(received) > 0.9 * sent, 'nine of ten outputs')
 
 
 def test_timers_that_end_leave_nothing_in_the_node(graph):

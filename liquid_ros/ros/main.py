@@ -20,20 +20,18 @@ CALM_S, LIGHT = 10.0, 0.4  # so long at a time no more than this share of a core
 TURN_S = 0.2  # until a signal is looked for where nothing comes
 
 
-def make_executor(context: Any = None, simulated_time: bool = False) -> Any:
+def make_executor(context: Any = None) -> Any:
     """
-    Return the executor: events where rclpy has it and time is real, else single-threaded.
+    Return the executor: events where rclpy has it, else single-threaded.
 
     The one of events takes half the CPU time a message; its spin() hangs, spin_once() does not.
-    Under load it fires a timer on /clock many times over.
+    Under load it fires a timer on /clock many times over: timers.py minds that.
     """
-    if not simulated_time:
-        try:
-            from rclpy.experimental.events_executor import EventsExecutor
-            return EventsExecutor(context=context)
-        except ImportError:
-            pass
-    return SingleThreadedExecutor(context=context)
+    try:
+        from rclpy.experimental.events_executor import EventsExecutor
+        return EventsExecutor(context=context)
+    except ImportError:
+        return SingleThreadedExecutor(context=context)
 
 
 def main(args: Optional[List[str]] = None) -> int:
@@ -84,8 +82,7 @@ def spin(node: SmootherNode, act: Callable[[], None]) -> None:
     where more come than it can take, the other one drops some and stays within reach, until there
     is little to do.
     """
-    executor = make_executor(
-        simulated_time=node.get_parameter('use_sim_time').get_parameter_value().bool_value)
+    executor = make_executor()
     executor.add_node(node)
     try:
         turns, used_s = 0, 0.0

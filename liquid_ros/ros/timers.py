@@ -7,6 +7,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from rclpy.clock import Clock, ClockType
 
+from liquid_ros.timing import NS_PER_S
+
 
 class Due(NamedTuple):
     """
@@ -31,6 +33,7 @@ class Timers:
         self._node = node
         self._due: List[Due] = []
         self._timers: Dict[Shared, Any] = {}
+        self._called_ns: Dict[Shared, int] = {}  # when, of simulated time
 
     def every(self, period_s: float, callback: Callable[[], None], steady: bool = False) -> Due:
         """
@@ -62,12 +65,20 @@ class Timers:
 
     def _end(self, shared: Shared) -> None:
         self._node.destroy_timer(self._timers.pop(shared))
+        self._called_ns.pop(shared, None)
         forget_dead(self._node)
 
     def _on_timer(self, shared: Shared, simulated: bool) -> None:
         if not shared[1] and simulated != self._simulated():
             self._end(shared)
             self._start(shared)
+        if simulated:
+            # under load the executor of events fires once more for each /clock that came
+            now_ns = self._node.get_clock().now().nanoseconds
+            since_ns = now_ns - self._called_ns.get(shared, now_ns + 1)
+            if 0 <= since_ns < 0.5 * NS_PER_S * shared[0]:
+                return
+            self._called_ns[shared] = now_ns
         for due in [due for due in self._due if due[:2] == shared]:
             due.callback()
 
