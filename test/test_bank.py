@@ -8,9 +8,13 @@ from problems import white_acceleration
 import pytest
 
 from liquid_ros.arrays import group_average
+from liquid_ros.checkpoint import build
+from liquid_ros.manifold import minus, quat_exp
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.scale import bound, measure, Scale
 from liquid_ros.smoothers.units import Clock, tick
+from liquid_ros.streams import StreamBank
+from liquid_ros.timing import NS_PER_S
 
 TABLE = bank.tables()
 
@@ -26,7 +30,7 @@ def drive(measured, dt_s, dt0_s):
         clock = (Clock(np.full((streams, 1), float(k)), k == 1, mean_dt, dt, dt / mean_dt)
                  if dt0_s else tick(np, packed, dt))
         packed = np.concatenate([clock.count, clock.mean_dt], 1)
-        nu = bank.surprise(np, state, measured[:, k] - measured[:, k - 1], dt, False)
+        nu = bank.innovations(np, state, measured[:, k] - measured[:, k - 1], dt, False)
         trust = bound(np, scale, nu[..., bank.AGILE] / bank.wider(np, state, clock))
         scale, left = measure(np, scale, nu[..., bank.AGILE], 0.0 * zero, group_average(axes))
         state = bank.advance(np, state, nu, bank.Trust(
@@ -156,9 +160,36 @@ def test_a_rotation_by_half_a_turn_is_measured_the_nearer_way_round():
     state = bank.Bank.zeros(np, zero)
     offset = state.offset.copy()
     offset[0, 5] = 3.1
-    said = bank.surprise(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -3.1],
-                         np.ones((1, 1)), True)
+    said = bank.innovations(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -3.1],
+                            np.ones((1, 1)), True)
     np.testing.assert_allclose(said[0, 5], 2.0 * np.pi - 6.2, rtol=1e-9)
-    near = bank.surprise(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -1.0],
-                         np.ones((1, 1)), True)
+    near = bank.innovations(np, state._replace(offset=offset), zero + [0, 0, 0, 0, 0, -1.0],
+                            np.ones((1, 1)), True)
     np.testing.assert_allclose(near[0, 5], -4.1)  # no velocity of a turn a message is made of it
+
+
+def test_innovations_of_large_rotations_are_those_of_the_manifold():
+    """A prediction near the anchor, a message that noise has turned by anything up to 2 rad."""
+    rng = np.random.default_rng(2)
+    predicted = 0.05 * rng.standard_normal((300, 3))
+    away = rng.standard_normal((300, 3))
+    away *= rng.uniform(0.0, 2.0, (300, 1)) / np.linalg.norm(away, axis=1, keepdims=True)
+    place = np.zeros((300, 3))
+    rows = [np.concatenate([place, quat_exp(turn)], 1) for turn in (away, predicted)]
+    state = bank.Bank.zeros(np, np.zeros((300, 6)))
+    offset = state.offset + np.concatenate([place, predicted], 1)[..., None]
+    said = bank.innovations(np, state._replace(offset=offset), np.concatenate([place, away], 1),
+                            np.ones((300, 1)), True)
+    # of second order in what is predicted: c x p
+    np.testing.assert_allclose(said[..., 0], minus(*rows), atol=0.006)
+
+
+def test_a_rest_in_large_noise_of_rotation_is_smoothed():
+    """Where a message is 20 degrees an axis off the last one tells nothing of how it moves."""
+    rng, smoother = np.random.default_rng(3), build('liquid')
+    noise = np.radians(20.0) * rng.standard_normal((900, 3))
+    rows = np.concatenate([0.01 * rng.standard_normal((900, 3)), quat_exp(noise)], 1)
+    stamps_ns = [NS_PER_S + k * NS_PER_S // 30 for k in range(900)]
+    found = StreamBank(smoother, 7).update(['a'] * 900, stamps_ns, rows).estimate.rows
+    error = 2.0 * np.arccos(np.abs(found[300:, 6]).clip(0.0, 1.0))
+    assert np.degrees(np.sqrt((error**2).mean())) < 6.0

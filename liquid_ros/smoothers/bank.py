@@ -33,6 +33,7 @@ DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
 FITS = 16.0  # of S: a squared innovation that a gap explains
 SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
+NEAR = 5.0  # rad^2: of p and a together, beyond it they are told apart as if flat
 HALF_TURN = 4.0  # rad^2: the square of about one
 BEGINNING = 10  # messages after which no velocity is unknown any more
 
@@ -110,26 +111,37 @@ class Trust(NamedTuple):
     age: Array
 
 
-def surprise(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) -> Array:
+def innovations(xp: ModuleType, bank: Bank, away: Array, dt_s: Array, turns: bool) -> Array:
     """
     Return the innovations (B, A, M); away (B, A): measurement minus the anchor.
 
     turns: whether axes 3 to 5 are rotation vectors, c = p x a: log(exp(-p) exp(a)) =
-    a - p - c / 2 + (p + a) x c / 12 + ... (Baker, Campbell, Hausdorff), which holds for less than
-    a rad or so: a filter that is lost further away is told by a - p. Of the two ways to a rotation
-    by about half a turn the one nearer to p counts. (Not of two to the innovation: a filter would
+    a - p - c / 2 + k a x c + p x c / 12 + ..., k = (1 - t cot t) / (4 t^2), t = |a| / 2, the left
+    Jacobian's inverse and a term of Baker, Campbell, Hausdorff: exact in a, which has the noise of
+    two messages. A filter that is lost far away is told by a - p. Of the two ways to a rotation by
+    about half a turn the one nearer to p counts. (Not of two to the innovation: a filter would
     take to a velocity of a turn a message.)
     """
     ahead = bank.offset + bank.velocity * dt_s[..., None]
     if not turns:
         return away[..., None] - ahead
     p, a = ahead[:, 3:], away[:, 3:, None]
-    near = clip(2.0 - (p * p + a * a).sum(1), 0.0, 1.0)[:, None]
+    square = (a * a).sum(1)
+    near = clip(NEAR - (p * p).sum(1) - square, 0.0, 1.0)[:, None]
     c = near * _cross(xp, p, a)
+    bent = _cross(xp, p / 12.0 + _curvature(xp, square)[:, None] * a, c)
     flat, other = a - p, other_way(xp, a) - p
-    nearer = ((other * other).sum(1) < (flat * flat).sum(1)) & ((a * a).sum(1) > HALF_TURN)
-    turned = xp.where(nearer[:, None], other, flat - 0.5 * c + _cross(xp, p + a, c) / 12.0)
+    nearer = ((other * other).sum(1) < (flat * flat).sum(1)) & (square > HALF_TURN)
+    turned = xp.where(nearer[:, None], other, flat - 0.5 * c + bent)
     return xp.concatenate([away[:, :3, None] - ahead[:, :3], turned], 1)
+
+
+def _curvature(xp: ModuleType, square: Array) -> Array:
+    """Return k of innovations() by the square of |a|."""
+    large = xp.maximum(square, 0.01 + 0.0 * square)
+    t = 0.5 * xp.sqrt(large)
+    return xp.where(square < large, (1.0 + square / 60.0) / 12.0,
+                    (1.0 - t * xp.cos(t) / xp.sin(t)) / large)
 
 
 def _cross(xp: ModuleType, a: Array, b: Array) -> Array:

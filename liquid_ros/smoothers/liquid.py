@@ -43,7 +43,7 @@ STATED = (7, 9)  # what the stated variance follows, and nothing else
 SLACK = 0.3  # of the way since the last message
 CLEAN, TURN = 0.05, 5.0  # of it: noise below is as good as none; its square, a way back
 STALE = 1e8  # a squared miss beyond so many times P
-NEW, SOON = 100.0, 3.5  # the same so many messages after a stream that rested first moved
+NEW, YOUNG = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
 SURPRISE, UNUSUAL = 3.0, 25.0  # of a mean nu^2 / S, or nu^2 over the unit's square, beyond
 RASH = 2e-3  # so much of nu^2 is in the variance
@@ -140,8 +140,8 @@ class Liquid:
         lately = clock._replace(dt_s=xp.where(
             echo, now_s, xp.maximum(since_s - sent.waited, CRAWL * now_s)))
         held_off, accident = before.held_off(), before.accident(seen_size.age)
-        strange = bank.surprise(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
-        agile, velocity = strange[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
+        theirs = bank.innovations(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
+        agile, velocity = theirs[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
         agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
         # messages that are held off and agree say nothing of the size of the noise
@@ -164,7 +164,7 @@ class Liquid:
         trust = listens * bound(xp, seen_size, agile / bank.wider(xp, filters, clock))**2
         # from a wild rotation nothing can be measured: its neighbours may lie on either side
         anchored = mean(average, trust) > TRUSTED
-        filters = bank.advance(xp, filters, strange, bank.Trust(
+        filters = bank.advance(xp, filters, theirs, bank.Trust(
             trust, (clock.pace > GAP) & (listens > 0.5), anchored, left, sizes.age), clock,
             w['bank'])
         habit = habits(state['habits'], seen, past[..., 0], clock.count, listens)
@@ -184,32 +184,32 @@ class Liquid:
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
-        known = Strays.of(state['strays'])
-        strays, returned = outcome(xp, known, average, moved)
+        strayed, stride = Strays.of(state['strays']), mean(average, moved * moved)
+        strays, returned = outcome(xp, strayed, average, moved)
         # a stated gate is of the S that was predicted, before this message had its say in R
         judged = prior.covariance[0] + (
             expected if self._gates else undisturbed(xp, strays, held_off, told, expected, noise))
         surprise = mean(average, square / (judged + SLACK**2 * made))
         gate = (gate_for(self._gates, average) if self._gates
                 else xp.exp(mean(average, said[..., 5])))
-        gate = narrowed(xp, gate, held_off, strays.known())
+        gate = narrowed(xp, gate, held_off, strays.come_back())
         miss = mean(average, square)
         near = mean(average, xp.minimum(moved * moved, agile * agile)) < AGREE * miss
         # a filter that has only ever seen one value has a P of nothing: it can but wait
         awake = mean(average, sizes.age)
-        far = xp.where((awake < SOON) & (clock.count > awake + 1.5), NEW + 0.0 * miss,
+        far = xp.where((awake < YOUNG) & (clock.count > awake + 1.5), NEW + 0.0 * miss,
                        STALE + 0.0 * miss)
         stale = miss > far * mean(average, prior.covariance[0])
         # a stream of next to no noise knows where it is, even where the filter did not expect it
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate)
                 & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
-                               goes_on(known, average, moved), sizes.age,
+                               goes_on(strayed, average, moved, stride), sizes.age,
                                self.config.reacquire_after, self.config.give_up_after)
         unit_square = mean(average, unit.square)
-        again = again | bent | adrift(before, mean(average, moved * moved), miss, unit_square)
+        again = again | bent | adrift(before, stride, miss, unit_square)
         # a stream that rested has no noise to hold against where it is found again
-        noise = xp.where(again & (awake < SOON), xp.minimum(noise, FOUND * miss), noise)
+        noise = xp.where(again & (awake < YOUNG), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
         unusual = miss > UNUSUAL * unit_square
         jump = jumped(before, again, weight, unusual, anchored, below(xp, average, trust, TRUSTED))
@@ -218,7 +218,7 @@ class Liquid:
         # errors that last are not in P: how large they are is learned from the likelihood
         lasting = xp.exp(said[..., 7])
         # not where the prediction counts for nothing already, or a stray message is held off
-        kept = nothing | echo | (strays.known() & rejects.held_off())
+        kept = nothing | echo | (strays.come_back() & rejects.held_off())
         wider = xp.where(kept, 0.0 * gate, xp.exp(said[..., INFLATION]))
         again = again & ~echo
         verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
@@ -242,8 +242,8 @@ class Liquid:
             'anchor': xp.where(pick(anchored, AXES[:rows.shape[1]]), rows, state['anchor']),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
-            'strays': stack(*noted(xp, strays, average, moved, normal * normal, returned,
-                                   xp.where(rejects.held_off(), strays.noise, usual))),
+            'strays': stack(*noted(xp, strays, mean(average, normal * normal), moved, stride,
+                                   returned, xp.where(rejects.held_off(), strays.noise, usual))),
             'stamps': xp.concatenate([*stamps], -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }

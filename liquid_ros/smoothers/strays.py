@@ -16,12 +16,12 @@ from liquid_ros.manifold import shortest
 from liquid_ros.smoothers.sight import mean
 
 FAR_OFF = 9.0  # a mean nu^2 / S beyond which a message may be a stray one
-SOON = 3.5  # messages after a wild one: who is not back by then has gone
+BACK_BY = 3.5  # messages after a wild one: who is not back by then has gone
 BACK = 0.1  # of the square of the way there: what is left of it on the way back
 TWICE, RARELY = 1.5, 0.3  # so often it came back, and of those did not
 MEMORY = 1500.0  # messages
 ALONG = 0.8  # of a squared cosine: beyond it a step goes on in the same direction
-SHORT, LONG = 0.1, 9.0  # of the square of the way so far: such a step goes on from it
+SHORTEST, LONGEST = 0.1, 9.0  # of the square of the way so far: such a step goes on from it
 WARY, STRICT = 40.0, 25.0  # the gate is no wider while messages are held off, of one that strays
 
 
@@ -46,7 +46,7 @@ class Strays(NamedTuple):
         """Return what stack(*strays) packed."""
         return cls(*unstack(packed))
 
-    def known(self) -> Array:
+    def come_back(self) -> Array:
         """Return (B, A) bool: True where a stream strays and comes back."""
         return (self.back > TWICE) & (self.gone < RARELY * self.back)
 
@@ -57,20 +57,24 @@ def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
     zero, keep, out = xp.zeros_like(moved), 1.0 - 1.0 / MEMORY, before.since > 0.5
     away = shortest(xp, before.away + moved)  # half a turn there, half a turn on: back
     back = out & (mean(average, away * away) < BACK * before.far)
-    gone = out & ~back & (before.since > SOON)
+    gone = out & ~back & (before.since > BACK_BY)
     return before._replace(
         since=xp.where(out & ~back & ~gone, before.since + 1.0, zero), away=away,
         back=keep * before.back + xp.where(back, zero + 1.0, zero),
         gone=keep * before.gone + xp.where(gone, zero + 1.0, zero)), back
 
 
-def goes_on(before: Strays, average: Array, moved: Array) -> Array:
-    """Return (B, A) where a stream that never came back moves on from a wild message."""
-    made, step = mean(average, before.away * before.away), mean(average, moved * moved)
+def goes_on(before: Strays, average: Array, moved: Array, stride: Array) -> Array:
+    """
+    Return (B, A) where a stream that never came back moves on from a wild message.
+
+    stride: (B, A) mean square of the move.
+    """
+    made = mean(average, before.away * before.away)
     along = mean(average, before.away * moved)
-    straight = (along > 0.0) & (along * along > ALONG * made * step)
-    return ((before.since > 0.5) & (before.back < 0.5) & straight & (step > SHORT * made)
-            & (step < LONG * made))
+    straight = (along > 0.0) & (along * along > ALONG * made * stride)
+    return ((before.since > 0.5) & (before.back < 0.5) & straight & (stride > SHORTEST * made)
+            & (stride < LONGEST * made))
 
 
 def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, told: Array, expected: Array,
@@ -82,7 +86,7 @@ def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, told: Array, ex
     which had its say in it; both with that factor.
     """
     calm = xp.where(held_off, strays.noise * told, expected)
-    return xp.where(strays.known(), xp.minimum(noise, calm), noise)
+    return xp.where(strays.come_back(), xp.minimum(noise, calm), noise)
 
 
 def narrowed(xp: ModuleType, gate: Array, held_off: Array, strays: Array) -> Array:
@@ -91,15 +95,16 @@ def narrowed(xp: ModuleType, gate: Array, held_off: Array, strays: Array) -> Arr
     return xp.where(strays, xp.minimum(gate, STRICT + 0.0 * gate), gate)
 
 
-def noted(xp: ModuleType, strays: Strays, average: Array, moved: Array, square: Array,
+def noted(xp: ModuleType, strays: Strays, wild: Array, moved: Array, stride: Array,
           returned: Array, noise: Array) -> Strays:
     """
-    Return what is known after a message; square (B, A): nu^2 over the S that was predicted.
+    Return what is known after a message; wild (B, A): mean nu^2 over the S that was predicted.
 
-    returned: as outcome() has it. noise: R to judge by while messages are held off, the usual one.
+    stride: mean square of the move. returned: as outcome() has it. noise: R to judge by while
+    messages are held off, the usual one.
     """
-    begins = (mean(average, square) > FAR_OFF) & ~returned & (strays.since < 0.5)
+    begins = (wild > FAR_OFF) & ~returned & (strays.since < 0.5)
     return strays._replace(
         since=xp.where(begins, xp.ones_like(moved), strays.since),
         away=xp.where(begins, moved, strays.away),
-        far=xp.where(begins, mean(average, moved * moved), strays.far), noise=noise)
+        far=xp.where(begins, stride, strays.far), noise=noise)
