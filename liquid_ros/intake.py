@@ -3,8 +3,9 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
+from itertools import islice
 from math import sqrt
-from typing import Hashable, List, NamedTuple, Optional, Sequence
+from typing import Hashable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -104,3 +105,25 @@ def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
         return None
     norm = sqrt(square)  # the same sums in the same order as manifold.unit_values()
     return x, y, z, a / norm, b / norm, c / norm, d / norm
+
+
+class Revisions:
+    """Tells where a path, whose messages repeat older poses, has changed them."""
+
+    def __init__(self) -> None:
+        """Start before the first message."""
+        self._before: Set[Tuple[int, bytes]] = set()
+
+    def take(self, stamps_ns: Sequence[int], rows: np.ndarray) -> bool:
+        """
+        Take a message; return whether it is revised, as a map is whose loop is closed.
+
+        That is where two poses, not the newest alone, are others than before at their stamps.
+        """
+        now = [(stamp_ns, row.tobytes()) for stamp_ns, row in zip(stamps_ns, rows)]
+        known = {stamp_ns for stamp_ns, _ in self._before}
+        changed = (row for pair, row in zip(now, rows)
+                   if pair[0] in known and pair not in self._before and refuse(row) is None)
+        revised = len(list(islice(changed, 2))) == 2
+        self._before = set(now)
+        return revised

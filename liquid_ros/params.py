@@ -160,8 +160,9 @@ class Params:
         ANY_TIME, unit='s', above=0.0, maximum=86400.0)
     reorder_s: float = _input(
         0.0, 'How long, by the stamps, a message is held back for older ones that come late; '
-        '0 holds none, and no more than 1000 messages a stream are held; ~/save_state does not '
-        'save them. Does nothing for input_type path.',
+        'it goes out when one comes that is so much later, or after as long a silence, a second '
+        'at least. 0 holds none, and no more than 1000 messages a stream are held; ~/save_state '
+        'does not save them. Does nothing for input_type path.',
         ANY_TIME, unit='s', minimum=0.0, least=0.001, maximum=10.0)
     publish_rate_hz: float = _input(
         0.0, 'Publish predictions to the present at this rate; 0: one output a message. Does '

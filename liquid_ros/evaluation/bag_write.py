@@ -144,7 +144,7 @@ class _Output:
         rows = update.estimate.rows
         if full is None and (self._stated or self._kind.states):
             full = covariances(update.estimate)
-        if sample.repeats and began(update, Arrival.JUMP, Arrival.FRAME):
+        if sample.repeats and began(update, Arrival.FIRST, Arrival.JUMP, Arrival.FRAME):
             self._known.clear()
         if sample.raw:
             raw = self._kind.write(sample, update, rows if full is None else full, self._known)

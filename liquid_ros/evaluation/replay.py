@@ -28,6 +28,7 @@ from liquid_ros.backend import Backend
 from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.evaluation.tally import Tally
+from liquid_ros.intake import Revisions
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
 from liquid_ros.streams import StreamBank
@@ -151,6 +152,7 @@ class _Player:
         self._policy, self._wants, self._covariance = policy, states, covariance
         self._banks: Dict[int, StreamBank] = {}
         self._newest_ns: Dict[str, int] = {}
+        self._revisions: Dict[str, Revisions] = {}
 
     def _bank(self, width: int) -> StreamBank:
         if width not in self._banks:
@@ -158,9 +160,11 @@ class _Player:
         return self._banks[width]
 
     def newer(self, sample: Sample) -> Sample:
-        """Return the poses of a path that came after its last one, or all if time went back."""
-        stamps = sample.stamps_ns
-        new = self._policy.newer(stamps, self._bank(7).last_ns((sample.topic, 0)))
+        """Return a path's poses after its last one; all, if it is revised or time went back."""
+        stamps, key = sample.stamps_ns, (sample.topic, 0)
+        if self._revisions.setdefault(sample.topic, Revisions()).take(stamps, sample.rows):
+            self._bank(7).reset((key,))
+        new = self._policy.newer(stamps, self._bank(7).last_ns(key))
         return sample._replace(keys=[0] * len(new), stamps_ns=[stamps[i] for i in new],
                                rows=sample.rows[new], frames=[sample.frames[i] for i in new])
 

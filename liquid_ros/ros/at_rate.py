@@ -71,6 +71,9 @@ class AtRate:
             return ''
         if not now_ns and self._tally.received:
             self._tell('no time', 'the streams go on')
+        if now_ns and any(not latest.keys and now_ns - latest.stamp_ns <= self._hold_ns
+                          for latest in self._latest.values()):
+            return ''  # nothing is in sight, and that goes out
         return self._tally.why_none_at_rate(now_ns, self._hold_ns, self._bank.policy.future_ns)
 
     def tick(self, now_ns: int, ahead_ns: int) -> None:

@@ -156,7 +156,7 @@ class Channel:
         elapsed_s, self._reported = now - self._reported, now
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
         return statuses(self.tally, Report(
-            name, self.place, self._active, elapsed_s, self.now_ns(),
+            name, self.place, self._active, self.flow.enabled, elapsed_s, self.now_ns(),
             self._trouble(now), self.weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:

@@ -45,6 +45,14 @@ class Ring:
         return sum(self._values) / len(self._values) if self._values else float('nan')
 
 
+class News(NamedTuple):
+    """How many poses of a stream were used and dropped of late; used ones that began it anew."""
+
+    came: int
+    lost: int
+    anew: int
+
+
 class StreamTally:
     """Counts of one stream since it was configured; last_ns: stamp of the newest used pose."""
 
@@ -58,7 +66,7 @@ class StreamTally:
         self.heard = 0  # which of the input's messages it was in
         self._dts_s = Ring(DT_WINDOW)
         self._nis = Ring(NIS_WINDOW)
-        self._told = (0, 0)
+        self._told = (0, 0, 0)
 
     def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
@@ -72,11 +80,11 @@ class StreamTally:
         for value in nis:
             self._nis.add(value)
 
-    def news(self) -> Tuple[int, int]:
-        """Return how many poses were accepted and dropped since the last call."""
-        now = (self.accepted, sum(self.dropped.values()))
+    def news(self) -> 'News':
+        """Return what became of poses since the last call."""
+        now = (self.accepted, sum(self.dropped.values()), sum(self.resets.values()))
         before, self._told = self._told, now
-        return now[0] - before[0], now[1] - before[1]
+        return News(*(new - old for new, old in zip(now, before)))
 
     def values(self, came: int, elapsed_s: float, now_ns: int) -> Values:
         """Return what is told of a stream; came: since elapsed_s."""
@@ -178,14 +186,15 @@ class Report(NamedTuple):
     """
     What else a report says of an input.
 
-    name: of the status. device: where it is computed. elapsed_s: since the last report.
-    now_ns: of the node's clock. trouble: why there is nothing to tell; empty: there is.
-    weights: what stands for the smoother's.
+    name: of the status. device: where it is computed. enabled: whether it is not passed through.
+    elapsed_s: since the last report. now_ns: of the node's clock. trouble: why there is nothing to
+    tell; empty: there is. weights: what stands for the smoother's.
     """
 
     name: str
     device: str
     active: bool
+    enabled: bool
     elapsed_s: float
     now_ns: int
     trouble: str
@@ -194,7 +203,8 @@ class Report(NamedTuple):
 
 def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     """Return the status of an input, and where there are many streams, one for each of them."""
-    level, message = _judge(tally, about)
+    streams = [(key, stream, stream.news()) for key, stream in tally.streams.items()]
+    level, message = _judge(tally, about, 0 if many else sum(news.lost for *_, news in streams))
     alone = about.active and not about.trouble  # else what is told of all goes for each
     p50_ms, p99_ms = tally.steps_s.milliseconds()
     values: Values = [
@@ -204,19 +214,18 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
         *((f'dropped: {reason}', n) for reason, n in sorted(tally.dropped.items())),
         ('resets', sum(tally.resets.values())),
         *((f'resets: {reason}', n) for reason, n in sorted(tally.resets.items())),
-        ('future stamps', tally.future), ('device', about.device),
+        ('future stamps', tally.future), ('enabled', about.enabled), ('device', about.device),
         ('weights', about.weights),
         ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
     made = []
-    streams = [(key, stream, *stream.news()) for key, stream in tally.streams.items()]
     if len(streams) > SHOWN_STREAMS:  # those that lose poses, then those that were heard last
         shown = sorted(range(len(streams)), key=lambda i: (
-            streams[i][3] == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
+            streams[i][2].lost == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
         streams = [streams[i] for i in sorted(shown)]
-    for key, stream, came, lost in streams[:SHOWN_STREAMS if many else 1]:
-        own = stream.values(came, about.elapsed_s, about.now_ns)
+    for key, stream, news in streams[:SHOWN_STREAMS if many else 1]:
+        own = stream.values(news.came, about.elapsed_s, about.now_ns)
         if many:
-            its_level, its_message = _judge_stream(came, lost) if alone else (level, message)
+            its_level, its_message = _judge_stream(news) if alone else (level, message)
             made.append(_status(its_level, f'{about.name} [{key}]', its_message, about.device,
                                 own))
         else:
@@ -224,7 +233,8 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     return [_status(level, about.name, message, about.device, values), *made]
 
 
-def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:
+def _judge(tally: Tally, about: Report, lost_poses: int) -> Tuple[bytes, str]:
+    """Return level and message; lost_poses: of a single stream, of late."""
     received, dropped, accepted, resets = tally.news()
     if not about.active:
         return DiagnosticStatus.OK, 'inactive'
@@ -233,16 +243,25 @@ def _judge(tally: Tally, about: Report) -> Tuple[bytes, str]:
         return DiagnosticStatus.STALE, about.trouble + (f'; {lost}' if dropped else '')
     if dropped:
         return DiagnosticStatus.WARN, lost
+    if lost_poses:
+        return DiagnosticStatus.WARN, f'left out {lost_poses} of {accepted + lost_poses} poses'
     if resets > MOST_RESETS * accepted:
-        return DiagnosticStatus.WARN, (f'{resets} of {accepted} poses began a stream anew and '
-                                       'are not smoothed: gap_reset_s, frame_id?')
-    return DiagnosticStatus.OK, f'{received} messages'
+        return _always_anew(resets, accepted)
+    passed = '' if about.enabled else ', passed through'
+    return DiagnosticStatus.OK, f'{received} messages{passed}'
 
 
-def _judge_stream(came: int, lost: int) -> Tuple[bytes, str]:
-    if lost:
-        return DiagnosticStatus.WARN, f'dropped {lost} of {came + lost}'
-    return DiagnosticStatus.OK, f'{came} poses'
+def _judge_stream(news: News) -> Tuple[bytes, str]:
+    if news.lost:
+        return DiagnosticStatus.WARN, f'dropped {news.lost} of {news.came + news.lost}'
+    if news.anew > max(MOST_RESETS * news.came, 1):
+        return _always_anew(news.anew, news.came)
+    return DiagnosticStatus.OK, f'{news.came} poses'
+
+
+def _always_anew(resets: int, accepted: int) -> Tuple[bytes, str]:
+    return DiagnosticStatus.WARN, (f'{resets} of {accepted} poses began a stream anew and are not '
+                                   'smoothed: gap_reset_s, frame_id?')
 
 
 def _status(level: bytes, name: str, message: str, device: str, values: Values

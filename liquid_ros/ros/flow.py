@@ -35,8 +35,7 @@ class Flow:
         """Start with no streams; smoother: the bank's."""
         self._enabled = True
         self._leads = (False, 0)  # what outputs are ahead of messages: the present, or so many ns
-        self.bank = bank
-        self.tally = Tally()
+        self.bank, self.tally = bank, Tally()
         self._codec, self._outputs, self._warn = codec, outputs, warn
         self._path_input = params.input_type == 'path'
         self._array_input = params.input_type == 'pose_array'
@@ -142,11 +141,12 @@ class Flow:
     def _use(self, arrived: Arrived) -> None:
         message, batch, now_ns = arrived
         if self._path_input and batch.keys:
+            if self._track.revised(batch):
+                self.reset('revised')
             last_ns = self.bank.last_ns(0)
             batch = self._track.newer(batch, last_ns, self.bank.policy)
             if not batch.keys:
-                return self._drop(
-                    'duplicate' if last_ns == max(arrived.batch.stamps_ns) else 'late')
+                return self._drop(('late', 'duplicate')[last_ns == max(arrived.batch.stamps_ns)])
         if self.params.frame_id:
             batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
         if (reason := self._refuse(batch, now_ns)) is not None:

@@ -252,6 +252,7 @@ class SmootherNode(LifecycleNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response
                    ) -> SetBool.Response:
+        self.get_logger().info('smoothing' if request.data else 'passing messages through')
         self.enabled = request.data
         for channel in self.channels:
             channel.flow.enabled = request.data

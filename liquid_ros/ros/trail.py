@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from liquid_ros.cdr import path_of, Poses
-from liquid_ros.intake import refuse
+from liquid_ros.intake import refuse, Revisions
 from liquid_ros.manifold import unit_rows
 from liquid_ros.ros.messages import Batch, Key, ONE, turned
 from liquid_ros.smoothers import Smoother
@@ -85,6 +85,7 @@ class Track:
     def __init__(self) -> None:
         """Start empty."""
         self._rows: Dict[int, np.ndarray] = {}
+        self._revisions = Revisions()
         self._given: Batch  # the newest message
         self._unknown_ns = -np.inf  # of poses up to here nothing need be known
 
@@ -92,6 +93,10 @@ class Track:
         """Forget all poses; those up to a stamp are to be given as they were measured."""
         self._rows.clear()
         self._unknown_ns = -np.inf if unknown_ns is None else unknown_ns
+
+    def revised(self, batch: Batch) -> bool:
+        """Return whether poses of the message before have changed."""
+        return self._revisions.take(batch.stamps_ns, batch.rows)
 
     def newer(self, batch: Batch, last_ns: Optional[int], policy: TimePolicy) -> Batch:
         """Take a message; return its poses after the last one, or all where time went back."""

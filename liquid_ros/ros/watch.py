@@ -39,7 +39,7 @@ HINTS = {
     'zero_stamp': 'the stamp is zero; the sender should set it, or set zero_stamp to '
                   'use_receive_time. With it: use_sim_time is set and no /clock came',
     'non_finite': 'a coordinate is NaN, infinite or absurdly large',
-    'zero_quaternion': 'the orientation has length zero; input_type point needs none',
+    'zero_quaternion': 'the orientation has length zero; a PointStamped needs none',
     'diverged': 'the smoother gave a number that is not finite; its state before was kept',
     'frame': 'the frame_id is another than the parameter frame_id allows',
     'empty': 'there is no pose in it',
