@@ -208,6 +208,25 @@ def test_compressed_bags(tmp_path, plugin, mode):
                           runs_of(tmp_path / 'plain')['/pose'].smooth)
 
 
+@pytest.mark.parametrize('plugin', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_compressed_messages_are_read_without_metadata_and_damaged_ones_counted(tmp_path, plugin):
+    messages = flawed('pose', 30)
+    writer = Writer(tmp_path / 'bag', version=9, storage_plugin=plugin)
+    writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection('/pose', POSE, typestore=store())
+        for log_ns, raw in messages:
+            writer.write(connection, log_ns, raw)
+        writer.compression_mode = CompressionMode.NONE
+        writer.write(connection, messages[-1][0] + 1, b'\x28\xb5\x2f\xfd' + bytes(40))
+    file, = (tmp_path / 'bag').glob('bag.*')
+    out = str(tmp_path / 'out.mcap')
+    recording = collect(file, 'ema', build('ema'), output=Output((out,)))
+    assert recording.problems == ['/pose: 1 messages are damaged']
+    raw = [sample.raw for sample in samples_of(Path(out), ['/pose'], forgiving=True)]
+    assert raw == [raw for _, raw in messages]
+
+
 def test_custom_types_do_not_disturb(tmp_path):
     custom = 'acme_msgs/msg/Secret'
     types = get_typestore(Stores.ROS2_HUMBLE)

@@ -15,6 +15,7 @@ from liquid_ros.evaluation.bag_messages import KINDS, store
 from liquid_ros.evaluation.sample import Sample
 
 STATIC = 'tf_static'  # how topics end whose transforms never change
+ZSTD = b'\x28\xb5\x2f\xfd'  # how a frame begins, and no CDR (RFC 8878, 3.1.1)
 
 Tap = Callable[[Any, int, bytes], None]
 
@@ -48,6 +49,8 @@ class BagSource:
         empty = True
         broken: Dict[str, int] = {}
         for connection, log_ns, raw in self._messages(wanted):
+            if raw[:4] == ZSTD:  # rosbags knows of it from metadata.yaml alone
+                raw = _decompressed(raw)
             for tap in self.taps:
                 tap(connection, log_ns, raw)
             if connection.id not in chosen:
@@ -150,6 +153,15 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
                          + ''.join(f' beside {one}' for one in without)
                          + f'; the bag has {there}')
     return chosen
+
+
+def _decompressed(raw: bytes) -> bytes:
+    """Return the message in a frame, or a damaged one as it is."""
+    from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+    try:
+        return DECOMPRESSORS['zstd'](raw, 0)
+    except Exception:  # of its own kind, or MemoryError for an absurd length
+        return raw
 
 
 def _names(pattern: str, connection: Any) -> bool:
