@@ -289,6 +289,17 @@ def test_a_missing_topic_tells_which_there_are(tmp_path):
         open_source(tmp_path / 'a.tum', ['/a'])
 
 
+def test_a_topic_of_two_types_is_told(tmp_path):
+    with Writer(tmp_path / 'in', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, msgtype, width in (('/x', POSE, 7), ('/x', POINT, 3), ('/y', POINT, 3)):
+            connection = declare(writer, topic, msgtype)
+            writer.write(connection, 1, encode(10**18, 'map', np.ones(width)))
+    for topics in ((), ['/x'], ['/*']):
+        with pytest.raises(InputError, match=f'in: /x is of two types, {POSE} and {POINT}'):
+            samples_of(tmp_path / 'in', topics)
+    assert len(samples_of(tmp_path / 'in', ['/y'])) == 1
+
+
 def test_bags_without_anything_to_smooth(tmp_path):
     bag_with(tmp_path / 'silent', {'/a': POSE}, samples=[])
     with pytest.raises(InputError, match='is empty, it has no message on /a'):

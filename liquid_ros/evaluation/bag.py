@@ -129,10 +129,11 @@ class BagSource:
 def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
            left_out: Sequence[str] = ()) -> List[Any]:
     """
-    Return the supported connections that a pattern names; InputError lists what there is.
+    Return the supported connections that a pattern names, those of a topic all of one type.
 
     patterns: TOPIC or TOPIC#STREAM, both globs; without any, all but transforms that never change.
     left_out: likewise what is not chosen, unless a pattern is the same.
+    Errors: InputError, which lists what there is.
     """
     there = ', '.join(f'{c.topic} ({c.msgtype})' for c in connections) or 'no topics'
     supported = [c for c in connections if c.msgtype in KINDS]
@@ -152,6 +153,11 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
         raise InputError(f'{path}: no topic of the types {", ".join(KINDS)}'
                          + ''.join(f' beside {one}' for one in without)
                          + f'; the bag has {there}')
+    types: Dict[str, str] = {}
+    for c in chosen:
+        if types.setdefault(c.topic, c.msgtype) != c.msgtype:
+            raise InputError(f'{path}: {c.topic} is of two types, {types[c.topic]} and '
+                             f'{c.msgtype}; --topic chooses another one')
     return chosen
 
 
