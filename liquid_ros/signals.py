@@ -4,11 +4,16 @@
 """Who takes a signal, and when."""
 
 from contextlib import contextmanager
+from importlib import import_module
+import os
 import signal
-from typing import Any, Callable, Iterator, List, Sequence, TYPE_CHECKING
+import sys
+from typing import Any, Callable, Iterator, List, Sequence, TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
+
+Done = TypeVar('Done')
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -62,6 +67,27 @@ def other_processes(count: int) -> 'ProcessPoolExecutor':
     # spawn: a fork of a process with threads may hang
     return ProcessPoolExecutor(count, get_context('spawn'), signal.signal,
                                (signal.SIGINT, signal.SIG_IGN))
+
+
+def until_ended(work: Callable[[Any], Done], job: Any) -> Done:
+    """Return what work makes of a job; SIGTERM ends the process, but nothing half done is left."""
+    caught: List[int] = []
+
+    def end(number: int, _: Any) -> None:
+        if not caught:  # the next one is not to end the tidying up
+            caught.append(number)
+            sys.exit(1)
+
+    import_module('numpy')  # a signal amid its import would be told as an ImportError
+    try:
+        with signalled([signal.SIGTERM], end):
+            done = work(job)
+    except BaseException:
+        if not caught:
+            raise
+    if caught:  # outside of the except block: generators end with the error that holds them
+        os._exit(1)  # the pool would send an exit as the job's error, and take the next job
+    return done
 
 
 class _Caught(BaseException):

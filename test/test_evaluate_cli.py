@@ -24,6 +24,7 @@ from liquid_ros.evaluation import scenario
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.gate import NAMES
 from liquid_ros.evaluation.recording import open_source
+from liquid_ros.files import replacing
 
 EVO = shutil.which('evo_ape')
 FAST = ['--device', 'cpu', '--smoother', 'kalman', '--no-baselines']
@@ -474,6 +475,36 @@ def test_other_processes_end_with_the_command(monkeypatch):
     while multiprocessing.active_children() and time.monotonic() < begun + 30.0:
         time.sleep(0.01)
     assert time.monotonic() < begun + 30.0
+
+
+def held_up(folder):
+    """Write as a job does, and tidy up for longer than the next signal takes."""
+    if folder:
+        with replacing(Path(folder) / 'a.tum') as fresh:
+            try:
+                fresh.write_text('half')
+                time.sleep(60.0)
+            finally:
+                time.sleep(0.5)
+
+
+def test_other_processes_leave_nothing_half_written(tmp_path, monkeypatch):
+    monkeypatch.setattr('liquid_ros.cli.jobs.evaluate', held_up)
+    folders = [tmp_path / name for name in 'ab']
+    for folder in folders:
+        folder.mkdir()
+    coming = results_of(['', *map(str, folders)], 2)
+    next(coming)
+    while not all(any(folder.iterdir()) for folder in folders):
+        time.sleep(0.01)
+    processes = multiprocessing.active_children()
+    for process in processes:
+        process.terminate()
+    time.sleep(0.1)
+    coming.close()  # and tells them once more
+    for process in processes:
+        process.join(30.0)
+    assert not [file for folder in folders for file in folder.iterdir()]
 
 
 def test_a_folder_for_outputs_is_no_place_for_a_report(tmp_path, capsys):

@@ -20,7 +20,7 @@ from typing import (
 
 from liquid_ros.cli import FAILED, in_one_line, OK, progress
 from liquid_ros.errors import LiquidError, UnreadableError
-from liquid_ros.signals import other_processes
+from liquid_ros.signals import other_processes, until_ended
 from liquid_ros.timing import TimePolicy
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def results_of(jobs: Sequence[Job], processes: int) -> Generator[Result, None, N
     from multiprocessing import active_children
     pool = other_processes(min(processes, len(jobs)))
     try:
-        for job, coming in [(job, pool.submit(evaluate, job)) for job in jobs]:
+        for job, coming in [(job, pool.submit(until_ended, evaluate, job)) for job in jobs]:
             try:
                 yield coming.result()
             except BrokenExecutor:
