@@ -460,6 +460,20 @@ def test_a_split_bag_without_metadata_is_read_in_its_order(tmp_path):
     assert stamps == [10**18 + k * 10**7 for k in range(120)]
 
 
+@pytest.mark.parametrize('names', [
+    ('a_0.mcap', 'b_0.mcap'), ('a_0.mcap', 'a_1.db3'), ('a.mcap', 'b.mcap'),
+    ('a.mcap', 'a_1.mcap')])
+def test_a_folder_of_several_recordings_is_none(tmp_path, names):
+    home = tmp_path / 'in'
+    home.mkdir()
+    for name in names:
+        write_all(home / name, some_samples(), 7)
+    with pytest.raises(InputError, match='in: holds several recordings: name them one by one'):
+        salvaged(home)
+    (home / names[1]).unlink()
+    assert len(salvaged(home)) == 5
+
+
 def database_of(path, count, *more):
     """Begin a bag of SQLite's with points and return it open."""
     database = sqlite3.connect(path)

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import quote
 
-from liquid_ros.errors import UnreadableError
+from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.salvage_sqlite import rows
 
 MAGIC = b'\x89MCAP0\r\n'
@@ -59,10 +59,14 @@ class Salvage:
         """
         Look through all there is once, for the topics.
 
-        why: what is wrong with the bag. Errors: UnreadableError where no message can be read.
+        why: what is wrong with the bag. Errors: UnreadableError where no message can be read,
+        InputError for a folder of several bags.
         """
         self._files = sorted((file for file in (path.iterdir() if path.is_dir() else [path])
                               if file.suffix in ('.mcap', '.db3')), key=_in_turn)
+        if path.is_dir() and not (path / 'metadata.yaml').exists() and len(
+                set(map(_whole, self._files))) > 1:
+            raise InputError(f'{path}: holds several recordings: name them one by one')
         self._ids: Dict[Tuple[str, str], int] = {}
         self._known: Dict[int, Connection] = {}
         self.problems: List[str] = []
@@ -100,6 +104,12 @@ def _in_turn(file: Path) -> List[Tuple[int, str]]:
     """Return a key that puts bag_10.mcap behind bag_2.mcap."""
     return [(int(part), '') if part.isdecimal() else (-1, part)
             for part in re.split(r'([0-9]+)', file.name)]
+
+
+def _whole(file: Path) -> Tuple[str, str]:
+    """Return the storage and the name of the bag that a file is all of, or a part, NAME_<n>."""
+    part = re.fullmatch('(.+)_[0-9]+', file.stem)
+    return file.suffix, part[1] if part else file.name
 
 
 def _mcap(path: Path, problems: List[str]) -> Iterator[Found]:
