@@ -151,13 +151,15 @@ def seconds_to_ns(text: str) -> int:
     Errors: ValueError where the text is not a decimal number, or its nanoseconds do not fit
     into 64 bits.
     """
+    hint = ''
     try:
         stamp_ns = (Decimal(text.strip()) * NS_PER_S).to_integral_value()
         if -2**63 <= stamp_ns < 2**63:
             return int(stamp_ns)
+        hint = ' below 2^63 ns: is it in ms, us or ns?' if stamp_ns.is_finite() else ''
     except ArithmeticError:  # no number, NaN, or beyond what Decimal holds
         pass
-    raise ValueError(f'got {text!r}, expected seconds as a decimal number')
+    raise ValueError(f'got {text!r}, expected seconds as a decimal number{hint}')
 
 
 def ns_to_seconds_text(stamp_ns: int) -> str:

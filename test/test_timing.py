@@ -154,3 +154,10 @@ def test_what_is_no_stamp_is_one_line(text):
     with pytest.raises(ValueError, match='expected seconds as a decimal number') as caught:
         seconds_to_ns(text)
     assert repr(text) in str(caught.value) and '\n' not in str(caught.value)
+    assert 'ms, us or ns' not in str(caught.value) or decimal.Decimal(text).is_finite()
+
+
+@pytest.mark.parametrize('text', ['1700000000000', '-1700000000000000', '1700000000000000000.0'])
+def test_stamps_in_another_unit_are_asked_about(text):
+    with pytest.raises(ValueError, match=f"got '{text}', expected seconds .*: is it in ms, us or"):
+        seconds_to_ns(text)
