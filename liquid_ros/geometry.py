@@ -19,14 +19,26 @@ LEAST_VARIANCE = 1e-12
 NOT_KNOWN = 1e6
 
 
+def _pairs() -> np.ndarray:
+    """Return (16, 9): which products of two of x y z w a rotation matrix is the sum of."""
+    of = np.zeros((4, 4, 3, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        of[i, i, i, i] = of[3, 3, i, i] = 1.0
+        of[j, j, i, i] = of[k, k, i, i] = -1.0
+        of[j, k, j, k] = of[j, k, k, j] = 2.0
+        of[i, 3, j, k], of[i, 3, k, j] = -2.0, 2.0
+    return of.reshape(16, 9)
+
+
+PAIRS = _pairs()
+
+
 def rotation_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     """Return (N, 3, 3): R with p_fixed = R p_body."""
-    x, y, z, w = (quat_xyzw / np.linalg.norm(quat_xyzw, axis=1, keepdims=True)).T
-    # contiguous: a batch is then multiplied as one matrix is, to the bit
-    return np.ascontiguousarray(np.moveaxis(np.array([
-        [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
-        [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)]]), 2, 0))
+    unit = quat_xyzw / np.sqrt((quat_xyzw * quat_xyzw).sum(1, keepdims=True))
+    pairs = (unit[:, :, None] * unit[:, None]).reshape(-1, 16, 1)
+    # no product of matrices: a batch is then summed up as one is, to the bit
+    return (pairs * PAIRS).sum(1).reshape(-1, 3, 3)
 
 
 def own_variances(covariance: np.ndarray, quat_xyzw: np.ndarray) -> Optional[np.ndarray]:

@@ -18,7 +18,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.messages import Batch, Head, ONE, put_twist, Smooth, transform
+from liquid_ros.ros.messages import Batch, Head, ONE, Smooth, transform
 from liquid_ros.timing import NS_PER_S
 
 
@@ -135,6 +135,13 @@ def _write_odometry(taken: Odometry, head: Head, smooth: Smooth) -> Odometry:
         message.twist = type(taken.twist)()
         put_twist(message, *np.split(stand_in_twist(smooth.twist, quat)[0], [6]))
     return message
+
+
+def put_twist(message: Odometry, twist: np.ndarray, covariance: np.ndarray) -> None:
+    """Fill in a twist (6,) in the child frame and its covariance (36,)."""
+    v, r = message.twist.twist.linear, message.twist.twist.angular
+    v.x, v.y, v.z, r.x, r.y, r.z = twist.tolist()
+    message.twist.covariance = covariance
 
 
 def _read_path(message: Path) -> Batch:

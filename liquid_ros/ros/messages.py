@@ -10,8 +10,7 @@ stream with many stamps; TransformStamped the stream of its child_frame_id; the 
 
 from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
-from geometry_msgs.msg import Pose, TransformStamped
-from nav_msgs.msg import Odometry
+from geometry_msgs.msg import TransformStamped
 import numpy as np
 from std_msgs.msg import Header
 
@@ -97,30 +96,11 @@ def header_at(at_ns: int, frame_id: str) -> Header:
     return header
 
 
-def _put(pose: Pose, row: np.ndarray) -> None:
-    p, q = pose.position, pose.orientation
-    p.x, p.y, p.z, q.x, q.y, q.z, q.w = row.tolist()
-
-
-def put_twist(message: Odometry, twist: np.ndarray, covariance: np.ndarray) -> None:
-    """Fill in a twist (6,) in the child frame and its covariance (36,)."""
-    v, r = message.twist.twist.linear, message.twist.twist.angular
-    v.x, v.y, v.z, r.x, r.y, r.z = twist.tolist()
-    message.twist.covariance = covariance
-
-
 def transform(row: np.ndarray, header: Header, child_frame_id: str) -> TransformStamped:
     """Return a row (3 | 7,) as a transform; a point is not turned."""
     message = TransformStamped(header=header, child_frame_id=child_frame_id)
     p, q = message.transform.translation, message.transform.rotation
     p.x, p.y, p.z, q.x, q.y, q.z, q.w = turned(row).tolist()
-    return message
-
-
-def odometry(row: np.ndarray, header: Header, child_frame_id: str) -> Odometry:
-    """Return a row (3 | 7,) as the pose of an odometry; a point is not turned."""
-    message = Odometry(header=header, child_frame_id=child_frame_id)
-    _put(message.pose.pose, turned(row))
     return message
 
 

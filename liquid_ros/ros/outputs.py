@@ -15,11 +15,11 @@ from std_msgs.msg import Float64, Header
 from liquid_ros.errors import ParameterError
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
-from liquid_ros.ros.messages import Head, Key, odometry, put_twist, Smooth, transform
+from liquid_ros.ros.messages import Head, Key, Smooth, transform, turned
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import Hindsight, topic_word, Trail
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
-from liquid_ros.ros.wire import WIRES
+from liquid_ros.ros.wire import odometry, WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.update import Update
@@ -173,25 +173,22 @@ class Outputs:
                           else self._codec.write(template, head, smooth))
         if self._odometry is not None or self._tf is not None:
             own = self._codec.child(template) or self._own_child()
-            self._send_bodies(head.header(), [self._child(own, key) for key in keys], bodies)
+            self._send_bodies(head, [self._child(own, key) for key in keys], bodies)
         return True
 
-    def _send_bodies(self, header: Header, children: Sequence[str], bodies: Smooth) -> None:
+    def _send_bodies(self, head: Head, children: Sequence[str], bodies: Smooth) -> None:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
         if self._tf is not None and known:
-            self._send_transforms(bodies, header, children, known)
+            self._send_transforms(bodies, head.header(), children, known)
         if self._odometry is None or not known:
             return
         rows, variance, twist, twist_variance = (part[known] for part in bodies)
         quat = rows[:, 3:] if self._codec.width == 7 else None
         pose_36 = pose_covariance(variance, quat)
         twist_36 = twist_covariance(twist_variance, quat)
-        twist = body_twist(twist, quat)
-        for j, i in enumerate(known):
-            message = odometry(rows[j], header, children[i])
-            message.pose.covariance = pose_36[j]
-            put_twist(message, twist[j], twist_36[j])
-            self._odometry.publish(message)
+        numbers = np.concatenate([turned(rows), pose_36, body_twist(twist, quat), twist_36], 1)
+        for i, row in zip(known, numbers):
+            self._odometry.publish(odometry(head, children[i], row))
 
     def _send_transforms(self, bodies: Smooth, header: Header, children: Sequence[str],
                          known: Sequence[int]) -> None:

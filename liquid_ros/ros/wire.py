@@ -129,6 +129,15 @@ class Wire:
         return text(self.split(raw)[1][1]) if self._strings else ''
 
 
+def odometry(head: Head, child_frame_id: str, numbers: np.ndarray) -> bytes:
+    """Return an Odometry; numbers (85,): pose, its covariance, twist, its covariance."""
+    return _ODOMETRY.join(head, head.frame_id.encode('utf-8', 'replace'),
+                          (child_frame_id.encode('utf-8', 'replace'),), numbers.tolist())
+
+
+_ODOMETRY = Wire(Odometry, 1, 85)
+
+
 def _one(stamp_ns: int, frame: bytes, row: Sequence[float]) -> Batch:
     return Batch(ONE, (stamp_ns,), np.array([row]), (text(frame),))
 
