@@ -142,6 +142,17 @@ def test_nothing_spans_two_pieces():
     assert pieces_of(away, starts, 0 * judged) == []
 
 
+@pytest.mark.parametrize('known_s, every_s', [(1.0, 4.0), (2.0, 4.0), (0.5, 2.0)])
+def test_a_line_across_a_hole_is_no_smooth_estimate(known_s, every_s):
+    times, truth, measured = noisy(count=3000, width=3)
+    kept = times % every_s < known_s
+    pieces = pieces_of(times, np.zeros(len(times), bool), kept)
+    assert len(pieces) == 1
+    assert accel_error(times, measured, truth, pieces) == pytest.approx(
+        accel_error(times, measured, truth), rel=0.1)
+    assert jerk(times, measured, pieces) == pytest.approx(jerk(times, measured), rel=0.1)
+
+
 def tracks(times, measured):
     """Return the positions of a recording and, of poses, its rotations, as they are swept."""
     dt_s, starts = np.diff(times, prepend=times[0]), np.arange(len(times)) == 0

@@ -19,6 +19,7 @@ from liquid_ros.manifold import quat_conjugate, quat_log, quat_multiply
 SKIP_S = 1.0  # what is not judged: every filter's first second,
 SKIP_ROWS = 10  # and at least so many messages
 APART_S = 5.0  # a silence that ends a piece
+GAP_DTS = 5.0  # usual intervals without a message are a gap
 
 # An output may lag by half a second, or lead by a tenth where a filter predicts.
 LAG_GRID_S = np.linspace(-0.1, 0.5, 101)
@@ -153,6 +154,11 @@ def pieces_of(times_s: np.ndarray, starts: np.ndarray, judged: np.ndarray) -> Li
     return np.split(at, np.flatnonzero((np.diff(np.cumsum(starts)[at]) > 0) | apart) + 1)
 
 
+def gap_s(dt_s: np.ndarray) -> float:
+    """Return how long a silence is a gap: GAP_DTS times median or mean, whichever is longer."""
+    return GAP_DTS * max(float(np.median(dt_s)), float(np.mean(dt_s)))
+
+
 def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
              axes: Sequence[int] = (0, 1, 2), across_gaps: bool = True) -> Figures:
     """
@@ -197,13 +203,16 @@ def _delayed(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray, piec
 
 def _rms_difference(times_s: np.ndarray, rows: np.ndarray, order: int,
                     pieces: Optional[Pieces]) -> float:
-    pieces = [piece for piece in (_whole(times_s) if pieces is None else pieces)
-              if len(piece) > order]
-    if not pieces:
+    given = _whole(times_s) if pieces is None else pieces
+    steps_s = np.concatenate([np.zeros(0), *(np.diff(times_s[piece]) for piece in given)])
+    if not len(steps_s):
         return np.nan
-    steps_s = np.concatenate([np.diff(times_s[piece]) for piece in pieces])
     step_s = max(float(np.median(steps_s)), 0.1 * float(np.mean(steps_s)))  # bursts: not finer
-    changes = [np.diff(_resample(t, rows[piece], np.arange(t[0], t[-1], step_s)), n=order, axis=0)
-               for piece in pieces for t in (times_s[piece],)]
-    change = np.concatenate(changes) / step_s**order
+    # a line across a gap has no second difference: it would count as a perfect estimate
+    longest_s = np.inf if pieces is None else gap_s(steps_s)
+    parts = [part for piece in given for part in np.split(
+        piece, np.flatnonzero(np.diff(times_s[piece]) > longest_s) + 1) if len(part) > order]
+    changes = [np.diff(_resample(t, rows[part], np.arange(t[0], t[-1], step_s)), n=order, axis=0)
+               for part in parts for t in (times_s[part],)]
+    change = np.concatenate([rows[:0], *changes]) / step_s**order
     return float(np.sqrt(np.mean(np.sum(change**2, axis=1)))) if len(change) else np.nan

@@ -12,7 +12,6 @@ from liquid_ros.manifold import quat_conjugate, quat_log, quat_multiply
 from liquid_ros.smoothers.tuning import chi2_quantile
 
 LAGS = 20  # of the autocorrelation
-GAP_DTS = 5.0  # usual intervals without a message are a gap
 SEGMENT = 256  # messages of a spectrum's stretch
 INTERVALS = ('dt_median_s', 'dt_mean_s', 'dt_min_s', 'dt_max_s', 'dt_p99_s', 'dt_jitter_s',
              'rate_hz', 'gaps', 'gap_longest_s', 'gap_total_s')
@@ -61,7 +60,7 @@ def parabola(times_s: np.ndarray, starts: np.ndarray, settled: np.ndarray) -> Pa
     dt_s = np.diff(times_s)
     within = ~starts[1:]
     if within.any():
-        within &= dt_s <= gap_s(dt_s[within])
+        within &= dt_s <= metrics.gap_s(dt_s[within])
     near = np.lib.stride_tricks.sliding_window_view(within, 4).all(1)
     at = np.flatnonzero(near & settled[2:count - 2]) + 2
     t = times_s[at[:, None] + np.arange(-2, 3)] - times_s[at, None]
@@ -76,19 +75,14 @@ def parabola(times_s: np.ndarray, starts: np.ndarray, settled: np.ndarray) -> Pa
     return Parabola(at[good], weights / np.sqrt(left[good, None]))
 
 
-def gap_s(dt_s: np.ndarray) -> float:
-    """Return how long a silence is a gap: GAP_DTS times median or mean, whichever is longer."""
-    return GAP_DTS * max(float(np.median(dt_s)), float(np.mean(dt_s)))
-
-
 def intervals(times_s: np.ndarray, starts: np.ndarray) -> Dict[str, Any]:
     """Return the statistics of dt within runs: s, its jitter about the median, gaps."""
     dt_s = np.diff(times_s)[~starts[1:]]
     if not len(dt_s):
         return {**dict.fromkeys(INTERVALS), 'gaps': 0}
     middle = float(np.median(dt_s))
-    gaps = dt_s[dt_s > gap_s(dt_s)]
-    ordinary = dt_s[dt_s <= gap_s(dt_s)]
+    gaps = dt_s[dt_s > metrics.gap_s(dt_s)]
+    ordinary = dt_s[dt_s <= metrics.gap_s(dt_s)]
     return {
         'dt_median_s': middle, 'dt_mean_s': float(np.mean(dt_s)), 'dt_min_s': float(dt_s.min()),
         'dt_max_s': float(dt_s.max()), 'dt_p99_s': float(np.percentile(dt_s, 99.0)),
