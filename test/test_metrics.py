@@ -23,6 +23,7 @@ from liquid_ros.evaluation.metrics import (
     describe,
     jerk,
     lag,
+    lag_sigma_s,
     pieces_of,
     rmse,
     rotation_rms_deg,
@@ -88,6 +89,13 @@ def test_lag_of_a_delayed_copy(delay_s):
     found = lag(times, path(times - delay_s), path(times))
     assert found.delay_s == pytest.approx(delay_s, abs=1e-9)
     assert found.rmse < 1e-4
+
+
+@pytest.mark.parametrize('every_s, told', [(0.01, 200), (2.0, 11)])
+def test_a_lag_is_as_sure_as_there_are_messages_or_tenths_of_a_second(every_s, told):
+    times = np.arange(0.0, 20.0 + 0.5 * every_s, every_s)
+    line = times[:, None] * [0.0, 3.0, 4.0]
+    assert lag_sigma_s(times, line, 0.1) == pytest.approx(0.1 / (5.0 * np.sqrt(told)), rel=1e-6)
 
 
 @given(angle=st.floats(-3.1, 3.1), seed=st.integers(0, 99), sign=st.sampled_from([-1.0, 1.0]))

@@ -106,11 +106,12 @@ def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
 def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,
                 pieces: Optional[Pieces] = None) -> float:
     """
-    Return the standard error of a lag: RMSE / (RMS speed sqrt(n)), n tenths of a second.
+    Return the standard error of a lag: RMSE / (RMS speed sqrt(n)).
 
+    n: tenths of a second, or messages where those are fewer.
     The speed is that over a tenth of a second or a message, so that noise is little of it.
     """
-    moving_s, span_s, square = 0.0, 0.0, 0.0
+    moving_s, span_s, square, count = 0.0, 0.0, 0.0, 0
     for piece in _whole(times_s) if pieces is None else pieces:
         t = times_s[piece]
         if len(t) < 2:
@@ -119,10 +120,11 @@ def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,
         even_s = np.arange(t[0], t[-1], step_s)
         moved = np.diff(_resample(t, truth[piece], even_s), axis=0) / step_s
         square, span_s = square + float(np.sum(moved**2)) * step_s, span_s + t[-1] - t[0]
-        moving_s += len(moved) * step_s
+        moving_s, count = moving_s + len(moved) * step_s, count + len(t)
     if not square > 0.0:
         return np.inf
-    return float(error / (np.sqrt(square / moving_s) * np.sqrt(max(span_s / 0.1, 1.0))))
+    n = min(max(span_s / 0.1, 1.0), count)
+    return float(error / (np.sqrt(square / moving_s) * np.sqrt(n)))
 
 
 def rotation_rms_deg(quat_xyzw: np.ndarray, truth_xyzw: np.ndarray) -> float:

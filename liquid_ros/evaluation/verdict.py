@@ -111,8 +111,8 @@ def _accuracy(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
 
 def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
     if own.lag_s is None:
-        return ('Whether it is late cannot be told: there is too little motion for errors of '
-                'this size.')
+        return ('Whether it is late cannot be told: there is too little motion or truth for '
+                'errors of this size.')
     since = '' if raw.lag_s is None else f' (the messages themselves: {seconds(raw.lag_s)})'
     return _late(own.lag_s, stream) + since + '.'
 
