@@ -340,6 +340,9 @@ def test_the_verdict_is_honest_where_the_smoother_loses():
     judged = judge(late)
     assert 'It is late by' in ' '.join(judged.verdict)
     assert judged.rows[1].lag_s == pytest.approx(15 / 50 / 0.97, abs=0.03)
+    at = np.arange(len(late.raw))
+    burst = judge(replace(late, stamps_ns=10**8 * (at // 5) + 10**5 * (at % 5)))
+    assert 'It is late by 300 ms, 15.' in ' '.join(burst.verdict)
 
 
 def test_the_verdict_tells_what_is_odd_about_the_recording():

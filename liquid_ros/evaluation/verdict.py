@@ -118,11 +118,11 @@ def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
 
 
 def _late(lag_s: float, stream: Mapping[str, Any]) -> str:
-    dt_s = stream.get('dt_median_s') or 0.0
     if abs(lag_s) <= LATE_S:
         return f'It is not late: its lag is {seconds(lag_s)}'
     if lag_s < 0.0:
         return f'It runs ahead by {seconds(-lag_s)}'
+    dt_s = max(stream['dt_median_s'], stream['dt_mean_s'])  # of bursts the median is too short
     return f'It is late by {seconds(lag_s)}, {lag_s / dt_s:.1f} messages'
 
 
