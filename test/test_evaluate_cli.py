@@ -363,7 +363,13 @@ def test_stamps_in_another_unit_are_told(tmp_path, capsys):
         f'{1e3 * float(t)},{rest}' for t, _, rest in parts)]))
     assert evaluate(tmp_path / 'ms.csv') == 0
     out = ' '.join(capsys.readouterr().out.split())
-    assert '200 of 200 messages begin the stream anew' in out and 'Times are in seconds' in out
+    assert '199 of 200 messages begin the stream anew' in out and 'Times are in seconds' in out
+
+
+def test_one_message_does_not_begin_anew(tmp_path, capsys):
+    assert evaluate(text_of(tmp_path / 'z.csv', 3, count=1)) == 0
+    out = capsys.readouterr().out
+    assert 'anew' not in out and '1 message over 0 ms: too few' in ' '.join(out.split())
 
 
 def test_absurd_numbers_of_a_truth_are_left_out(tmp_path):

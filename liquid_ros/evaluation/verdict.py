@@ -21,12 +21,12 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     """Return 1 to 6 sentences, the most important first; low jitter never stands alone."""
     raw, own = rows[:2]
     if own.jitter_m is None and own.rmse_m is None:
-        begun = int(run.starts.sum())
-        if begun > ANEW * len(run.starts):
+        begun = int(run.starts[1:].sum())
+        if begun > ANEW * len(run.starts[1:]):
             return (f'{begun} of {len(run.starts)} messages begin the stream anew, after a gap or '
                     'a step back of their stamps: nothing can be smoothed. Times are in seconds.',)
-        return (f'{stream["messages"]} messages over {seconds(stream["duration_s"])} are too few '
-                'to judge: the first second and the first ten messages do not count.',)
+        return (f'{_count(stream["messages"], "message")} over {seconds(stream["duration_s"])}: '
+                'too few to judge, the first second and the first ten messages do not count.',)
     known = own.rmse_m is not None
     said: List[Optional[str]] = []
     if known:
