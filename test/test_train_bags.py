@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import bags
@@ -25,6 +26,7 @@ from liquid_ros import safetensors
 from liquid_ros.__main__ import main
 from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import load, SHIPPED
+from liquid_ros.cli.train_plot import plot
 from liquid_ros.errors import CheckpointError
 
 torch = pytest.importorskip('torch', reason='training needs torch')
@@ -91,6 +93,18 @@ def test_weights_from_a_bag_carry_where_they_are_from(tmp_path):
     assert told['held_out']['gain_nats'] > told['held_out']['error'] > 0.0
     assert len(told['begun_with']) == 16 and not told['held_out']['forced']
     assert [look[0] for look in told['looks']] == [4, 8, 12]
+
+
+@pytest.mark.parametrize('figures, label, count', [
+    ({'foreseen': 7.0}, 'nats a message', 2),
+    ({'foreseen': 7.0, 'log_rmse': -2.0}, 'log of the error', 1)])
+def test_the_curve_is_of_what_is_fitted(tmp_path, figures, label, count):
+    pytest.importorskip('matplotlib', reason='drawing')
+    tuner = SimpleNamespace(looks=[], curve=[figures] * 3)
+    plot(tmp_path / 'a.svg', tuner, SimpleNamespace(words=lambda: ['better (a)']))
+    drawn = (tmp_path / 'a.svg').read_text()
+    assert f'>{label}<' in drawn and drawn.count('>nats a message<') == count
+    assert ('>7.0' in drawn) == ('log_rmse' not in figures)
 
 
 def test_the_same_seed_gives_the_same_weights_with_readers_or_without(tmp_path):

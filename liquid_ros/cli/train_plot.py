@@ -33,12 +33,14 @@ def plot(path: Path, tuner: Any, verdict: Any) -> None:
     with sheet(path, figsize=(7.0, 2.6), layout='constrained') as figure:
         left, right = figure.subplots(1, 2)
         at = range(1, len(tuner.curve) + 1)
-        costs = np.array([one['foreseen'] for one in tuner.curve])
+        by_truth = all('log_rmse' in one for one in tuner.curve)
+        costs = np.array([one['log_rmse' if by_truth else 'foreseen'] for one in tuner.curve])
         left.plot(at, costs, '.', ms=4.0, mew=0, color=RAW)
         if len(costs) > MEAN:
             mean = np.convolve(costs, np.full(MEAN, 1.0 / MEAN), 'valid')
             left.plot(np.arange(len(mean)) + 0.5 * (MEAN + 1), mean, color=SMOOTH)
-        left.set(xlabel='iteration', ylabel='nats a message', title='learned from')
+        left.set(xlabel='iteration', title='learned from',
+                 ylabel='log of the error' if by_truth else 'nats a message')
         right.axhline(0.0, color=TRUTH, lw=0.7, ls=(0, (4, 2)))
         right.plot([0] + [look.iteration for look in looks],
                    [0.0] + [look.gain for look in looks], '.-', ms=4.0, color=SMOOTH)
