@@ -120,6 +120,9 @@ def test_the_table():
     lines = table_text(table).splitlines()
     assert len({len(line) for line in lines}) == 1 and len(lines) == 6
     assert lines[-1].split()[-4:] == ['0.00', '0.000', '0', '0.000']
+    rest = scenario._replace(truth=np.repeat(scenario.truth[:1], len(rows), 0))
+    still = table_text(compare(rest, rows, rest.rows, 'liquid'))
+    assert still.splitlines()[-1].split()[-2] == '-'  # without motion there is no lag
     points = {name: replace(figures, rotation_deg=None) for name, figures in table.items()}
     assert table_text(points).splitlines()[-1].split()[-3:] == ['0.00', '0.000', '0']
 

@@ -229,7 +229,7 @@ def test_the_same_figures_as_score_py(name):
     for key, figures in ours.items():
         assert figures.rmse == pytest.approx(theirs[key]['rmse'], rel=1e-6)
         assert figures.accel_error == pytest.approx(theirs[key]['accel'], rel=1e-5)
-        assert figures.lag.delay_s == pytest.approx(theirs[key]['lag_s'], abs=0.0061)
+        assert figures.lag_s == pytest.approx(theirs[key]['lag_s'], abs=0.0061)
     for key, other in (('raw', 'raw'), ('ema', 'slerp'), ('kalman_cv', 'kalman_rot'),
                        ('kalman_gated', 'kalman_rot_gated')) if rows.shape[1] == 7 else ():
         assert ours[key].rotation_deg == pytest.approx(theirs[other]['rot_deg'], rel=1e-6)

@@ -173,8 +173,9 @@ def table_text(table: Dict[str, 'Figures']) -> str:
     lines = [['', 'RMSE (mm)', 'accel. error (m/s^2)', 'lag (ms)', 'rotation (deg)']]
     for name, figures in table.items():
         turn = '' if figures.rotation_deg is None else f'{figures.rotation_deg:.3f}'
-        lines.append([name, f'{figures.rmse * 1e3:.2f}', f'{figures.accel_error:.3f}',
-                      f'{figures.lag.delay_s * 1e3:.0f}', turn])
+        cells = (f'{figures.rmse * 1e3:.2f}', f'{figures.accel_error:.3f}',
+                 f'{figures.lag_s * 1e3:.0f}', turn)
+        lines.append([name, *('-' if cell == 'nan' else cell for cell in cells)])
     if not lines[-1][-1]:
         lines = [line[:-1] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines)]

@@ -81,7 +81,7 @@ def row(rule: Ruler, name: str, label: str, local: np.ndarray,
     if reference is not None and seen.settled.any():
         goal, at = seen.positions(reference), seen.settled
         figures['rmse_to_offline_m'] = told(metrics.rmse(p[at], goal[at]))
-        figures['lag_to_offline_s'] = lag(seen, p, goal, seen.pieces)
+        figures['lag_to_offline_s'] = told(metrics.sure_lag_s(t, p, goal, seen.pieces))
         if turns and reference.shape[1] == 7:
             figures['rotation_to_offline_deg'] = told(
                 metrics.rotation_rms_deg(local[at, 3:], reference[at, 3:]))
@@ -92,14 +92,6 @@ def row(rule: Ruler, name: str, label: str, local: np.ndarray,
 def told(value: float) -> Optional[float]:
     """Return a float, None where it is not finite."""
     return float(value) if np.isfinite(value) else None
-
-
-def lag(seen: View, positions: np.ndarray, truth: np.ndarray, pieces: List[np.ndarray]
-        ) -> Optional[float]:
-    """Return the lag, None where it is not sure to LAG_SURE_S: without motion there is none."""
-    late = metrics.lag(seen.times_s, positions, truth, pieces)
-    sigma_s = metrics.lag_sigma_s(seen.times_s, truth, late.rmse, pieces)
-    return late.delay_s + 0.0 if sigma_s <= metrics.LAG_SURE_S else None
 
 
 def innovations(run: Run, rule: Ruler) -> Tuple[Optional[float], np.ndarray]:
@@ -169,7 +161,7 @@ def _against_truth(seen: View, local: np.ndarray, variance: Optional[np.ndarray]
         'rotation_deg': told(metrics.rotation_rms_deg(local[at, 3:], truth[at, 3:]))
         if seen.turns and local.shape[1] == 7 else None,
         'accel_error_m_s2': told(metrics.accel_error(seen.times_s, p, g, pieces)),
-        'lag_s': lag(seen, p, g, pieces),
+        'lag_s': told(metrics.sure_lag_s(seen.times_s, p, g, pieces)),
         'nees': None if variance is None else _nees(seen, local, variance),
     }
 

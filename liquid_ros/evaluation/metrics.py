@@ -48,7 +48,7 @@ class Figures:
     rmse: float
     accel_error: float
     jerk: float
-    lag: Lag
+    lag_s: float
     rotation_deg: Optional[float] = None
 
 
@@ -127,6 +127,14 @@ def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,
     return float(error / (np.sqrt(square / moving_s) * np.sqrt(n)))
 
 
+def sure_lag_s(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
+               pieces: Optional[Pieces] = None) -> float:
+    """Return the lag, NaN where it is not sure to LAG_SURE_S: without motion there is none."""
+    late = lag(times_s, positions, truth, pieces)
+    sigma_s = lag_sigma_s(times_s, truth, late.rmse, pieces)
+    return late.delay_s if sigma_s <= LAG_SURE_S else np.nan
+
+
 def rotation_rms_deg(quat_xyzw: np.ndarray, truth_xyzw: np.ndarray) -> float:
     """Return the RMS angle between unit quaternions (N, 4), degrees; NaN for none."""
     if not len(quat_xyzw):
@@ -177,7 +185,7 @@ def describe(times_s: np.ndarray, rows: np.ndarray, truth: np.ndarray,
     every = np.ones(len(times_s), dtype=bool)
     pieces = None if across_gaps else pieces_of(times_s, ~every, every)
     return Figures(rmse(p, g), accel_error(times_s, p, g, pieces), jerk(times_s, p, pieces),
-                   lag(times_s, p, g, pieces), turned)
+                   sure_lag_s(times_s, p, g, pieces), turned)
 
 
 def _whole(times_s: np.ndarray) -> List[np.ndarray]:
