@@ -132,7 +132,7 @@ def sure_lag_s(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
     """Return the lag, NaN where it is not sure to LAG_SURE_S: without motion there is none."""
     late = lag(times_s, positions, truth, pieces)
     sigma_s = lag_sigma_s(times_s, truth, late.rmse, pieces)
-    return late.delay_s if sigma_s <= LAG_SURE_S else np.nan
+    return late.delay_s + 0.0 if sigma_s <= LAG_SURE_S else np.nan  # no -0.0
 
 
 def rotation_rms_deg(quat_xyzw: np.ndarray, truth_xyzw: np.ndarray) -> float:
