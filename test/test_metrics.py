@@ -233,3 +233,11 @@ def test_the_same_figures_as_score_py(name):
     for key, other in (('raw', 'raw'), ('ema', 'slerp'), ('kalman_cv', 'kalman_rot'),
                        ('kalman_gated', 'kalman_rot_gated')) if rows.shape[1] == 7 else ():
         assert ours[key].rotation_deg == pytest.approx(theirs[other]['rot_deg'], rel=1e-6)
+
+
+def test_what_is_between_bursts_is_no_gap_of_differences():
+    """Eight messages at a time: there is no stretch but across the waits."""
+    times_s = np.repeat(np.arange(60) / 5.0, 8) + np.tile(np.arange(8) * 1e-4, 60)
+    truth = np.stack([np.sin(times_s)] * 3, 1)
+    rows = truth + 0.01 * np.random.default_rng(5).standard_normal(truth.shape)
+    assert accel_error(times_s, rows, truth, [np.arange(len(times_s))]) > 1.0

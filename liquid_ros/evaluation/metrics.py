@@ -217,9 +217,10 @@ def _rms_difference(times_s: np.ndarray, rows: np.ndarray, order: int,
     steps_s = np.concatenate([np.zeros(0), *(np.diff(times_s[piece]) for piece in given)])
     if not len(steps_s):
         return np.nan
-    step_s = max(float(np.median(steps_s)), 0.1 * float(np.mean(steps_s)))  # bursts: not finer
+    usual_s = float(np.median(steps_s))
+    step_s = max(usual_s, 0.1 * float(np.mean(steps_s)))  # bursts: not finer
     # a line across a gap has no second difference: it would count as a perfect estimate
-    longest_s = np.inf if pieces is None else gap_s(steps_s)
+    longest_s = np.inf if pieces is None or step_s > usual_s else gap_s(steps_s)
     parts = [part for piece in given for part in np.split(
         piece, np.flatnonzero(np.diff(times_s[piece]) > longest_s) + 1) if len(part) > order]
     changes = [np.diff(_resample(t, rows[part], np.arange(t[0], t[-1], step_s)), n=order, axis=0)
