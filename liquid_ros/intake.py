@@ -3,9 +3,8 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
-from itertools import islice
 from math import sqrt
-from typing import Hashable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Hashable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -17,6 +16,9 @@ MIN_QUAT_NORM = 1e-6
 
 # Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
 MAX_ABS_VALUE = 1e12
+
+# Steps that poses of a path must have moved, and of their size what may be rounding.
+REVISED, ROUNDING = 5.0, 1e-6
 
 # A variance beyond these borders is a driver's way to say that it knows none.
 MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
@@ -108,22 +110,32 @@ def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
 
 
 class Revisions:
-    """Tells where a path, whose messages repeat older poses, has changed them."""
+    """Tells where a path, whose messages repeat older poses, has moved them."""
 
     def __init__(self) -> None:
         """Start before the first message."""
-        self._before: Set[Tuple[int, bytes]] = set()
+        self._before: Dict[int, np.ndarray] = {}  # places by stamp, of the last message
 
     def take(self, stamps_ns: Sequence[int], rows: np.ndarray) -> bool:
         """
         Take a message; return whether it is revised, as a map is whose loop is closed.
 
-        That is where two poses, not the newest alone, are others than before at their stamps.
+        That is where the median move of poses that were there before is more than REVISED median
+        steps of theirs: an optimiser that shifts its last poses a little leaves the past as it is.
         """
-        now = [(stamp_ns, row.tobytes()) for stamp_ns, row in zip(stamps_ns, rows)]
-        known = {stamp_ns for stamp_ns, _ in self._before}
-        changed = (row for pair, row in zip(now, rows)
-                   if pair[0] in known and pair not in self._before and refuse(row) is None)
-        revised = len(list(islice(changed, 2))) == 2
-        self._before = set(now)
-        return revised
+        now: Dict[int, np.ndarray] = {}
+        for stamp_ns, row in zip(stamps_ns, rows):
+            if stamp_ns:
+                now.setdefault(stamp_ns, row[:3])
+        before, self._before = self._before, now
+        shared = [stamp_ns for stamp_ns in now if stamp_ns in before]
+        if len(shared) < 2:
+            return False
+        places, old = (np.array([of[stamp_ns] for stamp_ns in shared]) for of in (now, before))
+        sound = (np.maximum(np.abs(places), np.abs(old)) < MAX_ABS_VALUE).all(1)
+        places, old = places[sound], old[sound]
+        if len(places) < 2 or np.array_equal(places, old):
+            return False
+        steps, moves = (np.median(np.linalg.norm(apart, axis=1))
+                        for apart in (np.diff(places, axis=0), places - old))
+        return bool(moves > REVISED * steps + ROUNDING * (1.0 + np.abs(places).max()))

@@ -249,6 +249,11 @@ def test_a_path_that_is_revised_is_smoothed_anew(graph):
     wanted = [bank.update((0,), (stamp,), row[None]).estimate.rows[0, 0]
               for stamp, row in zip(stamps, rows)]
     assert [one.pose.position.x for one in out[-1].poses] == wanted
+    strangers = path('odom', 100, *range(90, 105))
+    node.set_parameters([Parameter('frame_id', value='map')])
+    give(made, strangers, sent[3])
+    assert made.tally.resets == {'revised': 1} and made.tally.dropped == {
+        'frame': 1, 'duplicate': 1}
     read = KINDS['nav_msgs/msg/Path'].read
     answers = replay([read('/pose', 0, serialize_message(message)) for message in sent], build())
     found = [answer.update.estimate.rows[:, 0].tolist() for answer in answers]

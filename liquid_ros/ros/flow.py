@@ -141,7 +141,7 @@ class Flow:
     def _use(self, arrived: Arrived) -> None:
         message, batch, now_ns = arrived
         if self._path_input and batch.keys:
-            if self._track.revised(batch):
+            if not self._foreign(batch) and self._track.revised(batch):
                 self.reset('revised')
             last_ns = self.bank.last_ns(0)
             batch = self._track.newer(batch, last_ns, self.bank.policy)

@@ -95,7 +95,7 @@ class Track:
         self._unknown_ns = -np.inf if unknown_ns is None else unknown_ns
 
     def revised(self, batch: Batch) -> bool:
-        """Return whether poses of the message before have changed."""
+        """Return whether poses of the message before have moved."""
         return self._revisions.take(batch.stamps_ns, batch.rows)
 
     def newer(self, batch: Batch, last_ns: Optional[int], policy: TimePolicy) -> Batch:
