@@ -5,10 +5,11 @@
 
 from channels import accounted, array_of, channel, give, NS, path, pose, ROW, tag, take
 from geometry_msgs.msg import Pose, PoseArray, PoseWithCovarianceStamped
-from nav_msgs.msg import Path
+from nav_msgs.msg import Odometry, Path
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message
 from ros_graph import START_NS
 from std_srvs.srv import SetBool, Trigger
 
@@ -145,7 +146,7 @@ def test_pass_through_sends_the_message_itself(graph):
     """Off-diagonal and zero covariances and the quaternion's length; odometry has it at one."""
     node, made, out = channel(graph, input_type='pose_with_covariance', publish_odometry=True)
     told = []
-    made.outputs._odometry.publish = told.append
+    made.outputs._odometry.publish = lambda raw: told.append(deserialize_message(raw, Odometry))
     node._on_enable(SetBool.Request(data=False), SetBool.Response())
     message = PoseWithCovarianceStamped(header=header_at(NS, 'map'))
     message.pose.pose.orientation.w = 2.0
@@ -475,7 +476,7 @@ def test_the_child_frame_is_named_after_the_topic_it_really_is(graph):
     """A remap counts."""
     node = graph.smoother('-r', 'pose:=/robot/left_hand', publish_odometry=True)
     made, told = node.channels[0], []
-    made.outputs._odometry.publish = told.append
+    made.outputs._odometry.publish = lambda raw: told.append(deserialize_message(raw, Odometry))
     give(made, pose(START_NS / NS))
     assert told[0].child_frame_id == 'left_hand_smoothed'
 
