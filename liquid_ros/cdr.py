@@ -10,7 +10,7 @@ section 10).
 """
 
 from struct import Struct
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -68,25 +68,30 @@ def read_doubles(raw: bytes, at: int, count: int) -> np.ndarray:
     return np.frombuffer(raw[at:at + 8 * count], DOUBLE, count)
 
 
-def each_pose(raw: bytes, at: int, has_child: bool) -> Iterator[Tuple[int, str, str, np.ndarray]]:
-    """Yield (stamp_ns, frame_id, child_frame_id, row (7,)) of stamped poses or transforms."""
-    count, at = read_count(raw, at)
-    child = ''
-    for _ in range(count):
-        stamp_ns, frame_id, at = read_header(raw, at)
-        if has_child:
-            child, at = read_string(raw, at)
-        at = even(at)
-        yield stamp_ns, frame_id, child, read_doubles(raw, at, 7)
-        at += POSE_BYTES
-
-
 class Poses(NamedTuple):
     """Stamped poses: N stamps, their frames, rows (N, 7)."""
 
     stamps_ns: List[int]
     frames: List[str]
     rows: np.ndarray
+
+
+def listed_poses(raw: bytes, at: int, has_child: bool) -> Tuple[Poses, List[str]]:
+    """Return a sequence's stamped poses, or transforms, and their child_frame_ids, one by one."""
+    count, at = read_count(raw, at)
+    stamps_ns, frames, children, rows = [], [], [], []
+    child = ''
+    for _ in range(count):
+        stamp_ns, frame_id, at = read_header(raw, at)
+        if has_child:
+            child, at = read_string(raw, at)
+        at = even(at)
+        rows.append(read_doubles(raw, at, 7))
+        stamps_ns.append(stamp_ns)
+        frames.append(frame_id)
+        children.append(child)
+        at += POSE_BYTES
+    return Poses(stamps_ns, frames, np.array(rows).reshape(len(rows), 7)), children
 
 
 def read_poses(raw: bytes, at: int) -> Poses:
@@ -108,9 +113,7 @@ def read_poses(raw: bytes, at: int) -> Poses:
                 row = read_doubles(raw, second - POSE_BYTES, 7)
                 return Poses([first, *stamps.tolist()], [frame_id] * count,
                              np.concatenate([row[None], rest['row']]))
-    found = list(each_pose(raw, at, has_child=False))
-    return Poses([stamp for stamp, _, _, _ in found], [frame for _, frame, _, _ in found],
-                 np.array([row for _, _, _, row in found]).reshape(len(found), 7))
+    return listed_poses(raw, at, has_child=False)[0]
 
 
 def _stamped(name: int) -> np.dtype:

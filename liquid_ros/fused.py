@@ -9,7 +9,7 @@ sources or the shape of the weights have changed since; the plain step does the 
 """
 
 import ctypes
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 import struct
@@ -120,10 +120,10 @@ class Fused:
         self.config, self.weights, self.tuning = plain.config, plain.weights, plain.tuning
         self._layouts = {width: state_layout(host, width) for width in WIDTHS}
 
-    @property
+    @cached_property
     def on_host(self) -> Smoother:
-        """Return what begins streams and predicts, on NumPy."""
-        return self.host
+        """Return what begins streams and predicts: on NumPy, compiled if it can be."""
+        return fuse(self.host)
 
     def prepare(self, width: int) -> None:
         """Compile what points or poses need, where that is not done by now."""
@@ -205,7 +205,7 @@ class Compiled(Fused):
         return Compiled(self.plain.tuned(tuning), self._compiled)
 
     @property
-    def on_host(self) -> Smoother:
+    def on_host(self) -> Smoother:  # type: ignore[override]
         """Return the smoother itself."""
         return self
 

@@ -17,7 +17,7 @@ import numpy as np
 from liquid_ros.arrays import Array, tangent_size
 from liquid_ros.cuda import Kernel, Launch
 from liquid_ros.errors import DeviceError
-from liquid_ros.fused import fuse, Fused, packed_weights
+from liquid_ros.fused import Fused, packed_weights
 from liquid_ros.fusing.cuda_source import kernel_source
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.packing import estimate_layout
@@ -64,7 +64,6 @@ class OnCuda(Fused):
         """Pack the weights; host: the same smoother on NumPy."""
         import torch
         super().__init__(plain, host)
-        self._on_host = fuse(host)
         self._torch, self._device = torch, plain.weights['bias_out'].device
         properties = torch.cuda.get_device_properties(self._device)
         self._few = FEW.blocks * properties.multi_processor_count
@@ -72,11 +71,6 @@ class OnCuda(Fused):
         self._shared = [torch.from_numpy(array).to(self._device) for array in packed]
         self._staged: Dict[int, Staged] = {}
         self._launches: Dict[Tuple[int, Shape], Launch] = {}
-
-    @property
-    def on_host(self) -> Smoother:
-        """Return the same smoother on NumPy, compiled if it can be."""
-        return self._on_host
 
     def prepare(self, width: int) -> None:
         """Compile what few and many points or poses need. Errors: DeviceError."""

@@ -114,7 +114,8 @@ class Revisions:
 
     def __init__(self) -> None:
         """Start before the first message."""
-        self._before: Dict[int, np.ndarray] = {}  # places by stamp, of the last message
+        self._at: Dict[int, int] = {}  # by stamp, of the last message, where in it
+        self._places: np.ndarray = np.zeros((0, 3))
 
     def take(self, stamps_ns: Sequence[int], rows: np.ndarray) -> bool:
         """
@@ -123,15 +124,14 @@ class Revisions:
         That is where the median move of poses that were there before is more than REVISED median
         steps of theirs: an optimiser that shifts its last poses a little leaves the past as it is.
         """
-        now: Dict[int, np.ndarray] = {}
-        for stamp_ns, row in zip(stamps_ns, rows):
+        now: Dict[int, int] = {}
+        for i, stamp_ns in enumerate(stamps_ns):
             if stamp_ns:
-                now.setdefault(stamp_ns, row[:3])
-        before, self._before = self._before, now
-        shared = [stamp_ns for stamp_ns in now if stamp_ns in before]
-        if len(shared) < 2:
-            return False
-        places, old = (np.array([of[stamp_ns] for stamp_ns in shared]) for of in (now, before))
+                now.setdefault(stamp_ns, i)
+        pairs = [(i, self._at[stamp_ns]) for stamp_ns, i in now.items() if stamp_ns in self._at]
+        at, before = np.array(pairs, int).reshape(-1, 2).T
+        places, old = rows[at, :3], self._places[before]
+        self._at, self._places = now, rows[:, :3]
         sound = (np.maximum(np.abs(places), np.abs(old)) < MAX_ABS_VALUE).all(1)
         places, old = places[sound], old[sound]
         if len(places) < 2 or np.array_equal(places, old):

@@ -114,11 +114,6 @@ class OnThreads(Fused):
         self._folder, self._runs = folder, {}
         self._variant, self._weights = packed_weights(plain)
 
-    @property
-    def on_host(self):
-        """Return what predicts: compiled, where it can be."""
-        return fuse(self.plain)
-
     def tuned(self, tuning):
         """Return the smoother with other knobs."""
         return OnThreads(self.plain.tuned(tuning), self._folder)

@@ -95,11 +95,9 @@ def _read_path(topic: str, log_ns: int, raw: bytes) -> Sample:
 
 
 def _read_transforms(topic: str, log_ns: int, raw: bytes) -> Sample:
-    found = list(cdr.each_pose(raw, 4, has_child=True))
-    return Sample(topic, log_ns, [f'{parent}:{child}' for _, parent, child, _ in found],
-                  [stamp_ns for stamp_ns, _, _, _ in found],
-                  np.array([row for _, _, _, row in found]).reshape(len(found), 7),
-                  [parent for _, parent, _, _ in found], None, raw, 4)
+    (stamps_ns, parents, rows), children = cdr.listed_poses(raw, 4, has_child=True)
+    keys = [f'{parent}:{child}' for parent, child in zip(parents, children)]
+    return Sample(topic, log_ns, keys, stamps_ns, rows, parents, None, raw, 4)
 
 
 def _write_rows(sample: Sample, update: Update, _: np.ndarray, __: Known) -> bytes:

@@ -80,7 +80,7 @@ class StreamTally:
         for value in nis:
             self._nis.add(value)
 
-    def news(self) -> 'News':
+    def news(self) -> News:
         """Return what became of poses since the last call."""
         now = (self.accepted, sum(self.dropped.values()), sum(self.resets.values()))
         before, self._told = self._told, now

@@ -10,14 +10,15 @@ from zlib import crc32
 
 import numpy as np
 
-from liquid_ros.cdr import path_of, Poses
+from liquid_ros.cdr import Poses
 from liquid_ros.intake import refuse, Revisions
 from liquid_ros.manifold import unit_rows
-from liquid_ros.ros.messages import Batch, Key, ONE, turned
+from liquid_ros.ros.messages import Batch, Head, Key, ONE, turned
+from liquid_ros.ros.wire import path
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
-from liquid_ros.timing import held_ns, TimePolicy
+from liquid_ros.timing import TimePolicy
 
 WORD = 60  # letters of a stream's name in the topic of its path
 
@@ -41,11 +42,10 @@ class Trail:
     def message(self) -> bytes:
         """Return the path, a nav_msgs/Path in CDR, under the newest pose's header."""
         if not self._poses:
-            return path_of(0, '', Poses([], [], np.zeros((0, 7))))
+            return path(Head(0, ''), Poses([], [], np.zeros((0, 7))))
         stamps_ns, frames, rows = zip(*self._poses)
-        stamps_ns = [held_ns(stamp_ns) for stamp_ns in stamps_ns]
-        return path_of(stamps_ns[-1], frames[-1],
-                       Poses(stamps_ns, list(frames), turned(np.array(rows))))
+        return path(Head(stamps_ns[-1], frames[-1]),
+                    Poses(list(stamps_ns), list(frames), turned(np.array(rows))))
 
 
 class Hindsight(Trail):

@@ -131,11 +131,17 @@ class Wire:
 
 def odometry(head: Head, child_frame_id: str, numbers: np.ndarray) -> bytes:
     """Return an Odometry; numbers (85,): pose, its covariance, twist, its covariance."""
-    return _ODOMETRY.join(head, head.frame_id.encode('utf-8', 'replace'),
-                          (child_frame_id.encode('utf-8', 'replace'),), numbers.tolist())
+    return _ODOMETRY.join(head, b'', (child_frame_id.encode('utf-8', 'replace'),),
+                          numbers.tolist())
 
 
 _ODOMETRY = Wire(Odometry, 1, 85)
+
+
+def path(head: Head, poses: Poses) -> bytes:
+    """Return a Path; a stamp beyond what a message holds becomes the furthest."""
+    return path_of(held_ns(head.stamp_ns), head.frame_id, poses._replace(
+        stamps_ns=[held_ns(stamp_ns) for stamp_ns in poses.stamps_ns]))
 
 
 def _one(stamp_ns: int, frame: bytes, row: Sequence[float]) -> Batch:
@@ -244,17 +250,12 @@ class Paths:
         """Leave out poses of which nothing is known."""
         stamps_ns, frames, _ = self._split(raw)[1]
         known = np.flatnonzero(~np.isnan(smooth.rows[:, 0])).tolist()
-        return self._join(head, Poses([stamps_ns[i] for i in known], [frames[i] for i in known],
-                                      smooth.rows[known]))
+        return path(head, Poses([stamps_ns[i] for i in known], [frames[i] for i in known],
+                                smooth.rows[known]))
 
     def moved(self, raw: bytes, head: Head) -> bytes:
         """Return the message as it is under another header."""
-        return self._join(head, self._split(raw)[1])
-
-    @staticmethod
-    def _join(head: Head, poses: Poses) -> bytes:
-        return path_of(held_ns(head.stamp_ns), head.frame_id, poses._replace(
-            stamps_ns=[held_ns(stamp_ns) for stamp_ns in poses.stamps_ns]))
+        return path(head, self._split(raw)[1])
 
 
 def _path() -> Codec:
