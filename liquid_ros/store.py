@@ -39,6 +39,10 @@ class Store:
         """Return these rows; whoever changes them must not want the store unchanged."""
         return self._rows[span(at)]
 
+    def copied(self, key: Hashable) -> Array:
+        """Return a copy of a known key's row (1, size)."""
+        return 1.0 * self._rows[span([self._row_of[key]])]
+
     def find(self, key: Hashable) -> int:
         """Return the address of a known key's row."""
         rows = self._rows

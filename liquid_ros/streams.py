@@ -14,6 +14,7 @@ from liquid_ros.beginnings import Beginnings
 from liquid_ros.errors import InputError
 from liquid_ros.fused import Fused
 from liquid_ros.intake import checked, Messages, refusals, usable_values
+from liquid_ros.leaps import Leaps
 from liquid_ros.manifold import unit_row, unit_rows
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
@@ -44,11 +45,10 @@ class StreamBank:
         self._backend: Backend = backend or NumpyBackend()
         self._last_ns: Dict[Hashable, int] = {}
         self._frames: Dict[Hashable, str] = {}
-        self._young = Beginnings(width)
         begun, _ = smoother.init(self._backend.asarray(unit_row(width)))
         self._layout = Layout.of(begun)
         self._said = estimate_layout(width)
-        self._store = Store(self._backend, self._layout.size)
+        self.reset()
 
     def tune(self, tuning: Tuning) -> None:
         """Turn the knobs; the streams go on."""
@@ -88,31 +88,31 @@ class StreamBank:
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
                              f'that has begun, of {ABLE}')
-        state = self._get(self._store.take((key,)))
+        state = self._layout.unpack(self._store.get(self._store.take((key,))))
         return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""
         if keys is None:
             self._store = Store(self._backend, self._layout.size)
+            self._young, self._leaps = Beginnings(self.width), Leaps()
             self._last_ns.clear()
             self._frames.clear()
-            self._young = Beginnings(self.width)
         for key in keys or ():
             self._last_ns.pop(key, None)
             self._frames.pop(key, None)
             self._young.forget(key)
+            self._leaps.forget(key)
             self._store.drop(key)
 
     def state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
         """Return all that goes on, as arrays and metadata for safetensors.save."""
         keys = list(self._last_ns)
-        rows = self._get(self._store.take(keys)) if keys else {}
+        rows = self._layout.unpack(self._store.get(self._store.take(keys))) if keys else {}
         return saved.pack(
             self._untuned, self.width, self._backend,
-            saved.Streams(keys, [self._last_ns[key] for key in keys],
-                          [self._frames.get(key) for key in keys], rows,
-                          self._young.state(keys)))
+            saved.Streams(keys, list(self._last_ns.values()), list(map(self._frames.get, keys)),
+                          rows, self._young.state(keys)))
 
     def load_state(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> None:
         """
@@ -195,16 +195,13 @@ class StreamBank:
         dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
         values = usable_values(row)
         if (not dt_s or values is None or self._frames.get(key) != frame or key in self._young
-                or not isinstance(self._smoother, Fused)):
+                or not isinstance(self._smoother, Fused) or not self._leaps.ordinary(key, dt_s)):
             return None
         said = self._smoother.step_one(self._store.find(key), values, dt_s)
         if said.item(-1) != 0.0:  # not finite
             return None
         self._last_ns[key] = stamp_ns
         return said[:-1]
-
-    def _get(self, at: List[int]) -> State:
-        return self._layout.unpack(self._store.get(at))
 
     def _blank(self, count: int) -> np.ndarray:
         return np.full((count, self._said.size), np.nan)
@@ -220,7 +217,7 @@ class StreamBank:
             if answer.reasons[i] is not None:
                 continue
             arrival, dt_s = self._arrive(messages, i, answer)
-            if arrival is Arrival.STEP:
+            if dt_s:
                 steps.append(i)
                 dts.append(dt_s)
             elif arrival in RESTARTS:
@@ -250,15 +247,26 @@ class StreamBank:
             answer.arrivals[at[j]] = Arrival.FALSE_START
 
     def _arrive(self, messages: Messages, i: int, answer: Update) -> Tuple[Arrival, float]:
-        """Return what message i is to its stream, and dt; the answer takes note."""
+        """Return what message i is to its stream, and dt where that goes on, else 0.0."""
         key = messages.keys[i]
         received_ns = None if messages.received_ns is None else index(messages.received_ns[i])
         arrival, stamp_ns, dt_s, future = arrive(
             self._last_ns.get(key), answer.stamps_ns[i], self.policy, received_ns)
+        frame = None if messages.frames is None else messages.frames[i]
         # JUMP stays JUMP: the stream's clock went back
-        if messages.frames is not None and (arrival is Arrival.STEP or arrival is Arrival.GAP) \
-                and self._frames.get(key, messages.frames[i]) != messages.frames[i]:
-            arrival = Arrival.FRAME
+        if frame is not None and (dt_s or arrival is Arrival.GAP) \
+                and self._frames.get(key, frame) != frame:
+            arrival, dt_s = Arrival.FRAME, 0.0
+        elif arrival is Arrival.LATE or arrival is Arrival.JUMP:
+            before_ns = self._leaps.undo(key, stamp_ns, frame, self.policy, self._store)
+            if before_ns is not None:
+                self._last_ns[key] = before_ns
+                self._young.forget(key)
+                arrival = Arrival.STAMP_AHEAD
+                dt_s = plain_step_s(before_ns, stamp_ns, self.policy)
+        elif arrival is Arrival.GAP or (dt_s and not self._leaps.ordinary(key, dt_s)):
+            self._leaps.note(key, self._last_ns[key], stamp_ns, self._frames.get(key),
+                             self.policy, self._store)
         answer.arrivals[i], answer.stamps_ns[i], answer.future[i] = arrival, stamp_ns, future
         return arrival, dt_s
 

@@ -24,11 +24,14 @@ class Arrival(Enum):
     JUMP = 'jump'  # so far back in time that the stream starts anew (a looped bag)
     FRAME = 'frame'  # later, but in another frame: the stream starts anew (StreamBank says so)
     FALSE_START = 'false_start'  # it shows that the first ones were of elsewhere (likewise)
+    STAMP_AHEAD = 'stamp_ahead'  # it shows that the last stamp was ahead of its time (likewise)
     ZERO_STAMP = 'zero_stamp'  # the sender left the stamp at zero: dropped
 
 
+# What follows is no continuation of what went out last.
 RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP, Arrival.FRAME,
-                      Arrival.FALSE_START})
+                      Arrival.FALSE_START, Arrival.STAMP_AHEAD})
+RESETS = RESTARTS - {Arrival.FIRST}
 ACCEPTED = RESTARTS | {Arrival.STEP}
 
 ZERO_STAMPS = ('accept', 'reject', 'use_receive_time')

@@ -543,3 +543,19 @@ def test_a_false_start_is_told_and_forgotten(graph):
     give(made, pose(1.0), *(pose(1.0 + 0.1 * k, 3.0 + 0.001 * (k % 2)) for k in range(1, 30)))
     assert made.tally.resets == {'false_start': 1} and made.tally.accepted == 30
     assert len(out) == 30 and abs(out[-1].pose.position.x - 3.0) < 0.001
+
+
+@pytest.mark.parametrize('options', [{}, {'publish_odometry': True}, {'path_smoothed': True}],
+                         ids=lambda options: next(iter(options), 'short'))
+def test_a_stamp_ahead_of_its_time_stops_nothing(graph, options):
+    """One of sixty messages is stamped 0.9 s late: the next goes on, and the path without it."""
+    _, made, out = channel(graph, **options)
+    stamps = [100.0 + k / 30.0 for k in range(60)]
+    given = [pose(stamp + 0.9 * (k == 30), 0.01 * k) for k, stamp in enumerate(stamps)]
+    give(made, *given)
+    assert made.tally.resets == {'stamp_ahead': 1} and not made.tally.dropped
+    assert made.tally.published == 60
+    if options:  # what goes the short way is not seen here
+        assert stamps_of(out) == stamps_of(given)
+    seen = stamps_of(deserialize_message(made.outputs.trail(0).message(), Path).poses)
+    assert seen == sorted(seen) and len(seen) == 59

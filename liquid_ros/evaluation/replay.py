@@ -196,7 +196,7 @@ class _Player:
         stamp_ns = sample.stamps_ns[0]
         newest_ns = self._newest_ns.get(sample.topic, stamp_ns)
         # of an array all poses may be new, and time have gone back nevertheless
-        if began(update, Arrival.JUMP) or stamp_ns and (
+        if began(update, Arrival.JUMP, Arrival.STAMP_AHEAD) or stamp_ns and (
                 newest_ns > self._policy.latest_ns(stamp_ns)):
             self._newest_ns.pop(sample.topic, None)
         if not sample.keys and arrive(None, stamp_ns, self._policy)[0] is Arrival.ZERO_STAMP:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, Optional
 
-from liquid_ros.timing import Arrival, RESTARTS
+from liquid_ros.timing import Arrival, RESETS
 from liquid_ros.update import Update
 
 
@@ -32,7 +32,7 @@ class Tally:
             self.drops[reason] += 1
             return
         self.accepted += 1
-        if arrival in RESTARTS and arrival is not Arrival.FIRST:
+        if arrival in RESETS:
             self.restarts[arrival.value] += 1
 
     def counts(self) -> Dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from liquid_ros.ros.messages import Key
 from liquid_ros.ros.watch import HINTS
-from liquid_ros.timing import Arrival, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, NS_PER_S, RESETS, TimePolicy
 
 STEP_WINDOW = 1024  # the newest step times, of which the percentiles are taken
 DT_WINDOW = NIS_WINDOW = 256
@@ -71,9 +71,8 @@ class StreamTally:
     def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
         self.accepted += 1
-        if arrival in RESTARTS:
-            if arrival is not Arrival.FIRST:
-                self.resets[arrival.value] += 1
+        if arrival in RESETS:
+            self.resets[arrival.value] += 1
         elif self.last_ns is not None:
             self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
         self.last_ns = stamp_ns
@@ -176,7 +175,7 @@ class Tally:
         inactive = self.dropped['inactive']  # nobody asked for those
         now = (self.received - inactive, sum(self.dropped.values()) - inactive,
                self.poses + sum(stream.accepted for stream in self.streams.values()),
-               sum(self.resets[arrival.value] for arrival in RESTARTS))
+               sum(self.resets[arrival.value] for arrival in RESETS))
         before, self._seen = self._seen, now
         received, dropped, accepted, resets = (new - old for new, old in zip(now, before))
         return received, dropped, accepted, resets

@@ -23,7 +23,7 @@ from liquid_ros.ros.wire import MalformedError
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
-from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, NS_PER_S, RESETS, TimePolicy
 from liquid_ros.update import Update
 
 
@@ -33,12 +33,12 @@ class Flow:
     def __init__(self, params: Params, codec: Codec, smoother: Smoother, bank: StreamBank,
                  outputs: Outputs, warn: Warner) -> None:
         """Start with no streams; smoother: the bank's."""
-        self._enabled = True
-        self._leads = (False, 0)  # what outputs are ahead of messages: the present, or so many ns
+        # what outputs are ahead of messages: the present, or so many ns
+        self._enabled, self._leads = True, (False, 0)
         self.bank, self.tally = bank, Tally()
         self._codec, self._outputs, self._warn = codec, outputs, warn
-        self._path_input = params.input_type == 'path'
-        self._array_input = params.input_type == 'pose_array'
+        kind = params.input_type
+        self._path_input, self._array_input = kind == 'path', kind == 'pose_array'
         self._track = Track()
         self._held = self.tally.held = Held()
         self._answers = Answers(smoother, bank, self.tally)
@@ -149,7 +149,7 @@ class Flow:
                 return self._drop(('late', 'duplicate')[last_ns == max(arrived.batch.stamps_ns)])
         if self.params.frame_id:
             batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
-        if (reason := self._refuse(batch, now_ns)) is not None:
+        if reason := self._refuse(batch, now_ns):
             return self._drop(reason)
         if self._array_input and batch.stamps_ns[0] and not self._leads[0]:  # its poses may be new
             self._outputs.end_runs(self.bank.policy.latest_ns(batch.stamps_ns[0]) + self._leads[1])
@@ -193,8 +193,8 @@ class Flow:
         return 'max_streams' if len(streams) > room else None
 
     def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
-        old = self.tally.outdated(stamp_ns, self.bank.policy, self.params.max_streams)
-        for key in set(old) - kept:
+        most = self.params.max_streams
+        for key in set(self.tally.outdated(stamp_ns, self.bank.policy, most)) - kept:
             self.tally.poses += self.tally.streams.pop(key).accepted
             self.bank.reset((key,))
             self._at_rate.drop(key)
@@ -212,14 +212,13 @@ class Flow:
                     self._tell(str(reason), 'a pose of the path is left out')
                 continue
             stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
-            if arrival in RESTARTS:
-                self._on_restart(key, arrival, frame_id)
+            if arrival in RESETS:
+                self._on_restart(key, arrival, stamp_ns, frame_id)
             elif stream.last_ns is not None:
                 dt_s = (stamp_ns - stream.last_ns) / NS_PER_S
             stream.accept(stamp_ns, arrival, update.estimate.nis[i].tolist())
             stream.frame_id, stream.heard = frame_id, self.tally.received
-            trail = self._outputs.trail(key)
-            if trail is not None:
+            if (trail := self._outputs.trail(key)) is not None:
                 trail.add(stamp_ns, frame_id, self.bank.peek(key) if self.params.path_smoothed
                           else update.estimate.rows[i])
         if True in update.future.tolist():
@@ -227,16 +226,17 @@ class Flow:
             self._tell('future', f'{self.tally.future} messages')
         return dt_s
 
-    def _on_restart(self, key: Key, arrival: Arrival, frame_id: str) -> None:
-        if arrival is Arrival.FIRST:
-            return
+    def _on_restart(self, key: Key, arrival: Arrival, stamp_ns: int, frame_id: str) -> None:
         self.tally.resets[arrival.value] += 1
-        self._outputs.forget([key])
-        if arrival is Arrival.FRAME:
+        ahead = arrival is Arrival.STAMP_AHEAD
+        self._outputs.forget([key], stamp_ns if ahead else None)
+        if ahead:
+            self._tell(arrival.value, f'{self.tally.resets[arrival.value]} times')
+        elif arrival is Arrival.FRAME:
             self._tell('new frame', f'it is {frame_id!r} now')
         if arrival in (Arrival.JUMP, Arrival.FRAME):
             self._track.clear()
-        if arrival is Arrival.JUMP:
+        if ahead or arrival is Arrival.JUMP:
             self._outputs.new_run(None if self._array_input else key)
 
     def _drop(self, reason: str, detail: str = '') -> None:

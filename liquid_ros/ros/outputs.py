@@ -125,10 +125,13 @@ class Outputs:
         for run in [run for run, newest_ns in self._newest_ns.items() if newest_ns > limit_ns]:
             self.new_run(run)
 
-    def forget(self, keys: Optional[List[Key]] = None) -> None:
-        """Drop the paths of these streams, or of all."""
-        for key in list(self._trails) if keys is None else keys:
-            self._trails.pop(key, None)
+    def forget(self, keys: Optional[List[Key]] = None, since_ns: Optional[int] = None) -> None:
+        """Drop the paths of these streams, or of all; only what they have from a stamp on."""
+        for key in set(self._trails if keys is None else keys) & set(self._trails):
+            if since_ns is None:
+                del self._trails[key]
+            else:
+                self._trails[key].cut(since_ns)
 
     def drop(self, key: Key) -> None:
         """Drop a stream with all it has."""

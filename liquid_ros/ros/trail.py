@@ -39,6 +39,11 @@ class Trail:
         """Add a pose (3 | 7,)."""
         self._poses.append((stamp_ns, frame_id, row))
 
+    def cut(self, stamp_ns: int) -> None:
+        """Drop the poses from this stamp on."""
+        while self._poses and self._poses[-1][0] >= stamp_ns:
+            self._poses.pop()
+
     def message(self) -> bytes:
         """Return the path, a nav_msgs/Path in CDR, under the newest pose's header."""
         if not self._poses:
@@ -68,6 +73,10 @@ class Hindsight(Trail):
         """Add a stream's state, as StreamBank.peek gives it."""
         self._frame_id = frame_id
         self._window.add(stamp_ns, row)
+
+    def cut(self, stamp_ns: int) -> None:
+        """Drop the states from this stamp on."""
+        self._window.cut(stamp_ns)
 
     def message(self) -> bytes:
         """Return the path in hindsight, a nav_msgs/Path in CDR, under the newest pose's header."""

@@ -47,6 +47,7 @@ HINTS = {
     'max_streams': 'there are more streams than the parameter max_streams allows',
     'withheld': 'an output with that stamp or a later one is out already',
     'new frame': 'frame_id changed; the stream starts anew',
+    'stamp_ahead': 'the stamp before was ahead of its time: the stream goes on from before it',
     'no time': 'use_sim_time is set and no /clock came: nothing is predicted',
     'future': "the stamp is ahead of the node's clock; are the clocks in step?",
     'ahead': "the newest stamp is ahead of the node's clock, and at publish_rate_hz nothing goes "

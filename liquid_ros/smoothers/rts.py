@@ -87,6 +87,11 @@ class Window:
             raise ParameterError(f'got stamp {stamp_ns}, expected more than {self._kept[-1][0]}')
         self._kept.append((stamp_ns, state))
 
+    def cut(self, stamp_ns: int) -> None:
+        """Forget the states from this stamp on."""
+        while self._kept and self._kept[-1][0] >= stamp_ns:
+            self._kept.pop()
+
     def smooth(self) -> Smoothed:
         """
         Return the window's estimates in the light of all of it; the newest is the filter's own.
