@@ -378,8 +378,8 @@ def test_a_fixed_rate_goes_on_over_what_is_held_back(graph):
         now_ns = NS * 100 + i * NS // 10
         take(made.flow, pose(100 + 0.1 * i), now_ns)
         made.flow.tick(now_ns + NS // 20)
-    assert len(out) > 30 and made.flow.trouble(NS * 104) == ''
-    assert made.flow.trouble(NS * 105) != ''
+    assert len(out) > 30 and made.flow.at_rate.trouble(NS * 104) == ''
+    assert made.flow.at_rate.trouble(NS * 105) != ''
 
 
 def test_streams_of_their_own_times_and_frames_are_predicted_at_once(graph, monkeypatch):
@@ -407,9 +407,10 @@ def test_one_stream_of_a_wrong_clock_does_not_make_the_others_stale(graph):
     node, made, out = channel(graph, input_type='transform', publish_rate_hz=0.01,
                               smoother='ema')
     take(made.flow, tag('ghost', 1100.0), 100 * NS)
-    assert 'ahead of the clock' in made.flow.trouble(100 * NS)
+    assert 'ahead of the clock' in made.flow.at_rate.trouble(100 * NS)
     take(made.flow, tag('sound', 101.0), 101 * NS)
-    assert made.flow.trouble(101 * NS) == '' and 'ahead' in made.flow.trouble(104 * NS)
+    assert made.flow.at_rate.trouble(101 * NS) == ''
+    assert 'ahead' in made.flow.at_rate.trouble(104 * NS)
 
 
 def test_a_fixed_rate_that_a_clock_ahead_cuts_is_told(graph, capfd):
@@ -455,9 +456,9 @@ def test_stamps_ahead_of_the_clock_are_told_at_a_fixed_rate(graph):
     """One output, then none until the clock is there: the report says so."""
     _, made, _ = channel(graph, publish_rate_hz=0.01)
     take(made.flow, pose(100), 100 * NS)
-    assert made.flow.trouble(100 * NS) == ''
+    assert made.flow.at_rate.trouble(100 * NS) == ''
     take(made.flow, pose(104), 100 * NS)
-    assert '4.0 s ahead of the clock' in made.flow.trouble(100 * NS)
+    assert '4.0 s ahead of the clock' in made.flow.at_rate.trouble(100 * NS)
 
 
 def test_the_age_is_not_told_where_there_is_no_time(graph):
@@ -559,3 +560,27 @@ def test_a_stamp_ahead_of_its_time_stops_nothing(graph, options):
         assert stamps_of(out) == stamps_of(given)
     seen = stamps_of(deserialize_message(made.outputs.trail(0).message(), Path).poses)
     assert seen == sorted(seen) and len(seen) == 59
+
+
+def test_outputs_that_fall_behind_their_rate_are_told(graph):
+    """Of 50 a second 40 are enough, 39 are too few; what was before activation does not count."""
+    _, made, _ = channel(graph, publish_rate_hz=50.0, hold_timeout_s=30.0)
+    flow = made.flow
+    made._stop_timers()  # the time is the test's
+    take(flow, pose(100.0), 100 * NS)
+    told = []
+    for k, count in enumerate((0, 40, 39, 0, 50)):
+        for _ in range(count):
+            flow.tick((100 + k) * NS)
+        made.now_ns = lambda k=k: (100 + k) * NS
+        told.append(made.status()[0])
+    assert [status.level for status in told] == [b'\0', b'\0', b'\1', b'\1', b'\0']
+    assert told[2].message.startswith('39 of 50 outputs at publish_rate_hz')
+    made.deactivate()
+    made.now_ns = lambda: 108 * NS
+    made.status()
+    made.activate()
+    made._stop_timers()
+    take(flow, pose(108.5), 108 * NS)
+    made.now_ns = lambda: 109 * NS
+    assert made.status()[0].level == b'\0'

@@ -13,6 +13,8 @@ from liquid_ros.ros.outputs import Outputs
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import NS_PER_S
 
+KEEPS_UP = 0.8  # share of the outputs asked for, above which nothing is told
+
 
 class Latest(NamedTuple):
     """The newest message of some streams, from which outputs are made."""
@@ -32,12 +34,13 @@ class AtRate:
         self._bank, self._answers, self._outputs, self._tally = bank, answers, outputs, tally
         self._tell = tell
         self._latest: Dict[Optional[Key], Latest] = {}
+        self._ticks, self._told_ns = 0, 0
         self.wanted = False
 
     def apply(self, params: Params) -> None:
         """Take over what can change while messages flow."""
         self.wanted = params.publish_rate_hz > 0.0 and params.input_type != 'path'
-        self._rate_hz = params.publish_rate_hz
+        self._rate_hz, self._told_ns = params.publish_rate_hz, 0
         self._hold_ns = round((params.hold_timeout_s + params.reorder_s) * NS_PER_S)
         if not self.wanted:
             self.clear()
@@ -45,6 +48,7 @@ class AtRate:
     def clear(self) -> None:
         """Forget all messages."""
         self._latest.clear()
+        self._told_ns = 0
 
     def drop(self, run: Key) -> None:
         """Forget a stream's message."""
@@ -75,6 +79,20 @@ class AtRate:
                           for latest in self._latest.values()):
             return ''  # nothing is in sight, and that goes out
         return self._tally.why_none_at_rate(now_ns, self._hold_ns, self._bank.policy.future_ns)
+
+    def count(self) -> None:
+        """Count that it is time for outputs."""
+        self._ticks += 1
+
+    def behind(self, now_ns: int) -> str:
+        """Return how much too seldom it was time since last asked; empty where it was not."""
+        ticks, since_ns = self._ticks, now_ns - (self._told_ns or now_ns)
+        self._ticks, self._told_ns = 0, now_ns
+        asked = self._rate_hz * since_ns / NS_PER_S
+        if not self.wanted or ticks >= KEEPS_UP * asked:
+            return ''
+        return (f'{ticks} of {asked:.0f} outputs at publish_rate_hz: the node has not the time, '
+                'or /clock comes less often')
 
     def tick(self, now_ns: int, ahead_ns: int) -> None:
         """Publish predictions to so long after the present of all streams heard of lately."""

@@ -107,6 +107,7 @@ class Channel:
         """Let messages flow."""
         self._active = True
         self._heard = monotonic()
+        self.flow.at_rate.behind(0)  # what was before is not counted
         self._start_timers()
 
     def deactivate(self) -> None:
@@ -155,9 +156,11 @@ class Channel:
         now = monotonic()
         elapsed_s, self._reported = now - self._reported, now
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
+        now_ns = self.now_ns()
+        behind = self.flow.at_rate.behind(now_ns)
         return statuses(self.tally, Report(
-            name, self.place, self._active, self.flow.enabled, elapsed_s, self.now_ns(),
-            self._trouble(now), self.weights), self._codec.many)
+            name, self.place, self._active, self.flow.enabled, elapsed_s, now_ns,
+            self._trouble(now), behind if self._active else '', self.weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""
@@ -171,7 +174,8 @@ class Channel:
         silent_s = now - self._heard
         if not self._active or silent_s <= self.params.no_data_s:
             self._told_silent = ''
-            return self.flow.trouble(self.now_ns()) if self._active else ''
+            flow = self.flow
+            return flow.at_rate.trouble(self.now_ns()) if self._active and flow.enabled else ''
         why = why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos(),
                          self.tally.received > 0)
         text = f'no data on {self.topic} for {silent_s:.0f} s: {why}'

@@ -187,7 +187,8 @@ class Report(NamedTuple):
 
     name: of the status. device: where it is computed. enabled: whether it is not passed through.
     elapsed_s: since the last report. now_ns: of the node's clock. trouble: why there is nothing to
-    tell; empty: there is. weights: what stands for the smoother's.
+    tell; empty: there is. behind: how far outputs at a fixed rate are; empty: they are not.
+    weights: what stands for the smoother's.
     """
 
     name: str
@@ -197,6 +198,7 @@ class Report(NamedTuple):
     elapsed_s: float
     now_ns: int
     trouble: str
+    behind: str
     weights: str
 
 
@@ -246,6 +248,8 @@ def _judge(tally: Tally, about: Report, lost_poses: int) -> Tuple[bytes, str]:
         return DiagnosticStatus.WARN, f'left out {lost_poses} of {accepted + lost_poses} poses'
     if resets > MOST_RESETS * accepted:
         return _always_anew(resets, accepted)
+    if about.behind:
+        return DiagnosticStatus.WARN, about.behind
     passed = '' if about.enabled else ', passed through'
     return DiagnosticStatus.OK, f'{received} messages{passed}'
 

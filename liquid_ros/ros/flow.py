@@ -42,7 +42,7 @@ class Flow:
         self._track = Track()
         self._held = self.tally.held = Held()
         self._answers = Answers(smoother, bank, self.tally)
-        self._at_rate = AtRate(bank, self._answers, outputs, self.tally, self._tell)
+        self.at_rate = AtRate(bank, self._answers, outputs, self.tally, self._tell)
         self.params = params
         self.apply(params)
 
@@ -58,7 +58,7 @@ class Flow:
         self._held.judge_by(self.bank.policy)
         self.bank.tune(Tuning(params.smoothing, params.gate_probability))
         self._ahead_ns = 0 if self._path_input else round(params.lookahead_s * NS_PER_S)
-        self._at_rate.apply(params)
+        self.at_rate.apply(params)
         self._follow_modes()
 
     @property
@@ -76,7 +76,7 @@ class Flow:
         short = self._enabled and possible(self.params)
         self.express = Express(self.bank, self.tally, self._outputs) if short else None
         before = self._leads
-        self._leads = (self._at_rate.wanted, self._ahead_ns) if self._enabled else (False, 0)
+        self._leads = (self.at_rate.wanted, self._ahead_ns) if self._enabled else (False, 0)
         if any(now < then for now, then in zip(self._leads, before)):
             self._outputs.new_run()  # else none would go out
 
@@ -100,7 +100,7 @@ class Flow:
     def _clear(self) -> None:
         self.tally.dropped.update(['reset'] * self._held.clear())
         self._track.clear()
-        self._at_rate.clear()
+        self.at_rate.clear()
         self._outputs.forget()
         self._outputs.new_run()
         frames = self.bank.frames()
@@ -114,7 +114,7 @@ class Flow:
             return
         limit_ns = self.bank.policy.latest_ns(now_ns)
         self._outputs.end_runs(limit_ns + self._leads[1])
-        self._at_rate.end(limit_ns)
+        self.at_rate.end(limit_ns)
         if self.tally.is_beyond(limit_ns):
             self.reset('clock')
 
@@ -197,7 +197,7 @@ class Flow:
         for key in set(self.tally.outdated(stamp_ns, self.bank.policy, most)) - kept:
             self.tally.poses += self.tally.streams.pop(key).accepted
             self.bank.reset((key,))
-            self._at_rate.drop(key)
+            self.at_rate.drop(key)
             self.tally.dropped.update(['reset'] * self._held.drop(key))
             self._outputs.drop(key)
 
@@ -253,9 +253,9 @@ class Flow:
         stamp_ns, frame_id = update.stamps_ns[i], batch.frames[i]
         oldest_ns = stamp_ns - self.bank.policy.gap_reset_ns  # what is older begins anew anyway
         run = None if self._array_input else batch.keys[i]
-        self._at_rate.keep(run, message, batch.keys, stamp_ns, frame_id)
+        self.at_rate.keep(run, message, batch.keys, stamp_ns, frame_id)
         if self._leads[0]:
-            self._at_rate.judge(stamp_ns, now_ns)
+            self.at_rate.judge(stamp_ns, now_ns)
             return True
         if not self.enabled:
             smooth = self._answers.passed(batch, update)
@@ -282,7 +282,7 @@ class Flow:
         if arrival is Arrival.ZERO_STAMP:
             return self._drop(arrival.value)
         frame_id, (later, ahead_ns) = batch.frames[0], self._leads
-        self._at_rate.keep(None, message, (), stamp_ns, frame_id)
+        self.at_rate.keep(None, message, (), stamp_ns, frame_id)
         nothing = self._answers.ahead((), stamp_ns, frame_id, stamp_ns)
         if not later and not self._outputs.send(
                 message, stamp_ns + ahead_ns, frame_id, nothing, None, (), nothing):
@@ -290,11 +290,8 @@ class Flow:
         self.tally.published += not later
         self.tally.accepted += 1
 
-    def trouble(self, now_ns: int) -> str:
-        """Return why no outputs at a fixed rate can be expected; empty where they can."""
-        return self._at_rate.trouble(now_ns) if self.enabled else ''
-
     def tick(self, now_ns: int) -> None:
         """Publish predictions to the present of all streams heard of lately."""
+        self.at_rate.count()
         if self.enabled and now_ns:
-            self._at_rate.tick(now_ns, self._ahead_ns)
+            self.at_rate.tick(now_ns, self._ahead_ns)
