@@ -5,10 +5,9 @@
 
 import json
 from pathlib import Path
-import subprocess
-import sys
 
 from cells import needs
+from commands import command, process
 import numpy as np
 from problems import run, white_acceleration
 import pytest
@@ -90,13 +89,21 @@ def test_a_wrong_setting_is_named(wrong):
     assert '\n' not in str(caught.value)
 
 
-def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
+@pytest.fixture(scope='module')
+def whole_run():
+    """Return the weights of a whole run."""
     pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
-    config = TrainConfig(**SMALL)
-    whole, part = Trainer(config), Trainer(config)
+    trainer = Trainer(TrainConfig(**SMALL))
     for _ in range(12):
-        whole.advance()
+        trainer.advance()
+    return trainer.weights()
+
+
+def test_a_run_that_stops_goes_on_as_if_it_had_not(whole_run, tmp_path):
+    from liquid_ros.training.fit import Trainer
+    config = TrainConfig(**SMALL)
+    part = Trainer(config)
     for _ in range(5):
         part.advance()
     part.save(str(tmp_path / 'x.pt'))
@@ -104,7 +111,7 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
     rest.load(str(tmp_path / 'x.pt'))
     for _ in range(7):
         rest.advance()
-    for name, array in whole.weights().items():
+    for name, array in whole_run.items():
         np.testing.assert_array_equal(rest.weights()[name], array)
     other = Trainer(TrainConfig(**{**SMALL, 'seed': 2}))
     with pytest.raises(CheckpointError, match='other settings'):
@@ -112,25 +119,24 @@ def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path):
 
 
 @pytest.mark.parametrize('stop', [12, pytest.param(15, marks=pytest.mark.long)])
-def test_calibrating_fits_the_stated_variance_alone_and_goes_on_after_a_stop(tmp_path, stop):
-    pytest.importorskip('torch', reason='training needs torch')
+def test_calibrating_fits_the_stated_variance_alone_and_goes_on_after_a_stop(
+        whole_run, tmp_path, stop):
     from liquid_ros.training.fit import Trainer
     config = TrainConfig(**{**SMALL, 'calibrate': 6})
-    before, whole, part = Trainer(TrainConfig(**SMALL)), Trainer(config), Trainer(config)
-    for trainer, count in ((before, 12), (whole, whole.total), (part, stop)):
-        for _ in range(count):
-            trainer.advance()
-    part.save(str(tmp_path / 'x.pt'))
-    rest = Trainer(config)
+    whole, rest = Trainer(config), Trainer(config)
+    for _ in range(stop):
+        whole.advance()
+    whole.save(str(tmp_path / 'x.pt'))
     rest.load(str(tmp_path / 'x.pt'))
-    for _ in range(rest.total - stop):
+    for _ in range(whole.total - stop):
+        whole.advance()
         rest.advance()
     others = [i for i in range(OUTPUTS) if i not in STATED]
     for name, array in whole.weights().items():
         np.testing.assert_array_equal(rest.weights()[name], array)
         fitted = name in ('weight_out', 'bias_out')
         kept = others if fitted else slice(None)
-        was = before.weights()[name]
+        was = whole_run[name]
         np.testing.assert_allclose(array[kept], was[kept], rtol=1e-5, atol=1e-6)
         assert not fitted or (np.abs(array - was)[list(STATED)] > 1e-4).mean() > 0.9
 
@@ -160,8 +166,8 @@ def test_a_short_run_learns():
     torch = pytest.importorskip('torch', reason='training needs torch')
     from liquid_ros.training.fit import Trainer
     torch.set_num_threads(1)
-    trainer = Trainer(TrainConfig(**{**SMALL, 'batch': 64, 'hidden': 8, 'stretch': 24,
-                                     'iterations': 40, 'learning_rate': 1e-2}))
+    trainer = Trainer(TrainConfig(**{**SMALL, 'batch': 32, 'hidden': 8, 'iterations': 20,
+                                     'learning_rate': 1e-2}))
     batch = simulate(np.random.default_rng(99), 200, 150, motion='white_acceleration',
                      sensor='white')
 
@@ -175,9 +181,9 @@ def test_a_short_run_learns():
             square = square + ((estimate.rows - batch.truth[:, k])**2).mean(1)
         return np.log(square / 149).mean()
     before = log_mse()
-    for _ in range(40):
+    for _ in range(20):
         trainer.advance()
-    assert log_mse() < before - 0.05
+    assert log_mse() < before - 0.3
 
 
 def test_before_training_it_is_the_bank_s_filter():
@@ -227,11 +233,10 @@ def test_the_command_writes_weights_that_load(tmp_path):
     pytest.importorskip('torch', reason='training needs torch')
     out = tmp_path / 'w.safetensors'
     settings = [f'{n}={list(v) if isinstance(v, tuple) else v}' for n, v in SMALL.items()]
-    command = [sys.executable, '-m', 'liquid_ros', 'train', '-o', str(out), '--set']
-    done = subprocess.run(command + settings, capture_output=True, text=True, timeout=120)
+    done = process('-o', out, settings=settings)
     assert done.returncode == 0, done.stderr
     assert safetensors.load(str(out))[0]['alpha'].shape == (6,)
-    done = subprocess.run(command + ['hiden=3'], capture_output=True, text=True, timeout=120)
+    done = command('-o', out, settings=['hiden=3'])
     assert done.returncode == 1 and 'hiden' in done.stderr and 'Traceback' not in done.stderr
 
 
@@ -243,7 +248,8 @@ def test_the_shipped_recipe_is_the_default_one():
 
 @pytest.mark.parametrize('cell, activation', [
     *[(cell, 'tanh') for cell in CELLS],
-    *[(cell, name) for cell in CELLS for name in CELLS[cell].activations[1:]]])
+    *[pytest.param(cell, name, marks=[pytest.mark.long] if cell != 'liquid' else [])
+      for cell in CELLS for name in CELLS[cell].activations[1:]]])
 def test_every_cell_trains_saves_loads_and_steps_alike_on_both_backends(cell, activation,
                                                                        tmp_path):
     needs(cell)
@@ -293,22 +299,19 @@ def test_fewer_states_leave_no_acceleration_and_no_velocity(states):
 
 @pytest.mark.parametrize('stop', [
     12, *(pytest.param(stop, marks=pytest.mark.long) for stop in (14, 16))])
-def test_what_rotations_add_is_fitted_alone_and_goes_on_after_a_stop(tmp_path, stop):
-    pytest.importorskip('torch', reason='training needs torch')
+def test_what_rotations_add_is_fitted_alone_and_goes_on_after_a_stop(whole_run, tmp_path, stop):
     from liquid_ros.training.fit import Trainer
-    config = TrainConfig(**{**SMALL, 'turning': 4, 'calibrate': 3})
-    before, whole, part = Trainer(TrainConfig(**SMALL)), Trainer(config), Trainer(config)
-    for trainer, count in ((before, 12), (whole, 16), (part, stop)):
-        for _ in range(count):
-            trainer.advance()
-    path = str(tmp_path / 'x.pt')
-    part.save(path)
-    rest = Trainer(config)
+    config, path = TrainConfig(**{**SMALL, 'turning': 4, 'calibrate': 3}), str(tmp_path / 'x.pt')
+    whole, rest = Trainer(config), Trainer(config)
+    for _ in range(stop):
+        whole.advance()
+    whole.save(path)
     rest.load(path)
     for _ in range(16 - stop):
+        whole.advance()
         rest.advance()
     assert whole.iteration == rest.iteration == whole.total - 3
-    was, now = before.weights(), whole.weights()
+    was, now = whole_run, whole.weights()
     assert (was['bias_turn'] == 0.0).all() and (np.abs(now['bias_turn']) > 1e-4).all()
     for name, array in now.items():
         np.testing.assert_array_equal(rest.weights()[name], array)
@@ -320,13 +323,12 @@ def test_the_last_parts_of_a_run_go_on_from_weights(tmp_path):
     pytest.importorskip('torch', reason='training needs torch')
     first, out = tmp_path / 'first.safetensors', tmp_path / 'w.safetensors'
 
-    def command(path, *more, **changes):
+    def fit(path, *more, **changes):
         given = {**SMALL, **changes}
-        settings = [f'{n}={list(v) if isinstance(v, tuple) else v}' for n, v in given.items()]
-        return subprocess.run([sys.executable, '-m', 'liquid_ros', 'train', '-o', str(path), *more,
-                               '--set', *settings], capture_output=True, text=True, timeout=120)
-    assert command(first).returncode == 0
-    done = command(out, '--start', str(first), turning=3)
+        return command('-o', path, *more, settings=[
+            f'{n}={list(v) if isinstance(v, tuple) else v}' for n, v in given.items()])
+    assert fit(first).returncode == 0
+    done = fit(out, '--start', first, turning=3)
     assert done.returncode == 0 and 'for 3 iterations' in done.stderr, done.stderr
     (was, _), (now, meta) = safetensors.load(str(first)), safetensors.load(str(out))
     told = json.loads(meta['provenance'])
@@ -335,7 +337,7 @@ def test_the_last_parts_of_a_run_go_on_from_weights(tmp_path):
     for name in was:
         assert name == 'bias_turn' or np.allclose(now[name], was[name], rtol=1e-4, atol=1e-6)
     for changes, why in (({'hidden': 7, 'turning': 3}, 'hidden=6'), ({}, 'turning or calibrate')):
-        done = command(out, '--start', str(first), **changes)
+        done = fit(out, '--start', first, **changes)
         assert done.returncode == 1 and why in done.stderr and 'Traceback' not in done.stderr
 
 
