@@ -22,7 +22,7 @@ placeless = pytest.mark.parametrize('name', [n for n in SMOOTHERS if n != 'liqui
 widths = pytest.mark.parametrize('width', [3, 7], ids=['point', 'pose'])
 
 
-def draw(seed, count=100, batch=4, width=7, sigma=0.02):
+def draw(seed, count=60, batch=6, width=7, sigma=0.02):
     """Return a seeded recording: rows (N, B, width), dt_s (N, B, 1)."""
     return recording(np.random.default_rng(seed), count, batch, width, sigma)
 
@@ -60,7 +60,7 @@ def test_the_first_answer_is_the_first_message(name, width):
 @every
 @widths
 def test_a_stream_does_not_see_its_neighbours(name, width):
-    rows, dt_s = draw(2, width=width)
+    rows, dt_s = draw(2, batch=3, width=width)
     whole = run(make(name), rows, dt_s)
     for b in range(rows.shape[1]):
         alone = run(make(name), rows[:, b:b + 1], dt_s[:, b:b + 1])
@@ -140,7 +140,7 @@ def test_the_orientation_does_not_see_where_it_is(name):
 @every
 @widths
 def test_any_dt_gives_finite_answers(name, width):
-    rows, dt_s = draw(9, count=300, width=width)
+    rows, dt_s = draw(9, count=100, batch=12, width=width)
     dt_s = 10.0 ** np.random.default_rng(0).uniform(-9.0, 6.0, size=dt_s.shape)
     estimate = run(make(name), rows, dt_s)
     assert all(np.isfinite(part).all() for part in estimate)
@@ -209,7 +209,7 @@ def test_what_comes_later_changes_nothing_before(name, width, cut):
 @every
 def test_torch_gives_the_numbers_of_numpy(name):
     torch = pytest.importorskip('torch', reason='compares with torch')
-    rows, dt_s = draw(14, count=1000)
+    rows, dt_s = draw(14, count=400)
     expected = run(make(name), rows, dt_s)
     backend = TorchBackend('cpu')
     with torch.no_grad():
@@ -220,14 +220,14 @@ def test_torch_gives_the_numbers_of_numpy(name):
 @placeless
 @widths
 def test_white_noise_around_a_resting_pose_becomes_less(name, width):
-    rows, dt_s = draw(15, count=400, batch=8, width=width)
+    rows, dt_s = draw(15, count=150, batch=48, width=width)
     rest = np.broadcast_to(np.r_[UTM_M, 0.1, 0.2, 0.3, np.sqrt(0.86)][:width], rows.shape)
     noise = 0.02 * np.random.default_rng(0).normal(size=rows.shape[:2] + (3,))
     rows = rest.copy()
     rows[..., :3] += noise
     if width == 7:
         rows = np.concatenate([rows[..., :3], quat_multiply(
-            rest[..., 3:], spin(np.ones(rows.shape[0] * 8), np.r_[0.0, 0.0, 0.0, 1.0],
+            rest[..., 3:], spin(np.ones(noise.size // 3), np.r_[0.0, 0.0, 0.0, 1.0],
                                 noise.reshape(-1, 3)).reshape(rest[..., 3:].shape))], -1)
     error = minus(run(make(name), rows, dt_s).rows, rest)[100:]
     assert (np.sqrt((error**2).mean(axis=(0, 1))) < 0.9 * 0.02).all()
@@ -235,11 +235,11 @@ def test_white_noise_around_a_resting_pose_becomes_less(name, width):
 
 @placeless
 def test_a_straight_motion_is_followed(name):
-    times = np.arange(400) * 0.02
+    times = np.arange(300) * 0.02
     rows = np.concatenate([line(times, UTM_M, np.array([1.0, -0.5, 0.0])),
                            spin(times, np.r_[0.5, 0.5, 0.5, 0.5], np.array([0.0, 0.3, 0.8]))],
                           1)[:, None]
-    estimate = run(make(name), rows, np.full((400, 1, 1), 0.02))
+    estimate = run(make(name), rows, np.full((300, 1, 1), 0.02))
     assert np.abs(minus(estimate.rows, rows)[200:]).max() < 0.15
 
 
