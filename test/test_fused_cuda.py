@@ -4,6 +4,7 @@
 """The step's kernel is the plain step: on the CPU as C++, and on CUDA."""
 
 import ctypes
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 import shutil
@@ -186,16 +187,27 @@ def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):
 # -- on the CPU
 
 
+@pytest.fixture(scope='module')
+def threads(plain, tmp_path_factory):
+    """Return a function that compiles a step, each once: its weights, and what runs it."""
+    @lru_cache(maxsize=None)
+    def made(tuning, width):
+        smoother = plain.tuned(tuning)
+        variant, weights = packed_weights(smoother)
+        source, shared_bytes = kernel_source(smoother, variant, width, Shape(64, 4))
+        assert shared_bytes <= 8 * 32768
+        return weights, emulated(source, variant.function(width),
+                                 tmp_path_factory.mktemp('kernel'))
+    return made
+
+
 @pytest.mark.skipif(not COMPILER, reason='no C++ compiler')
 @pytest.mark.parametrize('tuning, width', [
     (TUNINGS[0], 3), pytest.param(TUNINGS[0], 7, marks=pytest.mark.long),
     pytest.param(TUNINGS[3], 7, marks=pytest.mark.long)])
-def test_the_kernel_as_threads_is_the_plain_step(plain, tuning, width, tmp_path):
+def test_the_kernel_as_threads_is_the_plain_step(plain, threads, tuning, width):
     rng, smoother = np.random.default_rng(5), plain.tuned(tuning)
-    variant, weights = packed_weights(smoother)
-    source, shared_bytes = kernel_source(smoother, variant, width, Shape(64, 4))
-    assert shared_bytes <= 8 * 32768
-    run = emulated(source, variant.function(width), tmp_path)
+    weights, run = threads(tuning, width)
     said = estimate_layout(width)
     states = None
     for k, (rows, dt_s, variances) in enumerate(streams(rng, 3, width, 12)):
@@ -219,10 +231,8 @@ def test_the_kernel_as_threads_is_the_plain_step(plain, tuning, width, tmp_path)
 
 
 @pytest.mark.skipif(not COMPILER, reason='no C++ compiler')
-def test_what_is_not_finite_is_marked_as_threads_see_it(plain, tmp_path):
-    variant, weights = packed_weights(plain)
-    source, _ = kernel_source(plain, variant, 3, Shape(32, 4))
-    run = emulated(source, variant.function(3), tmp_path)
+def test_what_is_not_finite_is_marked_as_threads_see_it(plain, threads):
+    weights, run = threads(Tuning(), 3)
     state, _ = plain.init(np.zeros((3, 3)))
     packed = np.array(Layout.of(state).pack(state), order='C')
     rows = np.array([[0.0, 1.0, 2.0], [0.0, np.nan, 2.0], [np.inf, 0.0, 0.0]])
