@@ -3,11 +3,14 @@
 
 """The demo: its recording, its figure, its node as a process, and all of it over real DDS."""
 
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 import importlib.util
+from io import StringIO
 import json
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,23 +225,32 @@ def check_output(folder, kind):
     return online
 
 
+@pytest.fixture(scope='module')
+def shown(tmp_path_factory):
+    """Return the folder of a demo, and what it printed."""
+    folder = tmp_path_factory.mktemp('shown') / 'out'
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        assert main(['demo', '-o', str(folder), '--seconds', '4', '--rate', '2', *CPU]) == 0
+    return folder, out.getvalue(), err.getvalue()
+
+
 @needs_ros
-def test_the_demo_runs(tmp_path, capsys):
-    assert main(['demo', '-o', str(tmp_path / 'out'), '--seconds', '4', '--rate', '2', *CPU]) == 0
-    out, err = capsys.readouterr()
+def test_the_demo_runs(shown):
+    folder, out, err = shown
     assert ' 0 lost' in out and 'kalman, the node as it comes' in out and err == ''
-    assert len(check_output(tmp_path / 'out', 'pose')) == len(made_up(4.0).rows)
+    assert len(check_output(folder, 'pose')) == len(made_up(4.0).rows)
 
 
 @needs_ros
-def test_the_demo_takes_a_recording_with_flaws(tmp_path, capsys):
+def test_the_demo_takes_a_recording_with_flaws(shown, tmp_path, capsys):
+    """What an earlier one left is replaced."""
+    shutil.copytree(shown[0], tmp_path / 'out', ignore=shutil.ignore_patterns('offline'))
     data = np.load(save(tmp_path / 'a.npz'))
     rows, times = data['z'].copy(), data['t'].copy()
     rows[0], rows[30], times[40] = np.nan, np.inf, times[39]
     path = save(tmp_path / 'flawed.npz', z=rows, t=times, meta={'good_axes': [0, 1]})
-    for _ in range(2):  # the second replaces what the first left
-        assert main(['demo', '--data', str(path), '-o', str(tmp_path / 'out'), '--rate', '3',
-                     *CPU]) == 0
+    assert main(['demo', '--data', str(path), '-o', str(tmp_path / 'out'), '--rate', '3',
+                 *CPU]) == 0
     assert '60 sent, 3 to be dropped' in capsys.readouterr().out
     assert len(check_output(tmp_path / 'out', 'point')) == 57
 

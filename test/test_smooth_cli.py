@@ -107,26 +107,32 @@ def test_a_bag_folder_needs_no_slash_when_a_bag_comes_in(tmp_path):
     assert {p.name for p in (tmp_path / 'out').iterdir()} == {'metadata.yaml', 'out.db3'}
 
 
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """Return many poses as text, and stamps and rows of what is smoothed once and once more."""
+    folder = tmp_path_factory.mktemp('whole')
+    write_tum(folder / 'whole.tum', 4000)
+    assert smooth(folder / 'whole.tum', folder / 'whole.mcap') == 0
+    assert smooth(folder / 'whole.mcap', folder / 'twice.mcap', '--topic', '/pose/smoothed') == 0
+    return (folder / 'whole.tum', read(folder / 'whole.mcap', '/pose/smoothed'),
+            read(folder / 'twice.mcap', '/pose/smoothed/smoothed'))
+
+
 @pytest.mark.parametrize('name', ['a.mcap', 'a.db3', 'folder'])
 def test_of_a_bag_that_was_cut_what_can_be_read_is_smoothed_and_the_rest_told(
-        tmp_path, capsys, name):
-    write_tum(tmp_path / 'whole.tum', 4000)
+        whole, tmp_path, capsys, name):
+    text, (stamps_ns, _), (_, twice) = whole
     bag = tmp_path / name
-    assert smooth(tmp_path / 'whole.tum', bag if bag.suffix else f'{bag}/') == 0
+    assert smooth(text, bag if bag.suffix else f'{bag}/') == 0
     cut = next(bag.glob('folder*')) if bag.is_dir() else bag
     cut.write_bytes(cut.read_bytes()[:cut.stat().st_size * 6 // 10])
     capsys.readouterr()
-    topic = ['--topic', '/pose/smoothed']
-    assert smooth(bag, tmp_path / 'out.mcap', *topic) == 0
+    assert smooth(bag, tmp_path / 'out.mcap', '--topic', '/pose/smoothed') == 0
     told = capsys.readouterr().err
     assert told.startswith(f'liquid_ros: warning: {bag}: ') and 'messages were read' in told
-    assert smooth(tmp_path / 'whole.tum', tmp_path / 'whole.mcap') == 0
-    stamps_ns, _ = read(tmp_path / 'whole.mcap', '/pose/smoothed')
-    assert smooth(tmp_path / 'whole.mcap', tmp_path / 'twice.mcap', *topic) == 0
-    kept, twice = read(tmp_path / 'out.mcap', '/pose/smoothed/smoothed')
+    kept, rows = read(tmp_path / 'out.mcap', '/pose/smoothed/smoothed')
     assert 1000 < len(kept) < 3500 and kept == stamps_ns[:len(kept)]
-    np.testing.assert_array_equal(
-        twice, read(tmp_path / 'twice.mcap', '/pose/smoothed/smoothed')[1][:len(kept)])
+    np.testing.assert_array_equal(rows, twice[:len(kept)])
 
 
 def test_row_k_does_not_know_what_comes_after_it(tmp_path):
