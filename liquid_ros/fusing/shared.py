@@ -31,10 +31,14 @@ class Within(NamedTuple):
 class Shared:
     """Buffers by node: allocated, read, written and given back group by group."""
 
-    def __init__(self, nodes: Sequence[Node], groups: Sequence[List[int]], results: Results
-                 ) -> None:
-        """Find out what lies within what, and until when it is read."""
-        self.nodes, self.groups = nodes, groups
+    def __init__(self, nodes: Sequence[Node], groups: Sequence[List[int]], results: Results,
+                 near: int = NEAR) -> None:
+        """
+        Find out what lies within what, and until when it is read.
+
+        near: groups for which a number stays in registers; 0: for no other group.
+        """
+        self.nodes, self.groups, self._near = nodes, groups, near
         self.room = Room(2)  # in numbers of four bytes; where one of eight may begin
         self.inside: Dict[int, Within] = {}
         self.placed: Set[Tuple[int, int]] = set()  # a join and which of its parts is in place
@@ -47,7 +51,7 @@ class Shared:
         self._home = home
         self._read = {n: at for n, at in last.items() if n in home and at > home[n] and (
             nodes[n].size > 1 or nodes[n].kind in BUFFERED or n in self.inside
-            or at > home[n] + NEAR)}
+            or at > home[n] + near)}
         self._until: Dict[int, int] = {}
         for n, at in self._read.items():
             root = self.root(n).node
@@ -96,7 +100,7 @@ class Shared:
         """Return whether a node is one number that each thread of a group still has."""
         node = self.nodes[n]
         return node.size == 1 and node.kind not in BUFFERED and (
-            n not in self._read or at <= self._home[n] + NEAR)
+            n not in self._read or at <= self._home[n] + self._near)
 
     def begin(self, at: int) -> List[int]:
         """Make room for what a group writes; return the nodes that it has to write."""

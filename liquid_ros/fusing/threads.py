@@ -5,12 +5,11 @@
 
 from typing import Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-import numpy as np
-
-from liquid_ros.fusing.graph import Graph, Node, TRUTHS
+from liquid_ros.fusing.graph import Graph
+from liquid_ros.fusing.mixed import Mixed, never
 from liquid_ros.fusing.schedule import by_need, grouped, live, Results
 from liquid_ros.fusing.shared import Shared
-from liquid_ros.fusing.writer import CALLS, Given, INFIX, Writer
+from liquid_ros.fusing.writer import CALLS, Given, INFIX
 
 WARP = 32
 ROUNDS = 7  # of a loop over what a thread has, that are computed side by side
@@ -23,50 +22,27 @@ class Shape(NamedTuple):
     blocks: int
 
 
-class Threads(Writer):
+class Threads(Mixed):
     """A writer whose loops are shared between threads, in float32 where the graph is."""
 
     calls = {**CALLS, 'divide': 'divide', 'maximum': 'largest', 'minimum': 'smallest',
              'maximum one': 'largest', 'minimum one': 'smallest'}
     infix = {name: sign for name, sign in INFIX.items() if name != 'divide'}
-    zero = '0'  # of either type
 
     def __init__(self, graph: Graph, given: Mapping[str, Given], results: Results,
                  single: Set[str], shape: Shape) -> None:
         """Group the operations and give them their order and memory."""
         super().__init__(graph, given, results, single)
         self.threads, self.blocks = shape
-        self.wide = True  # of constants
         self.now = 0  # the group that is written
         self.shift = 0  # the thread that the next small operation begins at
-        groups = grouped(self.nodes, live(self.nodes, self.results), _never)
+        groups = grouped(self.nodes, live(self.nodes, self.results), never)
         self.groups = by_need(self.nodes, groups)
         self.shared = Shared(self.nodes, self.groups, self.results)
 
     def buffer(self, n: int, index: str) -> str:
         """Return an element of what is stored."""
         return self.shared.element(n, index)
-
-    def expression(self, node: Node, inside: Set[int]) -> str:
-        """Return an elementwise operation, in float32 where no argument is wider."""
-        self.wide = any(self.nodes[view.node].wide for view in node.args)
-        return super().expression(node, inside)
-
-    def constant(self, value: float) -> str:
-        """Return a number of the operation's type."""
-        with np.errstate(over='ignore'):
-            narrow = float(np.float32(value))
-        if self.wide or not np.isfinite(narrow):
-            return super().constant(value if self.wide else narrow)
-        return f'({narrow!r}f)'
-
-    def type(self, n: int) -> str:
-        """Return the type of a node's numbers."""
-        return 'double' if self.nodes[n].wide else 'float'
-
-    def held(self, n: int) -> str:
-        """Return the type of a number in a register."""
-        return 'bool' if self.nodes[n].what in TRUTHS else self.type(n)
 
     def at(self, n: int, index: str) -> str:
         """Return an element of a node."""
@@ -125,8 +101,3 @@ class Threads(Writer):
                 f'{guard}{{ const unsigned i = j{q};', *where,
                 *(f'{target} = k{q}_{m};' for m, (_, target, _) in enumerate(stores)), '}']))
         self.lines.append('}' * (2 + (rounds > side)))
-
-
-def _never(_: object) -> bool:
-    """Return False: no elementwise operation needs a loop of its own here."""
-    return False
