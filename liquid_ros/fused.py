@@ -19,6 +19,7 @@ import numpy as np
 
 from liquid_ros.arrays import Array, tangent_size
 from liquid_ros.backend import Backend
+from liquid_ros.fusing.lane_prelude import LANES
 from liquid_ros.fusing.source import (
     EXACT,
     KNOBS,
@@ -34,6 +35,8 @@ from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
 
 LIBRARY = '_step'  # beside this file, with the suffix of an extension module
+LINE = 64  # bytes of a cache's line
+REST = 6  # streams beyond whole LANES: from so many on they are faster as LANES, too
 
 
 @lru_cache(maxsize=None)
@@ -180,19 +183,22 @@ class Fused:
 class Compiled(Fused):
     """The step in C, on NumPy."""
 
-    def __init__(self, plain: Liquid, compiled: ctypes.PyDLL) -> None:
-        """Pack the weights."""
+    def __init__(self, plain: Liquid, compiled: ctypes.PyDLL, lanes: bool = True) -> None:
+        """Pack the weights; lanes: whether to take many streams at once, in float32."""
         super().__init__(plain, plain)
+        self._in_lanes = lanes
         variant, self._packed = packed_weights(plain)
         self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
 
-        def function(name: str) -> Any:
+        def function(name: str, pointers: int = 5) -> Any:
             found = getattr(compiled, name)
-            found.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 5
+            found.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * pointers
             found.restype = None
             return found
         self._steps = {width: function(variant.function(width)) for width in WIDTHS}
+        self._lanes = {width: function(f'lanes_{variant.function(width)}', 6)
+                       for width in WIDTHS}
         ungated = variant._replace(gated=False)
         self._predicts = {width: function(ungated.function(width, 'predict'))
                           for width in WIDTHS}
@@ -202,7 +208,7 @@ class Compiled(Fused):
 
     def tuned(self, tuning: Tuning) -> 'Compiled':
         """Return the smoother with another R and, where one is asked for, another gate."""
-        return Compiled(self.plain.tuned(tuning), self._compiled)
+        return Compiled(self.plain.tuned(tuning), self._compiled, self._in_lanes)
 
     @property
     def on_host(self) -> Smoother:  # type: ignore[override]
@@ -221,7 +227,18 @@ class Compiled(Fused):
         given[:, :width] = rows
         given[:, width:width + 1] = dt_s
         given[:, width + 1:] = np.nan if variances is None else variances
-        self._steps[width](len(rows), *self._at, packed.ctypes.data, given_at, out_at)
+        count, at = len(rows), (packed.ctypes.data, given_at, out_at)
+        in_lanes = count if count % LANES >= REST else count - count % LANES
+        if count < LANES or not self._lanes_room:
+            self._steps[width](count, *self._at, *at)
+            return out
+        self._lanes[width](in_lanes, *self._at, *at, self._lanes_room)
+        # what float32 cannot hold float64 may
+        for start, stop in [(in_lanes, count)] + [
+                (lost, lost + 1) for lost in np.flatnonzero(out[:in_lanes, -1]).tolist()]:
+            self._steps[width](stop - start, *self._at, *(
+                address + start * array.strides[0]
+                for address, array in zip(at, (packed, given, out))))
         return out
 
     def predict_packed(self, width: int, packed: np.ndarray, dt_s: np.ndarray) -> np.ndarray:
@@ -235,6 +252,14 @@ class Compiled(Fused):
         packed = np.ascontiguousarray(packed)
         self._predicts[width](len(dt_s), *self._at, packed.ctypes.data, given_at, out_at)
         return out
+
+    @cached_property
+    def _lanes_room(self) -> int:
+        """Return the address of what LANES streams at once need, 0 where it is of no use."""
+        self._compiled.lanes_room.restype = ctypes.c_long
+        size = self._compiled.lanes_room() if self._in_lanes else 0
+        self._held = np.empty(size + LINE, np.uint8)
+        return -(-self._held.ctypes.data // LINE) * LINE if size else 0
 
     def _room(self, width: int, count: int) -> Tuple[np.ndarray, np.ndarray, int, int]:
         """Return what is given and what is said of so many streams, and the addresses."""

@@ -44,16 +44,16 @@ def plain():
 
 @pytest.fixture(scope='module')
 def compiled(plain, tmp_path_factory):
-    """Return the shipped smoother compiled: as built, or built here."""
+    """Return the shipped smoother compiled, a stream at a time: as built, or built here."""
     if isinstance(fused.fuse(plain), fused.Fused):
-        return fused.fuse(plain)
+        return fused.Compiled(plain, fused.library(), lanes=False)
     if not COMPILER:
         pytest.skip('no C compiler')
     folder = tmp_path_factory.mktemp('built')
     subprocess.run([sys.executable, 'setup.py', '-q', 'build_ext', '--build-lib', str(folder),
                     '--build-temp', str(folder / 'temp')], cwd=ROOT, check=True, timeout=300)
     library = next(folder.glob('liquid_ros/_step*'))
-    return fused.Compiled(plain, ctypes.PyDLL(str(library)))
+    return fused.Compiled(plain, ctypes.PyDLL(str(library)), lanes=False)
 
 
 def test_it_is_of_these_sources(compiled, plain):
@@ -86,6 +86,24 @@ def some_rows(rng, k, count, width):
     return rows
 
 
+def streams_of_all_kinds(rng, count, width, steps):
+    """Yield rows, dt_s and variances of streams at all scales and rates, some of them still."""
+    axes = tangent_size(width)
+    size = 10.0**rng.uniform(-4, 4, (count, 1))
+    pace = 10.0**rng.uniform(-3, 0, (count, 1))
+    still = rng.random((count, 3)) < 0.1
+    for k in range(1, steps + 1):
+        rows = some_rows(rng, k if k % 50 < 40 else 40, count, width)
+        rows[:, :3] = np.where(still, 0.0, size * rows[:, :3])
+        dt_s = pace * np.exp(rng.normal(size=(count, 1))
+                             * np.where(rng.random((count, 1)) < 0.05, 5.0, 0.3))
+        variances = None
+        if k % 3 == 0:
+            variances = np.where(rng.random((count, axes)) < 0.5, np.nan,
+                                 np.exp(rng.normal(size=(count, axes))))
+        yield rows, dt_s, variances
+
+
 @pytest.mark.parametrize('width', [3, 7])
 @pytest.mark.parametrize('tuning, thousands', [
     (Tuning(), 30), pytest.param(Tuning(), 100, marks=pytest.mark.long), (Tuning(0.6), 10),
@@ -97,22 +115,11 @@ def test_thousands_of_steps(plain, compiled, tuning, thousands, width):
     Streams of all scales and rates, with rests, outliers, bursts of stamps, gaps, frozen axes
     and messages that state variances.
     """
-    rng = np.random.default_rng(3)
+    rng, count = np.random.default_rng(3), 500
     plain, compiled = plain.tuned(tuning), compiled.tuned(tuning)
-    count, axes = 500, tangent_size(width)
-    size = 10.0**rng.uniform(-4, 4, (count, 1))
-    pace = 10.0**rng.uniform(-3, 0, (count, 1))
-    still = rng.random((count, 3)) < 0.1
     state, _ = plain.init(some_rows(rng, 0, count, width))
-    for k in range(1, 1 + 2 * thousands):
-        rows = some_rows(rng, k if k % 50 < 40 else 40, count, width)
-        rows[:, :3] = np.where(still, 0.0, size * rows[:, :3])
-        dt_s = pace * np.exp(rng.normal(size=(count, 1))
-                             * np.where(rng.random((count, 1)) < 0.05, 5.0, 0.3))
-        variances = None
-        if k % 3 == 0:
-            variances = np.where(rng.random((count, axes)) < 0.5, np.nan,
-                                 np.exp(rng.normal(size=(count, axes))))
+    steps = streams_of_all_kinds(rng, count, width, 2 * thousands)
+    for k, (rows, dt_s, variances) in enumerate(steps, 1):
         with np.errstate(all='ignore'):
             after, estimate = plain.step(state, rows, dt_s, variances)
             fast, said = compiled.step(state, rows, dt_s, variances)

@@ -131,7 +131,7 @@ class _Function(Writer):
         if not shape:
             self.lines += body
             return
-        around = _around(shape)
+        around = over(shape)
         if VECTORS & {self.nodes[n].what for n in group}:
             around = 'MANY for'.join(around.rsplit('for', 1))
         self.lines += [around + ' {', *('  ' + line for line in body), '}']
@@ -142,7 +142,7 @@ class _Function(Writer):
         whole = f'WHOLE({node.size})'
         self.lines += [
             f'{{ double t[{whole}];',
-            f'  {_around(shape)} t[{flat(shape)}] = {self.read(node.args[0], shape)};',
+            f'  {over(shape)} t[{flat(shape)}] = {self.read(node.args[0], shape)};',
             f'  for (int i = {node.size}; i < {whole}; i++) t[i] = 1.0;',
             f'  MANY for (int i = 0; i < {whole}; i++) t[i] = {CALLS[node.what]}(t[i]);',
             f'  for (int i = 0; i < {node.size}; i++) b[{self.place[n]} + i] = t[i]; }}']
@@ -151,7 +151,7 @@ class _Function(Writer):
         node = self.nodes[n]
         for view, packed in zip(node.args, node.what):
             shape, target, source = self.copy(n, view, packed)
-            self.lines.append(f'{_around(shape)} {target} = {source};')
+            self.lines.append(f'{over(shape)} {target} = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]
@@ -201,6 +201,6 @@ class _Function(Writer):
         return 'double', f'{scratch}, {columns}'
 
 
-def _around(shape: Sequence[int]) -> str:
+def over(shape: Sequence[int]) -> str:
     """Return loops over i0, i1, ..."""
     return ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)' for d, size in enumerate(shape))

@@ -14,6 +14,8 @@ import numpy as np
 from liquid_ros.arrays import tangent_size
 from liquid_ros.fusing.emit import emit
 from liquid_ros.fusing.graph import Graph, Traced
+from liquid_ros.fusing.lane_prelude import helpers, LANE_PRELUDE, USUAL, WIDEST
+from liquid_ros.fusing.lane_source import lane_source
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
 from liquid_ros.fusing.writer import Given
@@ -47,12 +49,12 @@ EITHER = """{narrow}
 {wide}
 #endif
 void {name}(long n, const float *w, const double *exact, double *state, const double *given,
-            double *said)
+            double *said{taken})
 {{
 #ifdef WIDE
-  if (HAS_WIDE) {{ {name}_wide(n, w, exact, state, given, said); return; }}
+  if (HAS_WIDE) {{ {name}_wide(n, w, exact, state, given, said{more}); return; }}
 #endif
-  {name}_narrow(n, w, exact, state, given, said);
+  {name}_narrow(n, w, exact, state, given, said{more});
 }}
 """
 VARIANTS = tuple(Variant(smoothing, gated) for smoothing in (False, True)
@@ -99,6 +101,9 @@ def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
     left alone. As little memory as can be: what a message finds in no cache is what it waits for.
     void predict_<width>...(the same): the estimate dt later; nothing else of given is read, and no
     state is written.
+    void lanes_step_<width>...(the same, room): as step_, LANES streams at once, in float32 behind
+    the innovation. long lanes_room(void): how many bytes room is, from a multiple of 64 on; 0
+    where the processor has too short vectors for it to be of use.
     """
     parts: List[str] = [PRELUDE]
     plain = Liquid(config, dict(weights))
@@ -110,6 +115,14 @@ def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
         for width in WIDTHS:
             recorded = record(variant, width, config, layouts, state_layout(plain, width), True)
             parts.append(emit(variant.function(width, 'predict'), *recorded, single=['w']))
+    parts += [LANE_PRELUDE, helpers(USUAL), '#ifdef WIDE', helpers(WIDEST), '#endif']
+    sizes = []
+    for variant in VARIANTS:
+        for width in WIDTHS:
+            text, size = _lanes(variant, width, config, layouts, state_layout(plain, width))
+            parts.append(text)
+            sizes.append(size)
+    parts.append(f'long lanes_room(void) {{ return HAS_LANES ? {max(sizes)} : 0; }}\n')
     parts.append(f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
     return '\n'.join(parts)
 
@@ -187,4 +200,17 @@ def _step(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Lay
     if any(variant):
         return written('CLONED void', name)
     return EITHER.format(name=name, narrow=written('CLONED static void', f'{name}_narrow'),
-                         wide=written('WIDE static void', f'{name}_wide'))
+                         wide=written('WIDE static void', f'{name}_wide'), taken='', more='')
+
+
+def _lanes(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+           state: Layout) -> Tuple[str, int]:
+    """Return the source of lanes_step_<width>..., and how many bytes of room it needs."""
+    recorded = record(variant, width, config, layouts, state, wide=False)
+    name = f'lanes_{variant.function(width)}'
+    if any(variant):
+        return lane_source(name, *recorded, single=['w'], target=USUAL)
+    narrow, size = lane_source(f'{name}_narrow', *recorded, single=['w'], target=USUAL)
+    wide, _ = lane_source(f'{name}_wide', *recorded, single=['w'], target=WIDEST)
+    return EITHER.format(name=name, narrow=narrow, wide=wide, taken=', double *room',
+                         more=', room'), size
