@@ -36,7 +36,7 @@ from liquid_ros.smoothers.tuning import Tuning
 
 LIBRARY = '_step'  # beside this file, with the suffix of an extension module
 LINE = 64  # bytes of a cache's line
-REST = 6  # streams beyond whole LANES: from so many on they are faster as LANES, too
+REST = 5  # streams beyond whole LANES: from so many on they are faster as LANES, too
 
 
 @lru_cache(maxsize=None)

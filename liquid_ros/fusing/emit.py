@@ -201,6 +201,7 @@ class _Function(Writer):
         return 'double', f'{scratch}, {columns}'
 
 
-def over(shape: Sequence[int]) -> str:
-    """Return loops over i0, i1, ..."""
-    return ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)' for d, size in enumerate(shape))
+def over(shape: Sequence[int], first: int = 0) -> str:
+    """Return loops over i0, i1, ..., from the first one on."""
+    return ' '.join(f'for (int i{d} = 0; i{d} < {size}; i{d}++)'
+                    for d, size in enumerate(shape) if d >= first)

@@ -44,9 +44,10 @@ class Node(NamedTuple):
 class Graph:
     """Nodes in the order in which they can be computed; what is there twice is there once."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, reciprocals: bool = False) -> None:
+        """Start empty; reciprocals: in float32, multiply by them where many share a divisor."""
         self.nodes: List[Node] = []
+        self._reciprocals = reciprocals
         self._seen: Dict[Any, int] = {}
 
     def input(self, name: str, shape: Sequence[int], wide: bool = True) -> 'Traced':
@@ -76,6 +77,16 @@ class Graph:
         given = [self.lift(value) for value in values]
         shape = np.broadcast_shapes(*(one.shape for one in given))
         numbers = () if name in TRUTHS else given[1:] if name == 'where' else given
+        if name == 'divide' and self._reciprocals and not any(
+                self.nodes[one.node].wide for one in given):
+            places, back = np.unique(given[1].index, return_inverse=True)
+            node = self.nodes[given[1].node]
+            if node.kind == 'const':
+                return self.map('multiply', given[0], 1.0 / node.what)
+            if 2 * places.size <= np.prod(shape):
+                once = self.map('divide', 1.0, Traced(self, given[1].node, places))
+                return self.map('multiply', given[0], Traced(
+                    self, once.node, back.reshape(given[1].shape)))
         return self.add('map', name, tuple(
             View(one.node, np.broadcast_to(one.index, shape)) for one in given), shape,
             any(self.nodes[one.node].wide for one in numbers))

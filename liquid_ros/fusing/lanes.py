@@ -12,11 +12,12 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
+from liquid_ros.fusing.blocks import blocks
 from liquid_ros.fusing.emit import over
 from liquid_ros.fusing.graph import Graph, Node, View
 from liquid_ros.fusing.mixed import Mixed, never
 from liquid_ros.fusing.schedule import grouped, live, loops, Results
-from liquid_ros.fusing.shared import Shared
+from liquid_ros.fusing.shared import Shared, Span
 from liquid_ros.fusing.writer import CALLS, flat, Given, INFIX
 
 SINGLE_CALLS = {**CALLS, 'exp': 'exp_single', 'expm1': 'expm1_single', 'log': 'log_single',
@@ -43,8 +44,14 @@ class Lanes(Mixed):
         """Group the operations; strides: of each argument a stream's elements, 0 for common."""
         super().__init__(graph, given, results, single)
         wanted = live(self.nodes, results)
-        self.groups = grouped(self.nodes, wanted, never)
-        self.shared = Shared(self.nodes, self.groups, results, near=0)
+        groups = grouped(self.nodes, wanted, never)
+        placed = Shared(self.nodes, groups, results, near=0).placed
+        self.blocks = blocks(self.nodes, groups, placed, self.exactly)
+        ends = np.cumsum([len(block.groups) for block in self.blocks]) - 1
+        spans = [Span(int(end), block.rounds) for end, block in zip(ends, self.blocks)
+                 for _ in block.groups]
+        order = [group for block in self.blocks for group in block.groups]
+        self.shared = Shared(self.nodes, order, results, near=0, spans=spans)
         self.strides = strides
         self.written = list(strides)[-1]
         self.laid = {argument: size for argument, size in strides.items()
@@ -57,6 +64,7 @@ class Lanes(Mixed):
                 self.exact[node.what] = self.exact_size
                 self.exact_size += node.size
         self.parts: List[Tuple[bool, List[str]]] = []  # whether it is exact, lines
+        self.rounds = 0  # of the loop around what is written
 
     def buffer(self, n: int, index: str) -> str:
         """Return an element of what is stored, of this lane."""
@@ -64,6 +72,8 @@ class Lanes(Mixed):
         place, array = self.shared.place[root], 'narrow'
         if self.nodes[n].wide:
             place, array = place // 2, 'wide'
+        if n in self.shared.rounds:
+            index += f' - {self.nodes[n].size // self.shared.rounds[n]} * i0'
         return self.lane(array, place + first, f'{step} * ({index})' if step > 1 else index)
 
     @staticmethod
@@ -113,26 +123,36 @@ class Lanes(Mixed):
         """Return what an operation reads."""
         return f'v{view.node}' if view.node in inside else self.read(view, loops(node))
 
-    def begin(self, exact: bool) -> None:
-        """Go on with code of which sums of products may be rounded once, or not where exact."""
-        if not self.parts or self.parts[-1][0] != exact:
-            self.lines = []
-            self.parts.append((exact, self.lines))
+    def exactly(self, group: List[int]) -> bool:
+        """Return whether sums of products have to be rounded twice: where float64 is read."""
+        return any(self.nodes[n].wide or any(self.nodes[view.node].wide
+                                             for view in self.nodes[n].args) for n in group)
 
     def write(self, suffix: str) -> None:
         """Write all parts; suffix: of the functions that they call."""
-        self.suffix = suffix
-        for now, group in enumerate(self.groups):
-            stored = set(self.shared.begin(now))
-            self.begin(any(self.nodes[n].wide or any(
-                self.nodes[view.node].wide for view in self.nodes[n].args) for n in group))
-            node = self.nodes[group[0]]
-            if node.kind == 'map':
-                self._maps(group, stored)
-            else:
-                {'matmul': self._matmul, 'reduce': self._reduce,
-                 'join': self._join}[node.kind](group[0])
-            self.shared.end(now)
+        self.suffix, now = suffix, 0
+        for block in self.blocks:
+            exact = self.exactly(block.groups[0])
+            if not self.parts or self.parts[-1][0] != exact:
+                self.parts.append((exact, []))
+            self.lines = self.parts[-1][1]
+            self.rounds = block.rounds
+            if block.rounds:
+                self.lines.append(f'for (int i0 = 0; i0 < {block.rounds}; i0++) {{')
+            for group in block.groups:
+                self._group(group, set(self.shared.begin(now)))
+                self.shared.end(now)
+                now += 1
+            if block.rounds:
+                self.lines.append('}')
+
+    def _group(self, group: List[int], stored: Set[int]) -> None:
+        node = self.nodes[group[0]]
+        if node.kind == 'map':
+            self._maps(group, stored)
+        else:
+            {'matmul': self._matmul, 'reduce': self._reduce, 'join': self._join}[
+                node.kind](group[0])
 
     def _maps(self, group: List[int], stored: Set[int]) -> None:
         shape, inside, body = loops(self.nodes[group[0]]), set(group), []
@@ -146,7 +166,8 @@ class Lanes(Mixed):
                 value = f'{condition} != 0 ? x{n} : y{n}'
             body.append(f'const {self.held(n)} v{n} = {value};')
         body += [f'{self.buffer(n, flat(shape))} = v{n};' for n in group if n in stored]
-        self.lines += [f'{over(shape)} LANE {{', *('  ' + line for line in body), '}']
+        around = over(shape, 1 if self.rounds else 0)
+        self.lines += [f'{around} LANE {{', *('  ' + line for line in body), '}']
 
     def _join(self, n: int) -> None:
         node = self.nodes[n]
@@ -172,7 +193,11 @@ class Lanes(Mixed):
             names = [f'{a}_{b}' for a, b in pairs] + rest
             how = 'MAX({}, {})' if node.what == 'max' else '{} + {}'
             body += [f'const {self.type(n)} {a}_{b} = {how.format(a, b)};' for a, b in pairs]
-        self.lines += [f'for (int i = 0; i < {node.size}; i++) LANE {{', *body,
+        start, stop = '0', str(node.size)
+        if self.rounds:
+            count = node.size // self.rounds
+            start, stop = f'{count} * i0', f'{count} * i0 + {count}'
+        self.lines += [f'for (int i = {start}; i < {stop}; i++) LANE {{', *body,
                        f'{self.buffer(n, "i")} = {names[0]};', '}']
 
     def _matmul(self, n: int) -> None:

@@ -28,15 +28,23 @@ class Within(NamedTuple):
     step: int = 1
 
 
+class Span(NamedTuple):
+    """A loop around groups: the last of them, and how many rounds it has, 0 for no loop."""
+
+    end: int
+    rounds: int
+
+
 class Shared:
     """Buffers by node: allocated, read, written and given back group by group."""
 
     def __init__(self, nodes: Sequence[Node], groups: Sequence[List[int]], results: Results,
-                 near: int = NEAR) -> None:
+                 near: int = NEAR, spans: Sequence[Span] = ()) -> None:
         """
         Find out what lies within what, and until when it is read.
 
-        near: groups for which a number stays in registers; 0: for no other group.
+        near: groups for which a number stays in registers; 0: for no other group. spans: of each
+        group the loop that it is in, none by default.
         """
         self.nodes, self.groups, self._near = nodes, groups, near
         self.room = Room(2)  # in numbers of four bytes; where one of eight may begin
@@ -55,7 +63,12 @@ class Shared:
         self._until: Dict[int, int] = {}
         for n, at in self._read.items():
             root = self.root(n).node
-            self._until[root] = max(self._until.get(root, -1), at)
+            end = spans[at].end if spans and at < len(groups) else at
+            self._until[root] = max(self._until.get(root, -1), end)
+        # what no other loop reads has room for one of its rounds
+        self.rounds = {n: spans[home[n]].rounds for n in self._until
+                       if spans and spans[home[n]].rounds and n not in self._parts
+                       and nodes[n].kind != 'join' and self._until[n] == spans[home[n]].end}
         self.place: Dict[int, int] = {}  # of roots
         self._owners: Dict[int, Mapping] = {}  # what was written since the last barrier, by whom
         self._touched: List[Tuple[int, int, int]] = []  # start, stop, root read or written since
@@ -63,8 +76,8 @@ class Shared:
     def _joined(self, groups: Sequence[List[int]]) -> None:
         """Note which nodes are written where a join wants them."""
         there = {n for group in groups for n in group}
-        for group in groups:
-            node = self.nodes[group[0]]
+        for n in sorted(there):
+            node = self.nodes[n]
             if node.kind != 'join':
                 continue
             for part, (view, packed) in enumerate(zip(node.args, node.what)):
@@ -73,8 +86,8 @@ class Shared:
                         and inner.wide == node.wide and 0 < inner.size == view.places.size)
                 if fits and line(into) and straight(view):
                     step = int(into[1] - into[0]) if into.size > 1 else 1
-                    self.inside[view.node] = Within(group[0], int(into[0]), step)
-                    self.placed.add((group[0], part))
+                    self.inside[view.node] = Within(n, int(into[0]), step)
+                    self.placed.add((n, part))
 
     def root(self, n: int) -> Within:
         """Return where a node lies in the node whose buffer it has."""
@@ -94,7 +107,8 @@ class Shared:
         return f'{array}[{place + first} + {f"{step} * ({index})" if step > 1 else index}]'
 
     def _room_for(self, n: int) -> int:
-        return self.nodes[n].size * (2 if self.nodes[n].wide else 1)
+        size = self.nodes[n].size // self.rounds.get(n, 1)
+        return size * (2 if self.nodes[n].wide else 1)
 
     def at_hand(self, n: int, at: int) -> bool:
         """Return whether a node is one number that each thread of a group still has."""

@@ -151,14 +151,15 @@ class Recorded(NamedTuple):
 
 
 def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
-           state: Layout, predicts: bool = False, wide: bool = True) -> Recorded:
+           state: Layout, predicts: bool = False, wide: bool = True, reciprocals: bool = False
+           ) -> Recorded:
     """
     Return the step of points or poses with these knobs, or predict(); layouts: of the weights.
 
     wide: all of it in float64; else as it is trained: rows in float64 up to the innovation, the
-    rest in float32.
+    rest in float32. reciprocals: as Graph has it.
     """
-    graph, axes = Graph(), tangent_size(width)
+    graph, axes = Graph(reciprocals), tangent_size(width)
     places: Dict[str, Given] = {}
 
     def array(argument: str, name: str, offset: int, shape: Tuple[int, ...]) -> Traced:
@@ -206,7 +207,7 @@ def _step(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Lay
 def _lanes(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
            state: Layout) -> Tuple[str, int]:
     """Return the source of lanes_step_<width>..., and how many bytes of room it needs."""
-    recorded = record(variant, width, config, layouts, state, wide=False)
+    recorded = record(variant, width, config, layouts, state, wide=False, reciprocals=True)
     name = f'lanes_{variant.function(width)}'
     if any(variant):
         return lane_source(name, *recorded, single=['w'], target=USUAL)
