@@ -17,8 +17,10 @@ from liquid_ros.fused import Compiled, REST
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.lane_prelude import helpers, LANE_PRELUDE, LANES, USUAL, WIDEST
 from liquid_ros.fusing.lane_source import lane_source
+from liquid_ros.fusing.lanes import Lanes
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
+from liquid_ros.fusing.source import record, state_layout, Variant, weight_layouts
 from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.tuning import Tuning
@@ -191,7 +193,7 @@ def test_each_operation_is_that_of_numpy_in_lanes(target, build_here, wide, tmp_
     parts, shapes = [PRELUDE, LANE_PRELUDE, helpers(target)], {}
     room = 0
     for at, case in enumerate(CASES.values()):
-        graph = Graph()
+        graph = Graph(reciprocals=not wide)
         arrays = [graph.input(name, shape, wide) for name, shape in inputs.shapes.items()]
         result = case(*arrays)
         shapes[at] = result.shape
@@ -216,6 +218,63 @@ def test_each_operation_is_that_of_numpy_in_lanes(target, build_here, wide, tmp_
                 wanted = np.asarray(case(*(part[0] for part in parts.values())), dtype=float)
             np.testing.assert_allclose(got[:-1], wanted.reshape(-1), err_msg=name, **close)
             assert np.isnan(got[-1]) == (not np.isfinite(wanted).all()), name
+
+
+def some_work(xp, x, y):
+    """Return what is computed axis by axis, across axes, and joined; x (1, 6, 4, 5), y (1, 6)."""
+    power = xp.exp(0.1 * x)
+    share = power / power.sum(-1)[..., None]
+    level = (share * share).sum(-1) - xp.amax(share, -1) / 3.0
+    mixed = (share * y[..., None, None]).sum(-1) + level
+    across = mixed[:, ::-1] * level  # of another axis
+    joined = xp.stack([level, across], -1)
+    behind = (joined * joined).sum(-1) / (1.0 + y * y)[..., None]
+    return share, joined, behind, xp.concatenate([behind[:, :3], mixed[:, 3:]], 1)
+
+
+@needs_compiler
+@pytest.mark.parametrize('target, build_here', targets())
+def test_what_shares_a_loop_is_as_it_is_alone(target, build_here, tmp_path):
+    rng, sizes = np.random.default_rng(8), {'x': (1, 6, 4, 5), 'y': (1, 6)}
+    graph, inputs, count = Graph(reciprocals=True), Layout(sizes), LANES + 1
+    results, size = [], 0
+    given = {name: Given('given', inputs.columns[name][0]) for name in sizes}
+    arrays = [graph.input(name, shape, False) for name, shape in sizes.items()]
+    for array in some_work(arrays[0].__array_namespace__(), *arrays):
+        results.append(Result('out', size, array))
+        size += array.index.size
+    writer = Lanes(graph, given, results, set(), {'given': inputs.size, 'out': size + 1})
+    assert max(len(block.groups) for block in writer.blocks if block.rounds == 6) > 3
+    text, room = lane_source('work', graph, given, results,
+                             {'given': inputs.size, 'out': size + 1}, [], target)
+    functions = compile_here(tmp_path, [PRELUDE, LANE_PRELUDE, helpers(target), text], build_here)
+    numbers, out = rng.normal(size=(count, inputs.size)), np.zeros((count, size + 1))
+    held = np.zeros(room + 64, np.uint8)
+    functions.work(ctypes.c_long(count), *(ctypes.c_void_p(address) for address in (
+        numbers.ctypes.data, out.ctypes.data, -(-held.ctypes.data // 64) * 64)))
+    for row, got in zip(numbers, out):
+        parts = inputs.unpack(row[None]).values()
+        wanted = np.concatenate([one.ravel() for one in some_work(
+            np, *(part[0] for part in parts))])
+        np.testing.assert_allclose(got[:-1], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_block_is_after_what_it_needs(plain):
+    layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
+    for width in (3, 7):
+        recorded = record(Variant(False, False), width, plain.config, layouts,
+                          state_layout(plain, width), wide=False, reciprocals=True)
+        writer = Lanes(*recorded[:3], {'w'}, recorded.strides)
+        written, groups = set(), 0
+        for block in writer.blocks:
+            inside = {n for group in block.groups for n in group}
+            for n in inside:
+                for view in writer.nodes[n].args:
+                    kind = writer.nodes[view.node].kind
+                    assert kind in ('input', 'const') or view.node in written | inside
+            written |= inside
+            groups += len(block.groups)
+        assert len(writer.blocks) < groups - 50
 
 
 FUNCTIONS = {

@@ -17,7 +17,7 @@ class Target(NamedTuple):
     Which processors a function is for: its word and its suffix, and what its registers hold.
 
     vector: a type. tiles: rows and columns of a product whose sums are in registers. side: of the
-    squares in which streams and elements are turned.
+    squares in which streams and elements are turned. twice: what unrolls a loop over elements.
     """
 
     word: str
@@ -25,11 +25,12 @@ class Target(NamedTuple):
     vector: str
     tiles: Sequence[Tuple[int, int]]
     side: int
+    twice: str = ''
 
 
 # 32 registers of 16 numbers; 16 of eight, or as many as there are of four
 WIDEST = Target('LANES_512', '_512', 'sixteen_single',
-                ((6, 4), (6, 1), (3, 8), (3, 2), (3, 1), (1, 4), (1, 1)), 8)
+                ((6, 4), (6, 1), (3, 8), (3, 2), (3, 1), (1, 4), (1, 1)), 8, 'TWICE ')
 USUAL = Target('LANES_256', '_256', 'usual_single', ((3, 4), (3, 1), (1, 4), (1, 1)), 4)
 
 # exp, expm1 and log: polynomials of least largest relative error over the reduced argument, 3e-9
@@ -52,7 +53,9 @@ HEAD = """\
 #define MIX_EIGHT MIX_FOUR
 #endif
 #ifdef WIDE
-#define LANES_512 __attribute__((target("avx512f,avx512dq,avx512vl,fma,prefer-vector-width=512")))
+#define LANES_512 __attribute__((target( \\
+    "avx512f,avx512dq,avx512vl,fma,tune=icelake-server,prefer-vector-width=512")))
+#define TWICE _Pragma("GCC unroll 2")
 #define LANES_256 __attribute__((target("avx2,fma")))
 #define HAS_LANES (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 typedef float usual_single __attribute__((vector_size(32), may_alias));

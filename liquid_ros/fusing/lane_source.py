@@ -26,7 +26,7 @@ def lane_source(name: str, graph: Graph, given: Mapping[str, Given], results: Re
 
 class _Function(Lanes):
     def source(self, name: str, target: Target) -> Tuple[str, int]:
-        self.write(target.suffix)
+        self.write(target)
         parts = list(self.parts)
         self.lines: List[str] = []
         self._end(target.suffix)

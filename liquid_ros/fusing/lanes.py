@@ -15,6 +15,7 @@ import numpy as np
 from liquid_ros.fusing.blocks import blocks
 from liquid_ros.fusing.emit import over
 from liquid_ros.fusing.graph import Graph, Node, View
+from liquid_ros.fusing.lane_prelude import Target
 from liquid_ros.fusing.mixed import Mixed, never
 from liquid_ros.fusing.schedule import grouped, live, loops, Results
 from liquid_ros.fusing.shared import Shared, Span
@@ -128,9 +129,9 @@ class Lanes(Mixed):
         return any(self.nodes[n].wide or any(self.nodes[view.node].wide
                                              for view in self.nodes[n].args) for n in group)
 
-    def write(self, suffix: str) -> None:
-        """Write all parts; suffix: of the functions that they call."""
-        self.suffix, now = suffix, 0
+    def write(self, target: Target) -> None:
+        """Write all parts."""
+        self.suffix, self.twice, now = target.suffix, target.twice, 0
         for block in self.blocks:
             exact = self.exactly(block.groups[0])
             if not self.parts or self.parts[-1][0] != exact:
@@ -167,7 +168,11 @@ class Lanes(Mixed):
             body.append(f'const {self.held(n)} v{n} = {value};')
         body += [f'{self.buffer(n, flat(shape))} = v{n};' for n in group if n in stored]
         around = over(shape, 1 if self.rounds else 0)
-        self.lines += [f'{around} LANE {{', *('  ' + line for line in body), '}']
+        self.lines += [f'{self.inner(around)} LANE {{', *('  ' + line for line in body), '}']
+
+    def inner(self, around: str) -> str:
+        """Return loops, the inner one as the target has it."""
+        return f'{self.twice}for'.join(around.rsplit('for', 1))
 
     def _join(self, n: int) -> None:
         node = self.nodes[n]
@@ -175,7 +180,7 @@ class Lanes(Mixed):
         for part, (view, packed) in enumerate(zip(node.args, node.what)):
             if (n, part) not in self.shared.placed and view.places.size:
                 shape, target, source = self.copy(n, view, packed)
-                self.lines.append(f'{over(shape)} LANE {target} = {source};')
+                self.lines.append(f'{self.inner(over(shape))} LANE {target} = {source};')
 
     def _reduce(self, n: int) -> None:
         node = self.nodes[n]
@@ -197,7 +202,7 @@ class Lanes(Mixed):
         if self.rounds:
             count = node.size // self.rounds
             start, stop = f'{count} * i0', f'{count} * i0 + {count}'
-        self.lines += [f'for (int i = {start}; i < {stop}; i++) LANE {{', *body,
+        self.lines += [f'{self.twice}for (int i = {start}; i < {stop}; i++) LANE {{', *body,
                        f'{self.buffer(n, "i")} = {names[0]};', '}']
 
     def _matmul(self, n: int) -> None:
@@ -210,7 +215,7 @@ class Lanes(Mixed):
                  f'{self.at(right.node, self.index(right.places[k], ["j"]))}'
                  for k in range(inner)]
         self.lines += [f'for (int i = 0; i < {rows}; i++)',
-                       f'  for (int j = 0; j < {columns}; j++) LANE {{',
+                       f'  {self.twice}for (int j = 0; j < {columns}; j++) LANE {{',
                        f'    {self.buffer(n, f"{columns} * i + j")} = {" + ".join(terms)};', '}']
 
     def _product(self, n: int, left: View, right: View) -> bool:
