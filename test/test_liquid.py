@@ -15,7 +15,7 @@ from liquid_ros.checkpoint import build
 from liquid_ros.manifold import minus, plus, unit_row
 from liquid_ros.smoothers import bank
 from liquid_ros.smoothers.liquid import LEVELS, Liquid, LiquidConfig, LOWER, OUTPUTS, UPPER
-from liquid_ros.smoothers.motion import Process, propagate, transition
+from liquid_ros.smoothers.motion import Process, propagate, transition, unbraked
 from liquid_ros.smoothers.sight import FEATURES, SLOW
 
 SHIPPED = build('liquid')
@@ -64,9 +64,10 @@ def test_any_weights_keep_the_gain_between_nought_and_one(seed, size):
     for row, step in zip(rows[1:], dt[1:]):
         before = state
         state, estimate = smoother.step(state, row[None], np.array([[step]]))
-        moved = transition(Process(*(np.where(
-            state['clock'][:, :1] < 1.5, 1.0, before['process'][..., i]) for i in range(4))),
-            np.array([[step]]))
+        process = Process(*(np.where(
+            state['clock'][:, :1] < 1.5, 1.0, before['process'][..., i]) for i in range(4)))
+        moved = transition(unbraked(process, before['motion'][..., 0], before['clock'][:, 1:]),
+                           np.array([[step]]))
         if state['clock'][0, 0] > 1.5:
             predicted = before['rows'] + moved.pv * before['motion'][..., 0] \
                 + moved.pa * before['motion'][..., 1]

@@ -99,7 +99,9 @@ def liquid_steps(states, dts, axis):
             s, dt = size**2, dts[0]
             words = 0.01 * s / dt**3, 1e-6 * s / dt**5, 1e-3 / dt, 0.05 / dt
             p = s, 0.0, 0.0, 4.0 * s / dt**2, 0.0, 0.01 * s / dt**4
-        process, dt = motion.Process(*(np.array([w]) for w in words)), np.array([dts[k]])
+        dt = np.array([dts[k]])
+        process = motion.unbraked(motion.Process(*(np.array([w]) for w in words)), x[1:2],
+                                  state['clock'][0, 1:])
         t = motion.transition(process, dt)
         f = np.array([[1.0, t.pv[0], t.pa[0]], [0.0, t.vv[0], t.va[0]], [0.0, 0.0, t.aa[0]]])
         wide = upper([e[0] for e in motion.propagate(tuple(np.array([e]) for e in p), t, process,

@@ -38,8 +38,24 @@ class Transition(NamedTuple):
 
 
 LEAST, MOST = 1e-37, 1e37  # within float32, too
+USUAL = 9.0  # variances of a velocity that its square may well be
+WALKS = 0.1  # friction a mean dt: half a walk, which stops wherever it has come to
 
 Covariance = Tuple[Array, Array, Array, Array, Array, Array]
+
+
+def unbraked(process: Process, velocity: Array, mean_dt: Array) -> Process:
+    """
+    Return the process without the friction that would brake what moves on by itself.
+
+    What drives a velocity against friction gives it a variance of (q_v + q_a / (l (f + l))) / 2 f.
+    One far above it comes from elsewhere, as on a belt or a turntable, and f v is but an error.
+    """
+    q_v, q_a, f, fade = process
+    drive = q_v + q_a / (fade * (f + fade))
+    above = clip(2.0 * f * velocity * velocity / (USUAL * drive + LEAST), 0.0, 1e15)
+    share = clip(2.0 - f * mean_dt / WALKS, 0.0, 1.0)
+    return process._replace(friction=f * (1.0 - share + share / (1.0 + above * above)))
 
 
 def transition(process: Process, dt: Array) -> Transition:

@@ -9,7 +9,7 @@ then what is new. Of most it sees its own axis and the mean over its group.
 """
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, clip, stack
 from liquid_ros.smoothers.bank import Judgement, MEMORIES, MOVING
@@ -23,6 +23,7 @@ INDEX_AT, NOISE_AT = 0, 2 * (len(MEMORIES) - 1)  # of the middle memory: log ind
 HABITS = (30.0, 400.0)  # messages that habits go back
 INDEX_MIDDLE, INDEX_SHARE, LEVEL_SHARE = -4.0, 0.3, 0.3  # of what the features show
 WALK_MIDDLE = -2.0
+SPEED, MOST_GAIN = 100.0, 0.91  # indices; of a walk of the longest step
 WILD, AGAIN = 25.0, 4.0  # a mean nu^2 / S beyond which, and beyond so much of the last one's
 FAMILIAR = 10.5  # messages after which a stream is known well enough to say so
 
@@ -83,6 +84,27 @@ def habits(before: Array, seen: Array, past: Array, count: Array, listens: Array
     return before + stack(shares[0], shares[0], long, long) * (once - before)
 
 
+def strolling(xp: ModuleType, bank: Judgement, noise: Array, shake: Array
+              ) -> Tuple[Array, Array, Array]:
+    """
+    Return how far the best walk is behind, its log step and R, of streams that are no faster.
+
+    A stream seen from a train is as smooth as ever, but all walks lose it. So what they say is at
+    most what they would say of one that moves by v = SPEED index of the noise a message: K of the
+    best walk has the least v^2 / K^2 + K, its R is larger by 1 + v^2 (1 - K) / K^2, and it is
+    behind by some 3 log(1 + 0.6 v^(2/3)).
+    """
+    speed = clip(SPEED * xp.exp(bank.index), 1e-6, 1e6)
+    third = xp.exp(xp.log(speed) / 1.5)
+    gain = xp.minimum(1.26 * third, MOST_GAIN + 0.0 * third)
+    most = 3.0 * xp.log(1.0 + 0.6 * third)
+    high = noise + LEVEL_SHARE * xp.log(1.0 + speed * speed * (1.0 - gain) / (gain * gain))
+    fast = bank.lag > most
+    return (xp.minimum(bank.lag, most),
+            xp.where(fast, xp.minimum(bank.walk, xp.log(1.5 * gain)), bank.walk),
+            xp.where(fast, xp.minimum(shake, high), shake))
+
+
 def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average: Array,
           clock: Clock) -> Array:
     """Return what the cell sees (B, A, FEATURES)."""
@@ -91,8 +113,8 @@ def sight(xp: ModuleType, bank: Judgement, habit: Array, glance: Glance, average
     unit = 2.0 * glance.level[..., None]
     noise, shake = (LEVEL_SHARE * clip(log_r - unit, -2.0 * WIDE, 2.0 * WIDE)
                     for log_r in (bank.noise, bank.shake))
-    lag = 0.5 * xp.arcsinh(30.0 * bank.lag)
-    walk = INDEX_SHARE * (bank.walk - WALK_MIDDLE)
+    behind, walk, shake = strolling(xp, bank, noise, shake)
+    lag, walk = 0.5 * xp.arcsinh(30.0 * behind), INDEX_SHARE * (walk - WALK_MIDDLE)
     curve = 0.3 * xp.arcsinh(30.0 * bank.behind[..., ::2])
     curves = [curve[:, :, k] for k in range(len(MEMORIES))]
     zero, count = 0.0 * glance.seen, clock.count

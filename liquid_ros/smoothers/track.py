@@ -68,6 +68,7 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
     """Return what is expected of a message, by what the cell said last time."""
     rows, moving, packed = (state[name] for name in names)
     process, noise, p = recall(xp, state['process'], packed, clock.first, unit)
+    process = motion.unbraked(process, moving[..., 0], state['clock'][:, 1:])
     moves = motion.transition(process, clock.dt_s)
     p = motion.consistent(xp, motion.propagate(p, moves, process, clock.dt_s),
                           noise / SURE**3)
@@ -125,6 +126,7 @@ def link(before: State, after: State, dt_s: Array) -> Link:
     prior = ahead(xp, before, OUTPUT, clock, unit)
     process, _, start = recall(xp, before['process'], before[OUTPUT.covariance], clock.first,
                                unit)
+    process = motion.unbraked(process, before[OUTPUT.motion][..., 0], before['clock'][:, 1:])
     moves = motion.transition(process, dt_s)
     one, zero = xp.ones_like(moves.pa), xp.zeros_like(moves.pa)
     rows = ((one, moves.pv + zero, moves.pa), (zero, moves.vv + zero, moves.va + zero),
