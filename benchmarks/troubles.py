@@ -144,10 +144,18 @@ def grains(rng):
     return times_s, truth, rows
 
 
+def belt(rng):
+    """Carry a body that rests along at 1 m/s and round at 1 rad/s."""
+    times_s = np.arange(COUNT) / 30.0
+    way = times_s[:, None] * np.array([0.8, 0.6, 0.0, 0.0, 0.0, 1.0])
+    truth = plus(np.repeat(unit_row(7), COUNT, 0), way)
+    return times_s, truth, noisy(rng, truth)
+
+
 TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
             'a wrong depth': wrong_depth, 'half turns': half_turns, 'shaken': shaken,
             'a jump': jump, 'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts,
-            'sent again': sent_again, 'a vehicle': planar, 'grains': grains}
+            'sent again': sent_again, 'a vehicle': planar, 'a belt': belt, 'grains': grains}
 
 
 def smoothed(smoother, times_s, rows):

@@ -20,7 +20,7 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 L0 = ('errors', 'files', 'params', 'params_text', 'presets', 'signals', 'timing')
 L1 = L0 + ('arrays', 'cdr', 'cuda', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
 L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'fused_cuda', 'intake',
-           'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
+           'leaps', 'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')
 ANY = ('',)

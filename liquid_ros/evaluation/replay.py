@@ -28,6 +28,7 @@ from liquid_ros.backend import Backend
 from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.evaluation.tally import Tally
+from liquid_ros.fusing.lane_prelude import LANES
 from liquid_ros.intake import Revisions
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
@@ -39,8 +40,8 @@ Wants = Callable[[Hashable], bool]
 
 MOST = 512  # rows that wait
 
-# Their matrix products are over all streams at once, and round by how many there are.
-ALONE = ('LiquidDirect',)
+# Of those whose numbers round by how many streams are advanced at once: so many never differ.
+ALIKE = {'LiquidDirect': 1, 'Liquid': LANES - 1, 'Compiled': LANES - 1}
 
 
 class Answered(NamedTuple):
@@ -76,8 +77,7 @@ def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = T
     covariance: whether it is wanted.
     """
     player = _Player(smoother, policy, backend, states, covariance)
-    if type(smoother).__name__ in ALONE:
-        most = 1
+    most = min(most, ALIKE.get(type(smoother).__name__, most))
     waiting: List[Sample] = []
     count = 0
     for sample in samples:
