@@ -234,8 +234,9 @@ class Compiled(Fused):
             return out
         self._lanes[width](in_lanes, *self._at, *at, self._lanes_room)
         # what float32 cannot hold float64 may
-        for start, stop in [(in_lanes, count)] + [
-                (lost, lost + 1) for lost in np.flatnonzero(out[:in_lanes, -1]).tolist()]:
+        alone = np.concatenate([out[:in_lanes, -1] != 0.0, np.ones(count - in_lanes, bool)])
+        ends = np.flatnonzero(np.diff(alone, prepend=False, append=False)).tolist()
+        for start, stop in zip(ends[::2], ends[1::2]):
             self._steps[width](stop - start, *self._at, *(
                 address + start * array.strides[0]
                 for address, array in zip(at, (packed, given, out))))

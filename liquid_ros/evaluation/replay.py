@@ -41,7 +41,7 @@ Wants = Callable[[Hashable], bool]
 MOST = 512  # rows that wait
 
 # Of those whose numbers round by how many streams are advanced at once: so many never differ.
-ALIKE = {'LiquidDirect': 1, 'Liquid': LANES - 1, 'Compiled': LANES - 1}
+ALIKE = {'LiquidDirect': 1, 'Compiled': LANES - 1}
 
 
 class Answered(NamedTuple):
