@@ -59,11 +59,13 @@ class Leaps:
         """
         Put a stream back to before its last message, where that was a leap over this one.
 
-        Returns the stamp it was at then; None, and nothing has changed, where it was no leap.
+        Returns the stamp it was at then; None, and nothing has changed, where it was no leap, or
+        this one would leap, too: then two changed places after a pause.
         """
         before = self._before.get(key)
-        if before is None or before.frame != frame or not plain_step_s(
-                before.last_ns, stamp_ns, policy):
+        if before is None or before.frame != frame:
+            return None
+        if not 0.0 < plain_step_s(before.last_ns, stamp_ns, policy) <= LEAP * before.usual_s:
             return None
         del self._before[key]
         self._usual_s[key] = before.usual_s

@@ -22,7 +22,7 @@ from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.stepping import advanced, Given, predicted, ready
 from liquid_ros.store import span, Store
-from liquid_ros.timing import Arrival, arrive, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, BACK, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
 from liquid_ros.update import Update
 
 
@@ -257,7 +257,7 @@ class StreamBank:
         if frame is not None and (dt_s or arrival is Arrival.GAP) \
                 and self._frames.get(key, frame) != frame:
             arrival, dt_s = Arrival.FRAME, 0.0
-        elif arrival is Arrival.LATE or arrival is Arrival.JUMP:
+        elif arrival in BACK and self._frames.get(key, frame) == frame:
             before_ns = self._leaps.undo(key, stamp_ns, frame, self.policy, self._store)
             if before_ns is not None:
                 self._last_ns[key] = before_ns

@@ -32,6 +32,7 @@ class Arrival(Enum):
 RESTARTS = frozenset({Arrival.FIRST, Arrival.GAP, Arrival.JUMP, Arrival.FRAME,
                       Arrival.FALSE_START, Arrival.STAMP_AHEAD})
 RESETS = RESTARTS - {Arrival.FIRST}
+BACK = (Arrival.LATE, Arrival.JUMP)
 ACCEPTED = RESTARTS | {Arrival.STEP}
 
 ZERO_STAMPS = ('accept', 'reject', 'use_receive_time')

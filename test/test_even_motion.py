@@ -53,6 +53,21 @@ def test_a_turntable_as_what_hardly_turns(way, most):
     assert table < most * slow
 
 
+def test_a_belt_that_stops_at_once_is_seen_to_stop():
+    """The fourth message behind it opens the filter: from the belt it starts."""
+    rng, before = np.random.default_rng(1), 500
+    speed = np.where(np.arange(before + 8) < before, 1.0, 0.0)[:, None, None]
+    truth = np.cumsum(speed * np.array([0.8, 0.6, 0.0]) * np.ones((1, 16, 1)), 0)
+    rows = truth + 0.15 * rng.standard_normal(truth.shape)
+    state, _ = SHIPPED.init(rows[0])
+    errors = []
+    for given in rows[1:]:
+        state, estimate = SHIPPED.step(state, given, np.full((16, 1), DT_S))
+        errors.append(estimate.rows)
+    off = np.linalg.norm(np.array(errors) - truth[1:], axis=2)
+    assert np.median(off[before + 4]) < 0.5 < np.median(off[before + 1])
+
+
 def of(friction, count=1):
     """Return a process of that friction, 1/s, whose velocities are of 1 m/s and less."""
     one = np.ones((count, 3))

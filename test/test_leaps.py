@@ -94,6 +94,25 @@ def test_neighbours_that_change_places_are_late(skipped):
     assert got.reasons[AT + 1] == 'late' and Arrival.STAMP_AHEAD not in got.arrivals
 
 
+def test_two_that_change_places_after_a_pause_are_late():
+    """The second would leap, too, had the first not come."""
+    keys, stamps, rows = even()
+    late = [stamp + 2 * NS_PER_S * (k >= AT) for k, stamp in enumerate(stamps)]
+    late[AT], late[AT + 1] = late[AT + 1], late[AT]
+    got = bank('liquid').update(keys, late, rows)
+    assert got.reasons[AT + 1] == 'late' and Arrival.STAMP_AHEAD not in got.arrivals
+
+
+def test_what_came_before_another_frame_is_not_gone_back_to():
+    keys, stamps, rows = even()
+    stamps[AT:] = [stamp + 3 * NS_PER_S for stamp in stamps[AT:]]
+    stamps[AT + 2] = stamps[AT - 1] + STEP_NS
+    frames = ['map'] * COUNT
+    frames[AT + 1] = 'odom'
+    got = bank('liquid').update(keys, stamps, rows, frames)
+    assert got.arrivals[AT + 1] is Arrival.FRAME and Arrival.STAMP_AHEAD not in got.arrivals
+
+
 def test_back_to_before_the_leap_is_a_jump():
     keys, stamps, rows = even()
     stamps[AT] += 20 * NS_PER_S

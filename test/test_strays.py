@@ -8,7 +8,6 @@ import pytest
 
 from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
-from liquid_ros.smoothers.sight import mean
 from liquid_ros.smoothers.strays import goes_on, noted, outcome, Strays
 from liquid_ros.streams import StreamBank
 
@@ -36,8 +35,7 @@ def known(after, axes=3):
     for move, wild in after:
         moved = np.full((1, axes), move)
         strays, back = outcome(np, strays, average, moved)
-        strays = noted(np, strays, 0.0 * moved + 99.0 * wild, moved, mean(average, moved * moved),
-                       back, 0.0 * moved)
+        strays = noted(np, strays, average, 0.0 * moved + 10.0 * wild, moved, back, 0.0 * moved)
     return bool(strays.come_back().all())
 
 
@@ -74,8 +72,7 @@ def test_half_a_turn_on_is_the_way_back():
     for wild in (True, False, True, False):
         strays, back = outcome(np, strays, average, moved)
         assert back[0, 5] == (not wild)
-        strays = noted(np, strays, 0.0 * moved + 99.0 * wild, moved, mean(average, moved * moved),
-                       back, 0.0 * moved)
+        strays = noted(np, strays, average, 0.0 * moved + 10.0 * wild, moved, back, 0.0 * moved)
     assert strays.come_back()[0, 5]
 
 
@@ -88,10 +85,9 @@ def test_what_goes_on_from_a_wild_message(step, back, expected):
     one, average = np.ones((1, 3)), group_average(3)[None]
     strays = Strays(one, np.array([[1.0, 0.0, 0.0]]), back * one, 0.0 * one, one, one)
     moved = np.array([step])
-    stride = mean(average, moved * moved)
-    assert (goes_on(strays, average, moved, stride) == expected).all()
+    assert (goes_on(strays, average, moved) == expected).all()
     none = strays._replace(since=0.0 * one)
-    assert not goes_on(none, average, moved, stride).any()
+    assert not goes_on(none, average, moved).any()
 
 
 @pytest.mark.parametrize('seed', [0, 1, 4])

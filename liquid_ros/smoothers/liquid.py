@@ -27,7 +27,7 @@ from liquid_ros.smoothers.sight import below, Glance, habits, heard, mean, sight
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.strays import goes_on, narrowed, noted, outcome, Strays, undisturbed
-from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, Verdict
+from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT, SURE, surely, Verdict
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, measures, tick, Unit, UNKNOWN_VARIANCE
 
@@ -184,8 +184,8 @@ class Liquid:
         square = innovation * innovation
         # a fraction of the way since the last message is no surprise
         made = mean(average, (filters.velocity[..., bank.MIDDLE] * clock.dt_s)**2)
-        strayed, stride = Strays.of(state['strays']), mean(average, moved * moved)
-        strays, returned = outcome(xp, strayed, average, moved)
+        strayed, shift = Strays.of(state['strays']), moved - surely(prior) * clock.dt_s
+        strays, returned = outcome(xp, strayed, average, shift)
         # a stated gate is of the S that was predicted, before this message had its say in R
         judged = prior.covariance[0] + (
             expected if self._gates else undisturbed(xp, strays, held_off, told, expected, noise))
@@ -204,10 +204,10 @@ class Liquid:
         bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate)
                 & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
-                               goes_on(strayed, average, moved, stride), sizes.age,
+                               goes_on(strayed, average, shift), sizes.age,
                                self.config.reacquire_after, self.config.give_up_after)
         unit_square = mean(average, unit.square)
-        again = again | bent | adrift(before, stride, miss, unit_square)
+        again = again | bent | adrift(before, mean(average, moved * moved), miss, unit_square)
         # a stream that rested has no noise to hold against where it is found again
         noise = xp.where(again & (awake < YOUNG), xp.minimum(noise, FOUND * miss), noise)
         weight = believed(xp, clip(surprise / gate, 0.0, FAR), stale, again, nothing)
@@ -242,8 +242,8 @@ class Liquid:
             'anchor': xp.where(pick(anchored, AXES[:rows.shape[1]]), rows, state['anchor']),
             'clock': xp.concatenate([clock.count, clock.mean_dt], -1),
             'rejects': stack(*rejects), 'grain': grain, 'habits': habit, 'said': held,
-            'strays': stack(*noted(xp, strays, mean(average, normal * normal), moved, stride,
-                                   returned, xp.where(rejects.held_off(), strays.noise, usual))),
+            'strays': stack(*noted(xp, strays, average, normal, shift, returned, xp.where(
+                rejects.held_off(), strays.noise, usual))),
             'stamps': xp.concatenate([*stamps], -1), 'stated': stated, 'size': stack(*sizes),
             **bank.packed(filters),
         }

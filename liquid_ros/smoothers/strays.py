@@ -64,12 +64,9 @@ def outcome(xp: ModuleType, before: Strays, average: Array, moved: Array
         gone=keep * before.gone + xp.where(gone, zero + 1.0, zero)), back
 
 
-def goes_on(before: Strays, average: Array, moved: Array, stride: Array) -> Array:
-    """
-    Return (B, A) where a stream that never came back moves on from a wild message.
-
-    stride: (B, A) mean square of the move.
-    """
+def goes_on(before: Strays, average: Array, moved: Array) -> Array:
+    """Return (B, A) where a stream that never came back moves on from a wild message."""
+    stride = mean(average, moved * moved)
     made = mean(average, before.away * before.away)
     along = mean(average, before.away * moved)
     straight = (along > 0.0) & (along * along > ALONG * made * stride)
@@ -95,16 +92,16 @@ def narrowed(xp: ModuleType, gate: Array, held_off: Array, strays: Array) -> Arr
     return xp.where(strays, xp.minimum(gate, STRICT + 0.0 * gate), gate)
 
 
-def noted(xp: ModuleType, strays: Strays, wild: Array, moved: Array, stride: Array,
+def noted(xp: ModuleType, strays: Strays, average: Array, normal: Array, moved: Array,
           returned: Array, noise: Array) -> Strays:
     """
-    Return what is known after a message; wild (B, A): mean nu^2 over the S that was predicted.
+    Return what is known after a message; normal (B, A): nu over the root of the predicted S.
 
-    stride: mean square of the move. returned: as outcome() has it. noise: R to judge by while
-    messages are held off, the usual one.
+    returned: as outcome() has it. noise: R to judge by while messages are held off, the usual one.
     """
-    begins = (wild > FAR_OFF) & ~returned & (strays.since < 0.5)
+    wild = mean(average, normal * normal) > FAR_OFF
+    begins = wild & ~returned & (strays.since < 0.5)
     return strays._replace(
         since=xp.where(begins, xp.ones_like(moved), strays.since),
         away=xp.where(begins, moved, strays.away),
-        far=xp.where(begins, stride, strays.far), noise=noise)
+        far=xp.where(begins, mean(average, moved * moved), strays.far), noise=noise)

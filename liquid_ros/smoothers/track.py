@@ -16,6 +16,7 @@ from liquid_ros.smoothers.stamps import measured_between
 from liquid_ros.smoothers.units import Clock, recall, Unit
 
 ANYWHERE = 1.0  # rad^2
+DOUBTED = 9.0  # variances of a velocity that may be but one of rest
 SURE = 1e3  # P over R beyond this leaves the filter's gain at one
 
 
@@ -77,6 +78,12 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
     return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
                  moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
                  p, noise)
+
+
+def surely(prior: Prior) -> Array:
+    """Return the velocity (B, A) that it has beyond doubt: less of it the less is known."""
+    square = prior.velocity * prior.velocity
+    return prior.velocity * square / (square + DOUBTED * prior.covariance[3] + motion.LEAST)
 
 
 def goes_on(xp: ModuleType, variance: Array) -> Array:
