@@ -8,7 +8,7 @@ A clock's hiccup stamps one message seconds late. Nothing tells it from a silenc
 stamp, which lies between the two: then the stream goes on from before the leap.
 """
 
-from typing import Dict, Hashable, NamedTuple, Optional
+from typing import Dict, Hashable, NamedTuple, Optional, Tuple
 
 from liquid_ros.arrays import Array
 from liquid_ros.store import Store
@@ -55,22 +55,23 @@ class Leaps:
             self._usual_s[key] = max(dt_s, FADE * usual_s)
 
     def undo(self, key: Hashable, stamp_ns: int, frame: Optional[str], policy: TimePolicy,
-             store: Store) -> Optional[int]:
+             store: Store) -> Optional[Tuple[int, float]]:
         """
         Put a stream back to before its last message, where that was a leap over this one.
 
-        Returns the stamp it was at then; None, and nothing has changed, where it was no leap, or
-        this one would leap, too: then two changed places after a pause.
+        Returns the stamp it was at then, and dt; None, and nothing has changed, where it was no
+        leap, or this one would leap, too: then two changed places after a pause.
         """
         before = self._before.get(key)
         if before is None or before.frame != frame:
             return None
-        if not 0.0 < plain_step_s(before.last_ns, stamp_ns, policy) <= LEAP * before.usual_s:
+        dt_s = plain_step_s(before.last_ns, stamp_ns, policy)
+        if not 0.0 < dt_s <= LEAP * before.usual_s:
             return None
         del self._before[key]
         self._usual_s[key] = before.usual_s
         store.put(store.take((key,)), before.state)
-        return before.last_ns
+        return before.last_ns, dt_s
 
     def forget(self, key: Hashable) -> None:
         """Forget a stream."""

@@ -88,7 +88,7 @@ class StreamBank:
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
                              f'that has begun, of {ABLE}')
-        state = self._layout.unpack(self._store.get(self._store.take((key,))))
+        state = self._get((key,))
         return {name: self._backend.to_numpy(state[name]).copy() for name in names}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
@@ -108,7 +108,7 @@ class StreamBank:
     def state(self) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
         """Return all that goes on, as arrays and metadata for safetensors.save."""
         keys = list(self._last_ns)
-        rows = self._layout.unpack(self._store.get(self._store.take(keys))) if keys else {}
+        rows = self._get(keys) if keys else {}
         return saved.pack(
             self._untuned, self.width, self._backend,
             saved.Streams(keys, list(self._last_ns.values()), list(map(self._frames.get, keys)),
@@ -203,6 +203,9 @@ class StreamBank:
         self._last_ns[key] = stamp_ns
         return said[:-1]
 
+    def _get(self, keys: Sequence[Hashable]) -> State:
+        return self._layout.unpack(self._store.get(self._store.take(keys)))
+
     def _blank(self, count: int) -> np.ndarray:
         return np.full((count, self._said.size), np.nan)
 
@@ -211,15 +214,13 @@ class StreamBank:
 
     def _wave(self, messages: Messages, chosen: range, answer: Update, block: np.ndarray) -> None:
         begins: List[int] = []
-        steps: List[int] = []
-        dts: List[float] = []
+        steps: Dict[int, float] = {}  # the intervals of those that go on
         for i in chosen:
             if answer.reasons[i] is not None:
                 continue
             arrival, dt_s = self._arrive(messages, i, answer)
             if dt_s:
-                steps.append(i)
-                dts.append(dt_s)
+                steps[i] = dt_s
             elif arrival in RESTARTS:
                 begins.append(i)
             else:
@@ -227,9 +228,9 @@ class StreamBank:
         if begins:
             self._advance(messages, begins, None, answer, block)
         if steps:
-            intervals_s = np.array(dts)[:, None]
-            self._look_back(messages, steps, intervals_s, answer)
-            self._advance(messages, steps, intervals_s, answer, block)
+            intervals_s = np.array(list(steps.values()))[:, None]
+            self._look_back(messages, list(steps), intervals_s, answer)
+            self._advance(messages, list(steps), intervals_s, answer, block)
 
     def _look_back(self, messages: Messages, chosen: List[int], dt_s: np.ndarray, answer: Update
                    ) -> None:
@@ -258,12 +259,11 @@ class StreamBank:
                 and self._frames.get(key, frame) != frame:
             arrival, dt_s = Arrival.FRAME, 0.0
         elif arrival in BACK and self._frames.get(key, frame) == frame:
-            before_ns = self._leaps.undo(key, stamp_ns, frame, self.policy, self._store)
-            if before_ns is not None:
-                self._last_ns[key] = before_ns
-                self._young.forget(key)
+            before = self._leaps.undo(key, stamp_ns, frame, self.policy, self._store)
+            if before is not None:
                 arrival = Arrival.STAMP_AHEAD
-                dt_s = plain_step_s(before_ns, stamp_ns, self.policy)
+                self._last_ns[key], dt_s = before
+                self._young.forget(key)
         elif arrival is Arrival.GAP or (dt_s and not self._leaps.ordinary(key, dt_s)):
             self._leaps.note(key, self._last_ns[key], stamp_ns, self._frames.get(key),
                              self.policy, self._store)

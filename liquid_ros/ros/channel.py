@@ -107,7 +107,6 @@ class Channel:
         """Let messages flow."""
         self._active = True
         self._heard = monotonic()
-        self.flow.at_rate.behind(0)  # what was before is not counted
         self._start_timers()
 
     def deactivate(self) -> None:
@@ -157,10 +156,10 @@ class Channel:
         elapsed_s, self._reported = now - self._reported, now
         name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
         now_ns = self.now_ns()
-        behind = self.flow.at_rate.behind(now_ns)
+        behind = self.flow.at_rate.behind(now_ns) if self._active else ''
         return statuses(self.tally, Report(
             name, self.place, self._active, self.flow.enabled, elapsed_s, now_ns,
-            self._trouble(now), behind if self._active else '', self.weights), self._codec.many)
+            self._trouble(now), behind, self.weights), self._codec.many)
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""
