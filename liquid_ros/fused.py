@@ -183,6 +183,8 @@ class Fused:
 class Compiled(Fused):
     """The step in C, on NumPy."""
 
+    alike = LANES - 1  # so many streams at once round as one does
+
     def __init__(self, plain: Liquid, compiled: ctypes.PyDLL, lanes: bool = True) -> None:
         """Pack the weights; lanes: whether to take many streams at once, in float32."""
         super().__init__(plain, plain)

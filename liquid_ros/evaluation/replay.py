@@ -28,7 +28,6 @@ from liquid_ros.backend import Backend
 from liquid_ros.evaluation.bag_messages import covariances
 from liquid_ros.evaluation.sample import began, Sample
 from liquid_ros.evaluation.tally import Tally
-from liquid_ros.fusing.lane_prelude import LANES
 from liquid_ros.intake import Revisions
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.base import Estimate, State
@@ -39,9 +38,6 @@ from liquid_ros.update import Update
 Wants = Callable[[Hashable], bool]
 
 MOST = 512  # rows that wait
-
-# Of those whose numbers round by how many streams are advanced at once: so many never differ.
-ALIKE = {'LiquidDirect': 1, 'Compiled': LANES - 1}
 
 
 class Answered(NamedTuple):
@@ -77,7 +73,7 @@ def replay(samples: Iterable[Sample], smoother: Smoother, policy: TimePolicy = T
     covariance: whether it is wanted.
     """
     player = _Player(smoother, policy, backend, states, covariance)
-    most = min(most, ALIKE.get(type(smoother).__name__, most))
+    most = min(most, getattr(smoother, 'alike', most))
     waiting: List[Sample] = []
     count = 0
     for sample in samples:

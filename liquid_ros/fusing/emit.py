@@ -10,8 +10,6 @@ never stored, and a buffer is used again once its last reader is through.
 
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-import numpy as np
-
 from liquid_ros.fusing.graph import Graph, View
 from liquid_ros.fusing.product import TYPES
 from liquid_ros.fusing.schedule import (
@@ -24,7 +22,7 @@ from liquid_ros.fusing.schedule import (
     Room,
     VECTORS,
 )
-from liquid_ros.fusing.writer import CALLS, flat, Given, Writer
+from liquid_ros.fusing.writer import CALLS, flat, Given, row_step, Writer
 
 CODE_BYTES, LINE_BYTES = 62_000, 64  # of a function, or nearly all of it; of a cache's line
 
@@ -187,10 +185,8 @@ class _Function(Writer):
         """Return of which kind a matrix is, and where with what row stride: a copy if need be."""
         index, (rows, columns) = view.places, view.places.shape
         kind = 'single' if self.read_from(view.node) & self.single else 'double'
-        stride = int(index[1, 0] - index[0, 0]) if rows > 1 else columns
-        straight = index[0, 0] + stride * np.arange(rows)[:, None] + np.arange(columns)
-        if (kind in kinds and self.nodes[view.node].kind != 'const'
-                and np.array_equal(straight, index)):
+        stride = row_step(index)
+        if kind in kinds and self.nodes[view.node].kind != 'const' and stride is not None:
             return kind, f'&{self.at(view.node, str(index[0, 0]))}, {stride}'
         self.scratches += 1
         scratch = f'g{self.scratches}'

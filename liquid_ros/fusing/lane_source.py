@@ -76,7 +76,7 @@ class _Function(Lanes):
             source = f'{argument}[{self.strides[argument]} * at[l] + {offset} + i]'
             lines += [f'for (int i = 0; i < {sizes[what]}; i++)',
                       f'  for (int l = 0; l < LANES; l++) '
-                      f'{self.lane("exact_lanes", place, "i")} = {source};']
+                      f'{self.lane("exact_lanes", f"{place} + i")} = {source};']
         return lines
 
     def _end(self, suffix: str) -> None:

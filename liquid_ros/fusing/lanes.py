@@ -19,7 +19,7 @@ from liquid_ros.fusing.lane_prelude import Target
 from liquid_ros.fusing.mixed import Mixed, never
 from liquid_ros.fusing.schedule import grouped, live, loops, Results
 from liquid_ros.fusing.shared import Shared, Span
-from liquid_ros.fusing.writer import CALLS, flat, Given, INFIX
+from liquid_ros.fusing.writer import CALLS, flat, Given, INFIX, row_step
 
 SINGLE_CALLS = {**CALLS, 'exp': 'exp_single', 'expm1': 'expm1_single', 'log': 'log_single',
                 'tanh': 'tanh_single', 'arcsinh': 'asinh_single', 'sqrt': 'sqrtf',
@@ -69,18 +69,14 @@ class Lanes(Mixed):
 
     def buffer(self, n: int, index: str) -> str:
         """Return an element of what is stored, of this lane."""
-        root, first, step = self.shared.root(n)
-        place, array = self.shared.place[root], 'narrow'
-        if self.nodes[n].wide:
-            place, array = place // 2, 'wide'
         if n in self.shared.rounds:
             index += f' - {self.nodes[n].size // self.shared.rounds[n]} * i0'
-        return self.lane(array, place + first, f'{step} * ({index})' if step > 1 else index)
+        return self.lane(*self.shared.within(n, index))
 
     @staticmethod
-    def lane(array: str, first: int, index: str) -> str:
+    def lane(array: str, place: str) -> str:
         """Return this lane of an element."""
-        return f'{array}[LANES * ({first} + {index}) + l]'
+        return f'{array}[LANES * ({place}) + l]'
 
     def at(self, n: int, index: str) -> str:
         """Return an element of a node, of this lane."""
@@ -92,8 +88,8 @@ class Lanes(Mixed):
         argument, offset = self.given[node.what]
         if argument in self.laid:
             if node.wide:
-                return self.lane('exact_lanes', self.exact[node.what], index)
-            return self.lane(f'{argument}_lanes', offset, index)
+                return self.lane('exact_lanes', f'{self.exact[node.what]} + {index}')
+            return self.lane(f'{argument}_lanes', f'{offset} + {index}')
         narrow = not node.wide and argument not in self.single
         return '(float)' * narrow + f'{argument}[{offset} + {index}]'
 
@@ -119,10 +115,6 @@ class Lanes(Mixed):
         args = [f'({self.argument(view, node, inside)} != 0)' for view in node.args]
         return '!' + args[0] if node.what == 'not' else {'and': ' & ', 'or': ' | '}[
             node.what].join(args)
-
-    def argument(self, view: View, node: Node, inside: Set[int]) -> str:
-        """Return what an operation reads."""
-        return f'v{view.node}' if view.node in inside else self.read(view, loops(node))
 
     def exactly(self, group: List[int]) -> bool:
         """Return whether sums of products have to be rounded twice: where float64 is read."""
@@ -159,12 +151,13 @@ class Lanes(Mixed):
         shape, inside, body = loops(self.nodes[group[0]]), set(group), []
         for n in group:
             node = self.nodes[n]
-            value = self.expression(node, inside)
             if node.what == 'where':  # both are there before one is chosen
                 self.wide = node.wide
                 condition, *both = (self.argument(view, node, inside) for view in node.args)
                 body.append(f'const {self.type(n)} x{n} = {both[0]}, y{n} = {both[1]};')
                 value = f'{condition} != 0 ? x{n} : y{n}'
+            else:
+                value = self.expression(node, inside)
             body.append(f'const {self.held(n)} v{n} = {value};')
         body += [f'{self.buffer(n, flat(shape))} = v{n};' for n in group if n in stored]
         around = over(shape, 1 if self.rounds else 0)
@@ -223,13 +216,9 @@ class Lanes(Mixed):
         (rows, inner), columns = left.places.shape, right.places.shape[1]
         first = self.straight(left.node, left.places[0])
         out = self.straight(n, np.arange(self.nodes[n].size))
-        a_row, w_row = (int(view.places[-1, 0] - view.places[0, 0]) // max(len(view.places) - 1, 1)
-                        for view in (left, right))
+        a_row, w_row = row_step(left.places), row_step(right.places)
         if (first is None or first.step != 1 or out is None or out.step != 1
-                or not self.read_from(right.node) & self.single
-                or any(not np.array_equal(view.places, view.places[0, 0] + step * np.arange(
-                    len(view.places))[:, None] + np.arange(view.places.shape[1]))
-                    for view, step in ((left, a_row), (right, w_row)))):
+                or not self.read_from(right.node) & self.single or None in (a_row, w_row)):
             return False
         w = self.at(right.node, str(right.places[0, 0]))
         self.lines.append(f'lanes_product{self.suffix}({rows}, {columns}, {inner}, {first.first}, '

@@ -68,7 +68,7 @@ class Shared:
         # what no other loop reads has room for one of its rounds
         self.rounds = {n: spans[home[n]].rounds for n in self._until
                        if spans and spans[home[n]].rounds and n not in self._parts
-                       and nodes[n].kind != 'join' and self._until[n] == spans[home[n]].end}
+                       and self._until[n] == spans[home[n]].end}
         self.place: Dict[int, int] = {}  # of roots
         self._owners: Dict[int, Mapping] = {}  # what was written since the last barrier, by whom
         self._touched: List[Tuple[int, int, int]] = []  # start, stop, root read or written since
@@ -98,13 +98,18 @@ class Shared:
                            outer.step * found.step)
         return found
 
-    def element(self, n: int, index: str) -> str:
-        """Return an element of a node, of one of two names for the memory: wide and narrow."""
+    def within(self, n: int, index: str) -> Tuple[str, str]:
+        """Return where an element is: the memory, wide or narrow, and the place there."""
         root, first, step = self.root(n)
         place, array = self.place[root], 'narrow'
         if self.nodes[n].wide:
             place, array = place // 2, 'wide'
-        return f'{array}[{place + first} + {f"{step} * ({index})" if step > 1 else index}]'
+        return array, f'{place + first} + {f"{step} * ({index})" if step > 1 else index}'
+
+    def element(self, n: int, index: str) -> str:
+        """Return an element of a node."""
+        array, place = self.within(n, index)
+        return f'{array}[{place}]'
 
     def _room_for(self, n: int) -> int:
         size = self.nodes[n].size // self.rounds.get(n, 1)

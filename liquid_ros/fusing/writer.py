@@ -51,8 +51,7 @@ class Writer:
 
     def expression(self, node: Node, inside: Set[int]) -> str:
         """Return an elementwise operation; inside: the nodes that are computed in this loop."""
-        args = [f'v{view.node}' if view.node in inside else self.read(view, loops(node))
-                for view in node.args]
+        args = [self.argument(view, node, inside) for view in node.args]
         if node.what in self.infix:
             return f'{args[0]} {self.infix[node.what]} {args[1]}'
         if node.what in ('maximum', 'minimum') and 'const' in (
@@ -64,6 +63,10 @@ class Writer:
             return f'{self.calls[node.what]}({", ".join(args)})'
         return {'where': f'{{}} != {self.zero} ? {{}} : {{}}', 'negative': '-{}', 'cast': '{}',
                 'not': f'{{}} == {self.zero}'}[node.what].format(*args)
+
+    def argument(self, view: View, node: Node, inside: Set[int]) -> str:
+        """Return what an elementwise operation reads."""
+        return f'v{view.node}' if view.node in inside else self.read(view, loops(node))
 
     def read(self, view: View, shape: Tuple[int, ...]) -> str:
         """Return the element that a loop over i0, i1, ... of this shape reads."""
@@ -146,3 +149,11 @@ def indices(shape: Sequence[int]) -> List[str]:
     steps = [int(np.prod(shape[d + 1:], dtype=np.int64)) for d in range(len(shape))]
     return [f'const unsigned i{d} = i / {step}{f" % {size}" if d else ""};'
             for d, (step, size) in enumerate(zip(steps, shape))]
+
+
+def row_step(places: np.ndarray) -> Optional[int]:
+    """Return how far apart rows are whose elements are neighbours; None where they are not."""
+    rows, columns = places.shape
+    step = int(places[1, 0] - places[0, 0]) if rows > 1 else columns
+    straight = places[0, 0] + step * np.arange(rows)[:, None] + np.arange(columns)
+    return step if np.array_equal(straight, places) else None

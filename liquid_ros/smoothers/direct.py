@@ -36,6 +36,8 @@ class LiquidDirect:
     bias_out (3,).
     """
 
+    alike = 1  # its matrix products are over all streams at once, and round by how many there are
+
     def __init__(self, config: DirectConfig, weights: Dict[str, Array]) -> None:
         """Keep the weights; nothing here changes afterwards."""
         self.config = config

@@ -4,13 +4,13 @@
 """A Kalman filter an axis on the motion model: where it expects a message, and where it goes."""
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, namespace, stack
 from liquid_ros.manifold import plus
 from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Known, Link, LOST, State
-from liquid_ros.smoothers.motion import Covariance
+from liquid_ros.smoothers.motion import Covariance, Process, Transition
 from liquid_ros.smoothers.scale import Scale, unit_size
 from liquid_ros.smoothers.stamps import measured_between
 from liquid_ros.smoothers.units import Clock, recall, Unit
@@ -67,10 +67,8 @@ class Verdict(NamedTuple):
 
 def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) -> Prior:
     """Return what is expected of a message, by what the cell said last time."""
-    rows, moving, packed = (state[name] for name in names)
-    process, noise, p = recall(xp, state['process'], packed, clock.first, unit)
-    process = motion.unbraked(process, moving[..., 0], state['clock'][:, 1:])
-    moves = motion.transition(process, clock.dt_s)
+    rows, moving = state[names.rows], state[names.motion]
+    process, noise, p, moves = _model(xp, state, names, clock, unit)
     p = motion.consistent(xp, motion.propagate(p, moves, process, clock.dt_s),
                           noise / SURE**3)
     known = goes_on(xp, p[0])
@@ -78,6 +76,14 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
     return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
                  moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
                  p, noise)
+
+
+def _model(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit
+           ) -> Tuple[Process, Array, Covariance, Transition]:
+    """Return the process, R and P of last time, and the transition to a message."""
+    process, noise, p = recall(xp, state['process'], state[names.covariance], clock.first, unit)
+    process = motion.unbraked(process, state[names.motion][..., 0], state['clock'][:, 1:])
+    return process, noise, p, motion.transition(process, clock.dt_s)
 
 
 def surely(prior: Prior) -> Array:
@@ -131,10 +137,7 @@ def link(before: State, after: State, dt_s: Array) -> Link:
     scale = unit_size(xp, Scale.of(after['size']))
     unit = Unit(scale * scale, clock.mean_dt)
     prior = ahead(xp, before, OUTPUT, clock, unit)
-    process, _, start = recall(xp, before['process'], before[OUTPUT.covariance], clock.first,
-                               unit)
-    process = motion.unbraked(process, before[OUTPUT.motion][..., 0], before['clock'][:, 1:])
-    moves = motion.transition(process, dt_s)
+    _, _, start, moves = _model(xp, before, OUTPUT, clock, unit)
     one, zero = xp.ones_like(moves.pa), xp.zeros_like(moves.pa)
     rows = ((one, moves.pv + zero, moves.pa), (zero, moves.vv + zero, moves.va + zero),
             (zero, zero, moves.aa + zero))
