@@ -235,10 +235,11 @@ class Compiled(Fused):
             self._steps[width](count, *self._at, *at)
             return out
         self._lanes[width](in_lanes, *self._at, *at, self._lanes_room)
-        # what float32 cannot hold float64 may
-        alone = np.concatenate([out[:in_lanes, -1] != 0.0, np.ones(count - in_lanes, bool)])
-        ends = np.flatnonzero(np.diff(alone, prepend=False, append=False)).tolist()
-        for start, stop in zip(ends[::2], ends[1::2]):
+        out[in_lanes:, -1] = 1.0  # to do, as is what float32 cannot hold: float64 may
+        alone = np.flatnonzero(out[:, -1]).tolist()
+        starts = [i for i, before in zip(alone, [-2] + alone) if before != i - 1]
+        stops = [i + 1 for i, after in zip(alone, alone[1:] + [-1]) if after != i + 1]
+        for start, stop in zip(starts, stops):
             self._steps[width](stop - start, *self._at, *(
                 address + start * array.strides[0]
                 for address, array in zip(at, (packed, given, out))))
