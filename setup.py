@@ -3,8 +3,11 @@
 
 """Install the package the ament_python way."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from glob import glob
 import os
+from pathlib import Path
 import platform
 import sys
 
@@ -27,26 +30,45 @@ class BuildStep(build_ext):
     """Compile the smoother's step; without a compiler, or NumPy, the package goes without."""
 
     def build_extension(self, ext):
-        """Write the source out of the step itself, then compile it."""
+        """Write the sources out of the step itself, then compile those that are new."""
         root = os.path.dirname(os.path.abspath(__file__))
         try:
             sys.path.insert(0, root)
             from liquid_ros.backend import NumpyBackend
             from liquid_ros.checkpoint import load, SHIPPED
-            from liquid_ros.fusing.source import source
-            smoother = load('liquid', SHIPPED, NumpyBackend())
-            ext.sources = [os.path.join(self.build_temp, 'liquid_ros_step.c')]
-            self.mkpath(self.build_temp)
-            with open(ext.sources[0], 'w', encoding='utf-8') as file:
-                file.write(source(smoother.config, smoother.weights))
+            from liquid_ros.fusing.source import sources
             if has_vector_functions():
                 ext.extra_compile_args = [*FLAGS, '-DLIBMVEC']
                 ext.libraries = ['mvec', 'm']
+            smoother = load('liquid', SHIPPED, NumpyBackend())
+            texts = sources(smoother.config, smoother.weights)
+            ext.sources = [self.write(name, f'/* {ext.extra_compile_args} */\n{text}')
+                           for name, text in texts.items()]
+            self.compiler.compile = partial(self.compile, self.compiler.compile)
             super().build_extension(ext)
         except Exception as error:  # whatever it is, the plain step does the same
             print(f'liquid_ros: the step is not compiled, it will be slower: {error!r}')
         finally:
             sys.path.remove(root)
+
+    def write(self, name, text):
+        """Return the path of a source, which is left alone where it is this one already."""
+        path = Path(self.build_temp) / f'{name}.c'
+        if not path.exists() or path.read_text(encoding='utf-8') != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding='utf-8')
+        return str(path)
+
+    def compile(self, usual, paths, output_dir, **given):
+        """Return the objects of sources, on all cores; usual: the compiler's own method."""
+        def made(path):
+            found, = self.compiler.object_filenames([path], output_dir=output_dir)
+            fresh = os.path.exists(found) and os.path.getmtime(found) > os.path.getmtime(path)
+            if self.force or not fresh:
+                usual([path], output_dir=output_dir, **given)
+            return found
+        with ThreadPoolExecutor(self.parallel or os.cpu_count()) as pool:
+            return list(pool.map(made, paths))
 
 
 setup(

@@ -22,10 +22,10 @@ from liquid_ros.backend import Backend
 from liquid_ros.fusing.lane_prelude import LANES
 from liquid_ros.fusing.source import (
     EXACT,
+    function,
     KNOBS,
     recipe,
     state_layout,
-    Variant,
     weight_layouts,
     WIDTHS,
 )
@@ -79,14 +79,12 @@ def _single(weights: Dict[str, np.ndarray]) -> bool:
                for name, array in weights.items() if name not in EXACT)
 
 
-def packed_weights(plain: Liquid) -> Tuple[Variant, List[np.ndarray]]:
-    """Return which functions a smoother takes, and the weights and knobs to give them."""
-    tuning = plain.tuning
-    variant = Variant(bool(tuning.smoothing), bool(tuning.gate_probability))
-    gates = tuning.gates if variant.gated else (0.0, 0.0, 0.0)
-    given = {**plain.weights, **dict(zip(KNOBS, (tuning.noise_factor, *gates)))}
+def packed_weights(plain: Liquid) -> List[np.ndarray]:
+    """Return the weights and knobs to give to a smoother's functions."""
+    knobs = dict(zip(KNOBS, (plain.tuning.noise_factor, *plain.tuning.gates)))
+    given = {**plain.weights, **knobs}
     layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
-    return variant, [
+    return [
         np.concatenate([np.ravel(np.transpose(given[name])) for name in layout.shapes]
                        ).astype(kind)
         for layout, kind in zip(layouts, (np.float32, np.float64))]
@@ -189,21 +187,18 @@ class Compiled(Fused):
         """Pack the weights; lanes: whether to take many streams at once, in float32."""
         super().__init__(plain, plain)
         self._in_lanes = lanes
-        variant, self._packed = packed_weights(plain)
+        self._packed, smoothing = packed_weights(plain), bool(plain.tuning.smoothing)
         self._at = tuple(array.ctypes.data for array in self._packed)
         self._compiled = compiled
 
-        def function(name: str, pointers: int = 5) -> Any:
-            found = getattr(compiled, name)
+        def entry(width: int, verb: str, pointers: int = 5) -> Any:
+            found = getattr(compiled, function(width, smoothing, verb))
             found.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * pointers
             found.restype = None
             return found
-        self._steps = {width: function(variant.function(width)) for width in WIDTHS}
-        self._lanes = {width: function(f'lanes_{variant.function(width)}', 6)
-                       for width in WIDTHS}
-        ungated = variant._replace(gated=False)
-        self._predicts = {width: function(ungated.function(width, 'predict'))
-                          for width in WIDTHS}
+        self._steps = {width: entry(width, 'step') for width in WIDTHS}
+        self._lanes = {width: entry(width, 'lanes_step', 6) for width in WIDTHS}
+        self._predicts = {width: entry(width, 'predict') for width in WIDTHS}
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
         self._one = {width: One(step, estimate_layout(width))
                      for width, step in self._steps.items()}

@@ -19,6 +19,7 @@ from liquid_ros.cuda import Kernel, Launch
 from liquid_ros.errors import DeviceError
 from liquid_ros.fused import Fused, packed_weights
 from liquid_ros.fusing.cuda_source import kernel_source
+from liquid_ros.fusing.source import function
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.packing import estimate_layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
@@ -67,8 +68,9 @@ class OnCuda(Fused):
         self._torch, self._device = torch, plain.weights['bias_out'].device
         properties = torch.cuda.get_device_properties(self._device)
         self._few = FEW.blocks * properties.multi_processor_count
-        self._variant, packed = packed_weights(self.host)
-        self._shared = [torch.from_numpy(array).to(self._device) for array in packed]
+        self._smoothing = bool(plain.tuning.smoothing)
+        self._shared = [torch.from_numpy(array).to(self._device)
+                        for array in packed_weights(self.host)]
         self._staged: Dict[int, Staged] = {}
         self._launches: Dict[Tuple[int, Shape], Launch] = {}
 
@@ -126,10 +128,10 @@ class OnCuda(Fused):
         shape = FEW if count <= self._few else MANY
         launch = self._launches.get((width, shape))
         if launch is None:
-            key = str(self._device), self.config, width, self._variant, shape
+            key = str(self._device), self.config, width, self._smoothing, shape
             if key not in _kernels:
-                source, shared = kernel_source(self.host, self._variant, width, shape)
-                _kernels[key] = Kernel(source, self._variant.function(width), shared,
+                source, shared = kernel_source(self.host, self._smoothing, width, shape)
+                _kernels[key] = Kernel(source, function(width, self._smoothing), shared,
                                        shape.threads, self._device, shape.blocks)
             launch = self._launches[width, shape] = Launch(
                 _kernels[key], 0, *(array.data_ptr() for array in self._shared), *5 * (0,))

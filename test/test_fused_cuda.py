@@ -22,6 +22,7 @@ from liquid_ros.fusing.cuda_source import kernel_source
 from liquid_ros.fusing.graph import Graph
 from liquid_ros.fusing.kernel import kernel, Near
 from liquid_ros.fusing.schedule import Result
+from liquid_ros.fusing.source import function
 from liquid_ros.fusing.threads import Shape
 from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import estimate_layout, Layout
@@ -113,7 +114,7 @@ class OnThreads(Fused):
         """Take the smoother; folder: for what is compiled."""
         super().__init__(plain, plain)
         self._folder, self._runs = folder, {}
-        self._variant, self._weights = packed_weights(plain)
+        self._weights, self._smoothing = packed_weights(plain), bool(plain.tuning.smoothing)
 
     def tuned(self, tuning):
         """Return the smoother with other knobs."""
@@ -122,8 +123,8 @@ class OnThreads(Fused):
     def prepare(self, width):
         """Compile it."""
         if width not in self._runs:
-            source, _ = kernel_source(self.plain, self._variant, width, Shape(32, 4))
-            self._runs[width] = emulated(source, self._variant.function(width), self._folder)
+            source, _ = kernel_source(self.plain, self._smoothing, width, Shape(32, 4))
+            self._runs[width] = emulated(source, function(width, self._smoothing), self._folder)
 
     def step_packed(self, packed, rows, dt_s, variances=None):
         """Advance packed states in place; return the estimates."""
@@ -193,10 +194,10 @@ def threads(plain, tmp_path_factory):
     @lru_cache(maxsize=None)
     def made(tuning, width):
         smoother = plain.tuned(tuning)
-        variant, weights = packed_weights(smoother)
-        source, shared_bytes = kernel_source(smoother, variant, width, Shape(64, 4))
+        weights, smoothing = packed_weights(smoother), bool(smoother.tuning.smoothing)
+        source, shared_bytes = kernel_source(smoother, smoothing, width, Shape(64, 4))
         assert shared_bytes <= 8 * 32768
-        return weights, emulated(source, variant.function(width),
+        return weights, emulated(source, function(width, smoothing),
                                  tmp_path_factory.mktemp('kernel'))
     return made
 

@@ -20,7 +20,7 @@ from liquid_ros.fusing.lane_source import lane_source
 from liquid_ros.fusing.lanes import Lanes
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
-from liquid_ros.fusing.source import record, state_layout, Variant, weight_layouts
+from liquid_ros.fusing.source import record, state_layout, weight_layouts
 from liquid_ros.fusing.writer import Given
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.tuning import Tuning
@@ -262,7 +262,7 @@ def test_what_shares_a_loop_is_as_it_is_alone(target, build_here, tmp_path):
 def test_a_block_is_after_what_it_needs(plain):
     layouts = weight_layouts({name: array.shape for name, array in plain.weights.items()})
     for width in (3, 7):
-        recorded = record(Variant(False, False), width, plain.config, layouts,
+        recorded = record(False, width, plain.config, layouts,
                           state_layout(plain, width), wide=False, reciprocals=True)
         writer = Lanes(*recorded[:3], {'w'}, recorded.strides)
         written, groups = set(), 0

@@ -23,7 +23,7 @@ import numpy as np
 from liquid_ros.backend import NumpyBackend
 from liquid_ros.checkpoint import load, SHIPPED
 from liquid_ros.fused import packed_weights
-from liquid_ros.fusing.source import source, state_layout
+from liquid_ros.fusing.source import function, sources, state_layout
 from liquid_ros.packing import estimate_layout
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
@@ -75,10 +75,11 @@ def program(plain: Liquid) -> Tuple[str, np.ndarray]:
     parts, calls, expected = ['#include <stdio.h>\nstatic double said[4096];\n'], [], []
     for at, tuning in enumerate(TUNINGS):
         smoother = plain.tuned(tuning)
-        variant, (single, exact) = packed_weights(smoother)
+        single, exact = packed_weights(smoother)
         parts += [array(f'single{at}', single, 'float'), array(f'exact{at}', exact, 'double')]
         for width, axes in ((3, 3), (7, 6)):
-            name, said, its = variant.function(width), estimate_layout(width), f'{at}_{width}'
+            name, its = function(width, bool(tuning.smoothing)), f'{at}_{width}'
+            said = estimate_layout(width)
             rows, dt_s = stream(rng, width)
             given = np.hstack([rows, dt_s, np.full((STEPS, axes), np.nan)])
             state, _ = smoother.init(rows[:1])
@@ -105,10 +106,12 @@ def main() -> None:
     text, expected = program(plain)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for name, content in (('main.c', text), ('step.c', source(plain.config, plain.weights))):
-            (folder / name).write_text(content, encoding='utf-8')
+        texts = {'main': text, **sources(plain.config, plain.weights)}
+        for name, content in texts.items():
+            (folder / f'{name}.c').write_text(content, encoding='utf-8')
         subprocess.run([sys.executable, '-m', 'ziglang', 'cc', '-target', 'aarch64-linux-musl',
-                        *flags(), '-static', 'main.c', 'step.c', '-lm', '-o', 'program'],
+                        *flags(), '-static', *(f'{name}.c' for name in texts), '-lm',
+                        '-o', 'program'],
                        cwd=folder, check=True)
         ran = subprocess.run([sys.executable, '-c', EMULATE, str(folder / 'program'), made],
                              check=True, stdout=subprocess.PIPE)

@@ -7,19 +7,19 @@ from typing import Any, Tuple
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.fusing.kernel import kernel, Near
-from liquid_ros.fusing.source import record, state_layout, Variant, weight_layouts
+from liquid_ros.fusing.source import function, record, state_layout, weight_layouts
 from liquid_ros.fusing.threads import Shape
 
 
-def kernel_source(smoother: Any, variant: Variant, width: int, shape: Shape) -> Tuple[str, int]:
+def kernel_source(smoother: Any, smoothing: bool, width: int, shape: Shape) -> Tuple[str, int]:
     """
-    Return the CUDA source of a function of source(), and its shared memory in bytes.
+    Return the CUDA source of a function of sources(), and its shared memory in bytes.
 
     smoother: the plain one, NumPy. Its arguments are n, w, exact, state, rows, dt_s, variances,
     said; variances may be null.
     """
     layouts = weight_layouts({name: array.shape for name, array in smoother.weights.items()})
-    recorded = record(variant, width, smoother.config, layouts, state_layout(smoother, width),
+    recorded = record(smoothing, width, smoother.config, layouts, state_layout(smoother, width),
                       wide=False)
     near = Near('given', {'rows': width, 'dt_s': 1, 'variances': tangent_size(width)})
-    return kernel(variant.function(width), *recorded, single=['w'], near=near, shape=shape)
+    return kernel(function(width, smoothing), *recorded, single=['w'], near=near, shape=shape)

@@ -1,7 +1,7 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The C source of the liquid smoother's step, for points and for poses, tuned or not."""
+"""The C sources of the liquid smoother's step, for points and for poses, smoother or not."""
 
 from dataclasses import asdict
 import hashlib
@@ -32,17 +32,6 @@ TEXTS = ('arrays.py', 'manifold.py', 'packing.py', 'smoothers/*.py', 'smoothers/
          'fusing/*.py')
 
 
-class Variant(NamedTuple):
-    """Which knobs a function has: another R, another gate."""
-
-    smoothing: bool
-    gated: bool
-
-    def function(self, width: int, verb: str = 'step') -> str:
-        """Return the function's name."""
-        return f'{verb}_{width}' + '_smoothing' * self.smoothing + '_gated' * self.gated
-
-
 # the functions that most have, for processors with AVX-512, too
 EITHER = """{narrow}
 #ifdef WIDE
@@ -57,18 +46,18 @@ void {name}(long n, const float *w, const double *exact, double *state, const do
   {name}_narrow(n, w, exact, state, given, said{more});
 }}
 """
-VARIANTS = tuple(Variant(smoothing, gated) for smoothing in (False, True)
-                 for gated in (False, True))
-PREDICTS = tuple(Variant(smoothing, False) for smoothing in (False, True))  # no message: no gate
-
 
 class _Knobs(NamedTuple):
     """A tuning whose numbers are not there yet."""
 
     smoothing: float
-    gate_probability: float
     noise_factor: Traced
     gates: Tuple[Traced, ...]
+
+
+def function(width: int, smoothing: bool, verb: str = 'step') -> str:
+    """Return a function's name; smoothing: whether it is for another R than the cell's."""
+    return f'{verb}_{width}' + '_smoothing' * smoothing
 
 
 def recipe(config: LiquidConfig) -> str:
@@ -91,9 +80,9 @@ def weight_layouts(shapes: Shapes) -> Tuple[Layout, Layout]:
             Layout({**{name: turned[name] for name in EXACT}, **dict.fromkeys(KNOBS, ())}))
 
 
-def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
+def sources(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> Dict[str, str]:
     """
-    Return the source of the functions and of recipe(), which says what they are of.
+    Return the sources by name, each complete, and of recipe(), which says what they are of.
 
     void step_<width>...(long n, w, exact, state, given, said): the weights as weight_layouts()
     has them; of n streams the packed state, which becomes the next one; the row, dt and variances
@@ -105,26 +94,23 @@ def source(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> str:
     the innovation. long lanes_room(void): how many bytes room is, from a multiple of 64 on; 0
     where the processor has too short vectors for it to be of use.
     """
-    parts: List[str] = [PRELUDE]
     plain = Liquid(config, dict(weights))
     layouts = weight_layouts({name: array.shape for name, array in weights.items()})
-    for variant in VARIANTS:
+    beside = '\n'.join([PRELUDE, LANE_PRELUDE, helpers(USUAL), '#ifdef WIDE', helpers(WIDEST),
+                        '#endif', ''])
+    made, predicts, sizes = {}, [PRELUDE], []
+    for smoothing in (False, True):
         for width in WIDTHS:
-            parts.append(_step(variant, width, config, layouts, state_layout(plain, width)))
-    for variant in PREDICTS:
-        for width in WIDTHS:
-            recorded = record(variant, width, config, layouts, state_layout(plain, width), True)
-            parts.append(emit(variant.function(width, 'predict'), *recorded, single=['w']))
-    parts += [LANE_PRELUDE, helpers(USUAL), '#ifdef WIDE', helpers(WIDEST), '#endif']
-    sizes = []
-    for variant in VARIANTS:
-        for width in WIDTHS:
-            text, size = _lanes(variant, width, config, layouts, state_layout(plain, width))
-            parts.append(text)
+            given = smoothing, width, config, layouts, state_layout(plain, width)
+            made[function(width, smoothing)] = f'{PRELUDE}\n{_step(*given)}'
+            predicts.append(emit(function(width, smoothing, 'predict'),
+                                 *record(*given, predicts=True), single=['w']))
+            text, size = _lanes(*given)
+            made[function(width, smoothing, 'lanes')] = beside + text
             sizes.append(size)
-    parts.append(f'long lanes_room(void) {{ return HAS_LANES ? {max(sizes)} : 0; }}\n')
-    parts.append(f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
-    return '\n'.join(parts)
+    about = (f'long lanes_room(void) {{ return HAS_LANES ? {max(sizes)} : 0; }}\n'
+             f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
+    return {**made, 'predict': '\n'.join(predicts), 'recipe': beside + about}
 
 
 def _result(graph: Graph, given: Given, name: str, array: Traced) -> Result:
@@ -150,11 +136,11 @@ class Recorded(NamedTuple):
     strides: Dict[str, int]
 
 
-def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+def record(smoothing: bool, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
            state: Layout, predicts: bool = False, wide: bool = True, reciprocals: bool = False
            ) -> Recorded:
     """
-    Return the step of points or poses with these knobs, or predict(); layouts: of the weights.
+    Return the step of points or poses, or predict(); layouts: of the weights.
 
     wide: all of it in float64; else as it is trained: rows in float64 up to the innovation, the
     rest in float32. reciprocals: as Graph has it.
@@ -171,7 +157,7 @@ def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[La
                for name, shape in layout.shapes.items()}
     knobs = [weights.pop(name) for name in KNOBS]
     traced = Liquid(config, weights, _Knobs(  # type: ignore[arg-type]
-        float(variant.smoothing), float(variant.gated), knobs[0], tuple(knobs[1:])))
+        float(smoothing), knobs[0], tuple(knobs[1:])))
     before = {name: array('state', name, state.columns[name][0], (1,) + shape)
               for name, shape in state.shapes.items()}
     row, dt_s, variances = (array('given', *at) for at in (
@@ -190,26 +176,26 @@ def record(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[La
         'said': said.size + 1})
 
 
-def _step(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+def _step(smoothing: bool, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
           state: Layout) -> str:
-    recorded = record(variant, width, config, layouts, state)
-    name = variant.function(width)
+    recorded = record(smoothing, width, config, layouts, state)
+    name = function(width, smoothing)
 
     def written(how: str, name: str) -> str:
         return emit(name, *recorded, single=['w'],
                     fetched={'w': layouts[0].size, 'state': state.size}, how=how)
-    if any(variant):
+    if smoothing:
         return written('CLONED void', name)
     return EITHER.format(name=name, narrow=written('CLONED static void', f'{name}_narrow'),
                          wide=written('WIDE static void', f'{name}_wide'), taken='', more='')
 
 
-def _lanes(variant: Variant, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
+def _lanes(smoothing: bool, width: int, config: LiquidConfig, layouts: Tuple[Layout, Layout],
            state: Layout) -> Tuple[str, int]:
     """Return the source of lanes_step_<width>..., and how many bytes of room it needs."""
-    recorded = record(variant, width, config, layouts, state, wide=False, reciprocals=True)
-    name = f'lanes_{variant.function(width)}'
-    if any(variant):
+    recorded = record(smoothing, width, config, layouts, state, wide=False, reciprocals=True)
+    name = function(width, smoothing, 'lanes_step')
+    if smoothing:
         return lane_source(name, *recorded, single=['w'], target=USUAL)
     narrow, size = lane_source(f'{name}_narrow', *recorded, single=['w'], target=USUAL)
     wide, _ = lane_source(f'{name}_wide', *recorded, single=['w'], target=WIDEST)

@@ -87,7 +87,7 @@ class Liquid:
         self.cell = CELLS[config.cell].stepper(config.activation)
         self._middle = 0.5 * (weights['upper'] + weights['lower'])
         self._reach = 0.5 * (weights['upper'] - weights['lower'])
-        self._gates = tuning.gates if tuning.gate_probability else None
+        self._gates = tuning.gates
 
     def tuned(self, tuning: Tuning) -> 'Liquid':
         """Return the smoother with another R and, where one is asked for, another gate."""
@@ -187,11 +187,11 @@ class Liquid:
         strayed, shift = Strays.of(state['strays']), moved - surely(prior) * clock.dt_s
         strays, returned = outcome(xp, strayed, average, shift)
         # a stated gate is of the S that was predicted, before this message had its say in R
-        judged = prior.covariance[0] + (
-            expected if self._gates else undisturbed(xp, strays, held_off, told, expected, noise))
+        asked = gate_for(self._gates, average)  # 0 where none is stated
+        judged = prior.covariance[0] + xp.where(
+            asked > 0.0, expected, undisturbed(xp, strays, held_off, told, expected, noise))
         surprise = mean(average, square / (judged + SLACK**2 * made))
-        gate = (gate_for(self._gates, average) if self._gates
-                else xp.exp(mean(average, said[..., 5])))
+        gate = xp.where(asked > 0.0, asked, xp.exp(mean(average, said[..., 5])))
         gate = narrowed(xp, gate, held_off, strays.come_back())
         miss = mean(average, square)
         near = mean(average, xp.minimum(moved * moved, agile * agile)) < AGREE * miss

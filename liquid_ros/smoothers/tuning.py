@@ -45,13 +45,15 @@ class Tuning:
 
     @property
     def gates(self) -> Tuple[float, float, float]:
-        """Return the largest accepted mean of nu^2 / S over one, two and three axes."""
+        """Return the largest accepted mean of nu^2 / S over one, two and three axes; 0: none."""
+        if not self.gate_probability:
+            return 0.0, 0.0, 0.0
         one, two, three = (chi2_quantile(self.gate_probability, n) / n for n in (1, 2, 3))
         return one, two, three
 
 
 def gate_for(gates: Tuple[float, float, float], average: Array) -> Array:
-    """Return the gate (B, A) of each axis's group; average (B, A, A) over its moving axes."""
+    """Return the gate (B, A) of each axis's group, 0: none; average (B, A, A) over what moves."""
     xp = namespace(average)
     moving = 1.0 / (average * average).sum(-1)  # n entries of 1 / n
     zero = xp.zeros_like(moving)
