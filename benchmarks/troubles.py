@@ -106,6 +106,28 @@ def zeros_first(rng):
     return times_s, truth, rows
 
 
+def lost(rng, seconds=0.5):
+    """Return stamps, truth, messages and where (N,) a sensor sees nothing every three seconds."""
+    times_s, truth, rows = even(rng)
+    for poses in (truth, rows):
+        poses[:, 0] += 3.0
+    return times_s, truth, rows, (times_s > 3.0) & (times_s % 3.0 < seconds)
+
+
+def frozen(rng):
+    """Send what was seen last while nothing is seen."""
+    times_s, truth, rows, blind = lost(rng)
+    seen = np.where(blind, 0, np.arange(COUNT))
+    return times_s, truth, rows[np.maximum.accumulate(seen)]
+
+
+def zeros_while_lost(rng):
+    """Send zeros, 3 m away, while nothing is seen."""
+    times_s, truth, rows, blind = lost(rng)
+    rows[blind] = unit_row(7)
+    return times_s, truth, rows
+
+
 def gaps(rng):
     """Leave out one message in ten, and twice two seconds."""
     times_s, truth, rows = even(rng)
@@ -154,7 +176,8 @@ def belt(rng):
 
 TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
             'a wrong depth': wrong_depth, 'half turns': half_turns, 'shaken': shaken,
-            'a jump': jump, 'zeros first': zeros_first, 'gaps': gaps, 'bursts': bursts,
+            'a jump': jump, 'zeros first': zeros_first, 'zeros while lost': zeros_while_lost,
+            'frozen': frozen, 'gaps': gaps, 'bursts': bursts,
             'sent again': sent_again, 'a vehicle': planar, 'a belt': belt, 'grains': grains}
 
 

@@ -198,3 +198,28 @@ def test_catkin_pkg_accepts_the_manifest() -> None:
     assert not warnings
     assert not any(found.name == 'python3-torch' and found.evaluated_condition
                    for found in package.exec_depends)
+
+
+def test_a_step_that_is_not_new_is_not_compiled_again(tmp_path):
+    """Compiled source by source; a second build finds nothing to do, a third what is new."""
+    pytest.importorskip('setuptools')
+    log, compiler = tmp_path / 'log', tmp_path / 'compiler'
+    compiler.write_text(f'#!{sys.executable}\nimport sys\n'
+                        'made = sys.argv[sys.argv.index("-o") + 1]\n'
+                        'open(made, "w").close()\n'
+                        f'open({str(log)!r}, "a").write(made + "\\n")\n')
+    compiler.chmod(0o755)
+    env = {**os.environ, 'CC': str(compiler), 'LDSHARED': str(compiler)}
+
+    def made():
+        """Return the names of what a build writes."""
+        log.write_text('')
+        subprocess.run([sys.executable, 'setup.py', '-q', 'build_ext', '--build-lib',
+                        str(tmp_path / 'lib'), '--build-temp', str(tmp_path / 'temp')],
+                       cwd=ROOT, env=env, check=True)
+        return sorted(Path(line).name.split('.')[0] for line in log.read_text().splitlines())
+    first = made()
+    assert {'_step', 'step_3', 'step_7', 'lanes_7_smoothing', 'predict', 'recipe'} < set(first)
+    assert made() == []
+    (tmp_path / 'temp' / 'step_3.c').write_text('another')
+    assert made() == ['_step', 'step_3']

@@ -8,7 +8,7 @@ import pytest
 
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
-from liquid_ros.smoothers.repeats import repeated, Repeats
+from liquid_ros.smoothers.repeats import repeated, Repeats, Stream
 from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank
 
@@ -81,14 +81,23 @@ def test_compiled_and_plain_are_one():
         assert np.allclose(ours, plain, rtol=1e-9, atol=1e-12)
 
 
-def habit(*runs):
-    """Return which of a stream's messages are no measurements; runs: repeats of each value."""
+def sent(*runs, noisy=False, moves=False, astray=False, near=False):
+    """Return of each value (echoes, stuck, found) of its repeats and itself; runs: repeats."""
+    stream = Stream(*(np.full((1, 1), each) for each in (noisy, moves, astray, near)))
     state, told = Repeats(*np.zeros((4, 1, 1))), []
-    for k, run in enumerate(runs):
+    for run in runs:
+        count = np.zeros(3, int)
         for i in range(run + 1):
-            state, echo = repeated(np, state, np.full((1, 3), float(i == 0)), np.full((1, 1), 0.1))
-            told.append((k, bool(echo)))
-    return [sum(echo for k, echo in told if k == which) for which in range(len(runs))]
+            state, what = repeated(np, state, stream, np.full((1, 3), float(i == 0)),
+                                   np.full((1, 1), 0.1))
+            count += np.ravel(what)
+        told.append(tuple(count))
+    return told
+
+
+def habit(*runs):
+    """Return how many of each value's messages are no measurements; runs: repeats of each."""
+    return [echoes for echoes, stuck, found in sent(*runs)]
 
 
 def test_a_habit_takes_time_and_ends_at_once():
@@ -99,3 +108,29 @@ def test_a_habit_takes_time_and_ends_at_once():
     assert habit(*[5, 4, 6, 3, 5] * 5)[-5:] == [5, 4, 6, 3, 5]  # the camera's own times jitter
     assert sum(habit(*[60] * 20)) == 0
     assert sum(habit(*[1, 0, 5, 0, 2, 7, 1, 12] * 5)) == 0  # a slow motion in grains
+
+
+def test_noise_that_repeats_itself_is_lost():
+    """The first repeat is an echo; more are where it is stuck, unless it is led elsewhere."""
+    fresh = [0] * 35
+    assert sent(*fresh, 6, 0, noisy=True)[-2:] == [(6, 5, 0), (0, 0, 1)]
+    assert sent(*fresh, 1, 0, noisy=True)[-2:] == [(1, 0, 0), (0, 0, 0)]
+    assert sent(*fresh, 6, 0, noisy=True, moves=True)[-2:] == [(6, 0, 0), (0, 0, 0)]
+    assert sent(*fresh, 60, 0, noisy=True, moves=True)[-2:] == [(60, 20, 0), (0, 0, 1)]
+    assert sent(*fresh, 60, 0, noisy=True, astray=True)[-2:] == [(60, 0, 0), (0, 0, 1)]
+    assert sent(*fresh, 310, 0, noisy=True, astray=True)[-2:] == [(310, 10, 0), (0, 0, 1)]
+    assert sent(*fresh, 6, 0, 0, 6, 0, noisy=True)[-2:] == [(6, 5, 0), (0, 0, 1)]
+
+
+def test_it_takes_noise_and_a_past_without_repeats():
+    assert sent(*[0] * 35, 6, 0)[-2:] == [(0, 0, 0), (0, 0, 0)]
+    assert sent(*[0] * 20, 6, 0, noisy=True)[-2:] == [(0, 0, 0), (0, 0, 0)]
+    assert sent(*[0] * 35, 6, 0, *[0] * 40, 6, noisy=True, near=True)[-1] == (0, 0, 0)
+    assert sent(*[0] * 35, 6, 0, *[0] * 100, 6, noisy=True, near=True)[-1] == (6, 5, 0)
+    assert sent(*[0] * 20, 60, *[0] * 500, 6, noisy=True)[-1] == (0, 0, 0)
+
+
+def test_one_repeat_is_forgotten():
+    """It was the most that there were for a while, in which more of them are a measurement."""
+    assert sent(*[0] * 20, 1, *[0] * 60, 6, noisy=True)[-1] == (1, 0, 0)
+    assert sent(*[0] * 20, 1, *[0] * 150, 6, noisy=True)[-1] == (6, 5, 0)

@@ -21,7 +21,7 @@ from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
-from liquid_ros.smoothers.repeats import repeated, Repeats, unlearned
+from liquid_ros.smoothers.repeats import repeated, Repeats, Stream, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import below, Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
@@ -130,22 +130,23 @@ class Liquid:
                        for name in ('measured', 'anchor'))
         group = w['group'][:moved.shape[1], :moved.shape[1]]
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
-        before, sent = Rejects.of(state['rejects']), Repeats.of(state['repeats'])
-        now_s = cast(dt_s, w['bias_out'])
-        repeats, echo = repeated(xp, sent, moved, now_s)
+        before, waiting = Rejects.of(state['rejects']), Repeats.of(state['repeats'])
+        now_s, held_off = cast(dt_s, w['bias_out']), before.held_off()
+        repeats, sent = repeated(xp, waiting, Stream.of(xp, state, moved, held_off), moved, now_s)
         # but for the filter itself time stands still where nothing was measured
         stamps, since_s = measured_after(xp, Stamps.of(state['stamps']), state['clock'],
-                                         now_s + sent.waited, moved, seen_size.slow)
+                                         now_s + waiting.waited, moved, seen_size.slow)
         clock = tick(xp, state['clock'], since_s)
         lately = clock._replace(dt_s=xp.where(
-            echo, now_s, xp.maximum(since_s - sent.waited, CRAWL * now_s)))
-        held_off, accident = before.held_off(), before.accident(seen_size.age)
+            sent.echo, now_s, xp.maximum(since_s - waiting.waited, CRAWL * now_s)))
+        accident = before.accident(seen_size.age) | sent.found
         theirs = bank.innovations(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = theirs[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
         agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
         # messages that are held off and agree say nothing of the size of the noise
-        calm = xp.where(held_off & accident, xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
+        calm = xp.where(sent.found | (held_off & accident),
+                        xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
         sizes, left = measure(xp, seen_size, calm,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
@@ -200,9 +201,9 @@ class Liquid:
         far = xp.where((awake < YOUNG) & (clock.count > awake + 1.5), NEW + 0.0 * miss,
                        STALE + 0.0 * miss)
         stale = miss > far * mean(average, prior.covariance[0])
-        # a stream of next to no noise knows where it is, even where the filter did not expect it
-        bent = ((mean(average, square / (prior.covariance[0] + noise)) > gate)
-                & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
+        # a stream of next to no noise, or one that was lost, knows where it is, not the filter
+        bent = sent.found | ((mean(average, square / (prior.covariance[0] + noise)) > gate)
+                             & (miss < TURN * made) & (mean(average, noise) < CLEAN**2 * made))
         rejects, again = count(xp, before, (surprise > gate) | stale, surprise > WILD, near,
                                goes_on(strayed, average, shift), sizes.age,
                                self.config.reacquire_after, self.config.give_up_after)
@@ -214,14 +215,12 @@ class Liquid:
         unusual = miss > UNUSUAL * unit_square
         jump = jumped(before, again, weight, unusual, anchored, below(xp, average, trust, TRUSTED))
         filters = bank.carried(xp, filters, jump & accident)
-        anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump)
-        # errors that last are not in P: how large they are is learned from the likelihood
-        lasting = xp.exp(said[..., 7])
+        anchored, rejects = anchored | (jump & accident), remember(xp, rejects, jump & ~sent.found)
         # not where the prediction counts for nothing already, or a stray message is held off
-        kept = nothing | echo | (strays.come_back() & rejects.held_off())
+        kept = nothing | sent.echo | (strays.come_back() & rejects.held_off())
         wider = xp.where(kept, 0.0 * gate, xp.exp(said[..., INFLATION]))
-        again = again & ~echo
-        verdict = Verdict(xp.where(echo, 0.0 * weight, weight), wider, again,
+        again = again & ~sent.echo
+        verdict = Verdict(sent.heed(xp, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
         # what is left of the innovation may be error as well as noise
@@ -233,10 +232,11 @@ class Liquid:
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is believed against all that is usual, or over a gap alone, may yet be an outlier
         rash = xp.where((surprise > SURPRISE) | unusual, RASH * square, besides)
-        besides = xp.where(echo, state['output_besides'], xp.maximum(besides, rash))
+        besides = sent.doubt(xp, state, square + noise, xp.maximum(besides, rash))
         grain = finest(xp, state['grain'], moved)
-        words = xp.where(echo[..., None], state['process'][..., :6],
-                         stack(*process, usual, lasting))
+        # the last: errors that last are not in P, how large they are the likelihood has taught
+        words = xp.where(sent.echo[..., None], state['process'][..., :6],
+                         stack(*process, usual, xp.exp(said[..., 7])))
         learned = {
             'measured': rows, 'hidden': hidden, 'past': stack(seen, past[..., 0]),
             'anchor': xp.where(pick(anchored, AXES[:rows.shape[1]]), rows, state['anchor']),
@@ -251,13 +251,13 @@ class Liquid:
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
             'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
             'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
-            **unlearned(xp, echo, state, learned),
+            **unlearned(xp, sent.echo, state, learned),
         }
         variance = (main.variance * words[..., 5] + besides
                     + self._aside(main.track.rows, output.track.rows))
+        surprise, weight = (xp.where(sent.echo, 1.0, one)[..., ::3] for one in (surprise, weight))
         return following, Estimate(output.track.rows, at_least(xp, variance, grain),
-                                   output.velocity, 3.0 * xp.where(echo, 1.0, surprise)[..., ::3],
-                                   xp.where(echo, 1.0, weight)[..., ::3])
+                                   output.velocity, 3.0 * surprise, weight)
 
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
