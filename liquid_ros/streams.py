@@ -78,18 +78,18 @@ class StreamBank:
         """Return the streams that have begun, each with the frame_id it is in; '' if none."""
         return {key: self._frames.get(key, '') for key in self._last_ns}
 
-    def peek(self, key: Hashable) -> State:
+    def peek(self, key: Hashable, names: Sequence[str] = ()) -> State:
         """
-        Return what rts.Window keeps of a stream's state, NumPy arrays (1, ...).
+        Return of a stream's state what has these names or rts.Window keeps, NumPy arrays (1, ...).
 
         Errors: InputError where there is no such stream or the smoother has no motion model.
         """
-        names = getattr(self._untuned, 'linked', ())
+        names = names or getattr(self._untuned, 'linked', ())
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
                              f'that has begun, of {ABLE}')
         state = self._get((key,))
-        return {name: self._backend.to_numpy(state[name]).copy() for name in names}
+        return {n: self._backend.to_numpy(state[n]).copy() for n in names if n in state}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""

@@ -9,6 +9,7 @@ import pytest
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
 from liquid_ros.manifold import minus, plus, unit_row
+from liquid_ros.smoothers.rts import Window
 from liquid_ros.streams import StreamBank
 
 SHIPPED = build('liquid')
@@ -95,6 +96,22 @@ def test_the_covariance_tells_that_nothing_is_seen(kind):
         assert (told.variance[start + 29] > 10.0 * told.variance[start - 1]).all()
         assert (told.variance[start + 60] < 3.0 * told.variance[start - 1]).all()
     assert (minus(truth, told.rows)[blind]**2 / told.variance[blind]).mean() < 10.0
+
+
+def test_in_hindsight_it_was_on_its_way():
+    """Of zeros while nothing is seen: what comes behind tells where it was."""
+    ratios = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth, blind = turning(rng), lost(15)
+        rows = sent('zeros', plus(truth, NOISE * rng.standard_normal((COUNT, 6))), blind)
+        bank, window = StreamBank(SHIPPED, 7), Window(SHIPPED, COUNT)
+        for k, row in enumerate(rows):
+            bank.update(('a',), (10**9 + PERIOD_NS * k,), row[None])
+            window.add(10**9 + PERIOD_NS * k, bank.peek('a'))
+        late, live = window.smooth().rows, answers(rows).rows
+        ratios.append(rms(apart(late, truth)[blind]) / rms(apart(live, truth)[blind]))
+    assert np.median(ratios, 0).max() < 0.8
 
 
 def test_each_time_it_is_lost_it_is_found_at_once():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
-from ros_graph import START_NS
+from ros_graph import stamped, START_NS
 from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.ros.diagnostics import SHOWN_STREAMS, StreamTally
@@ -562,6 +562,28 @@ def test_a_stamp_ahead_of_its_time_stops_nothing(graph, options):
         assert stamps_of(out) == stamps_of(given)
     seen = stamps_of(deserialize_message(made.outputs.trail(0).message(), Path).poses)
     assert seen == sorted(seen) and len(seen) == 59
+
+
+@pytest.mark.parametrize('smoother', ['liquid', 'kalman'])
+def test_a_sensor_that_repeats_itself_is_told(graph, smoother):
+    """After a second; not where it is passed through, nor by a smoother that does not know."""
+    _, made, _ = channel(graph, smoother=smoother)
+    made._stop_timers()
+    rng, told = np.random.default_rng(0), []
+    rows = np.tile([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], (151, 1))
+    rows[:, :3] += 0.02 * rng.standard_normal((151, 3))
+    rows[120:] = rows[119]
+    for k, row in enumerate(rows):
+        take(made.flow, stamped('pose', 100 * NS + k * NS // 10, row), (100 + k // 10) * NS)
+        if k in (119, 125, 150):
+            told.append(made.status()[0])
+    levels = [status.level for status in told]
+    assert levels == ([b'\0', b'\0', b'\1'] if smoother == 'liquid' else [b'\0'] * 3)
+    if smoother == 'liquid':
+        assert told[2].message.startswith('the same values for 3.')
+        assert {pair.key: pair.value for pair in told[1].values}['blind s'].startswith('0.')
+    made.flow.enabled = False
+    assert made.status()[0].level == b'\0'
 
 
 def test_outputs_that_fall_behind_their_rate_are_told(graph):

@@ -15,6 +15,7 @@ from liquid_ros.fused import place
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
+from liquid_ros.ros.messages import Key
 from liquid_ros.ros.now import Now
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
@@ -22,6 +23,7 @@ from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_s
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
+from liquid_ros.smoothers.repeats import Repeats
 from liquid_ros.streams import StreamBank
 
 # A filter can use what waited: dt comes from the stamps. So a stall loses nothing up to here.
@@ -159,7 +161,15 @@ class Channel:
         behind = self.flow.at_rate.behind(now_ns) if self._active else ''
         return statuses(self.tally, Report(
             name, self.place, self._active, self.flow.enabled, elapsed_s, now_ns,
-            self._trouble(now), behind, self.weights), self._codec.many)
+            self._trouble(now), behind, self.weights), self._codec.many, self._blind_s)
+
+    def _blind_s(self, key: Key) -> float:
+        """Return for how long a stream's messages have been no measurements."""
+        bank = self.flow.bank
+        if bank.last_ns(key) is None:
+            return 0.0
+        repeats = bank.peek(key, ('repeats',)).get('repeats')
+        return 0.0 if repeats is None else Repeats.of(repeats).waited.item()
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""

@@ -4,7 +4,7 @@
 """What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
 from collections import Counter, deque
-from typing import Deque, Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
@@ -18,6 +18,7 @@ DT_WINDOW = NIS_WINDOW = 256
 SHOWN_STREAMS = 32  # of an input with many; all of them are counted
 
 MOST_RESETS = 0.5  # of the messages: beyond it they are hardly smoothed
+BLIND_S = 1.0  # a sensor that has said nothing new for longer is lost
 
 Values = List[Tuple[str, object]]
 
@@ -85,7 +86,7 @@ class StreamTally:
         before, self._told = self._told, now
         return News(*(new - old for new, old in zip(now, before)))
 
-    def values(self, came: int, elapsed_s: float, now_ns: int) -> Values:
+    def values(self, came: int, elapsed_s: float, now_ns: int, blind_s: float) -> Values:
         """Return what is told of a stream; came: since elapsed_s."""
         p50_ms, p99_ms = self._dts_s.milliseconds()
         age_s = (float('nan') if self.last_ns is None or not now_ns
@@ -95,6 +96,7 @@ class StreamTally:
             *((f'poses dropped: {reason}', n) for reason, n in sorted(self.dropped.items())),
             *((f'resets: {reason}', n) for reason, n in sorted(self.resets.items())),
             ('rate Hz', f'{came / elapsed_s:.2f}'), ('age s', f'{age_s:.3f}'),
+            ('blind s', f'{blind_s:.3f}'),
             ('dt p50 ms', p50_ms), ('dt p99 ms', p99_ms),
             ('mean NIS', f'{self.mean_nis():.3f}')]
 
@@ -202,10 +204,16 @@ class Report(NamedTuple):
     weights: str
 
 
-def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
-    """Return the status of an input, and where there are many streams, one for each of them."""
+def statuses(tally: Tally, about: Report, many: bool, blind_s: Callable[[Key], float]
+             ) -> List[DiagnosticStatus]:
+    """
+    Return the status of an input, and where there are many streams, one for each of them.
+
+    blind_s: for how long a stream's messages have been no measurements.
+    """
     streams = [(key, stream, stream.news()) for key, stream in tally.streams.items()]
-    level, message = _judge(tally, about, 0 if many else sum(news.lost for *_, news in streams))
+    level, message = _judge(tally, about, 0 if many else sum(news.lost for *_, news in streams),
+                            0.0 if many else sum(map(blind_s, tally.streams)))
     alone = about.active and not about.trouble  # else what is told of all goes for each
     p50_ms, p99_ms = tally.steps_s.milliseconds()
     values: Values = [
@@ -224,9 +232,10 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
             streams[i][2].lost == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
         streams = [streams[i] for i in sorted(shown)]
     for key, stream, news in streams[:SHOWN_STREAMS if many else 1]:
-        own = stream.values(news.came, about.elapsed_s, about.now_ns)
+        own = stream.values(news.came, about.elapsed_s, about.now_ns, blind_s(key))
         if many:
-            its_level, its_message = _judge_stream(news) if alone else (level, message)
+            its_level, its_message = (_judge_stream(news, blind_s(key)) if alone
+                                      else (level, message))
             made.append(_status(its_level, f'{about.name} [{key}]', its_message, about.device,
                                 own))
         else:
@@ -234,8 +243,8 @@ def statuses(tally: Tally, about: Report, many: bool) -> List[DiagnosticStatus]:
     return [_status(level, about.name, message, about.device, values), *made]
 
 
-def _judge(tally: Tally, about: Report, lost_poses: int) -> Tuple[bytes, str]:
-    """Return level and message; lost_poses: of a single stream, of late."""
+def _judge(tally: Tally, about: Report, lost_poses: int, blind_s: float) -> Tuple[bytes, str]:
+    """Return level and message; lost_poses, blind_s: of a single stream, of late."""
     received, dropped, accepted, resets = tally.news()
     if not about.active:
         return DiagnosticStatus.OK, 'inactive'
@@ -250,16 +259,25 @@ def _judge(tally: Tally, about: Report, lost_poses: int) -> Tuple[bytes, str]:
         return _always_anew(resets, accepted)
     if about.behind:
         return DiagnosticStatus.WARN, about.behind
+    if about.enabled and blind_s > BLIND_S:
+        return _blind(blind_s)
     passed = '' if about.enabled else ', passed through'
     return DiagnosticStatus.OK, f'{received} messages{passed}'
 
 
-def _judge_stream(news: News) -> Tuple[bytes, str]:
+def _judge_stream(news: News, blind_s: float) -> Tuple[bytes, str]:
     if news.lost:
         return DiagnosticStatus.WARN, f'dropped {news.lost} of {news.came + news.lost}'
     if news.anew > max(MOST_RESETS * news.came, 1):
         return _always_anew(news.anew, news.came)
+    if blind_s > BLIND_S:
+        return _blind(blind_s)
     return DiagnosticStatus.OK, f'{news.came} poses'
+
+
+def _blind(blind_s: float) -> Tuple[bytes, str]:
+    return DiagnosticStatus.WARN, (f'the same values for {blind_s:.1f} s, which its noise does '
+                                   'not repeat: is the sensor lost?')
 
 
 def _always_anew(resets: int, accepted: int) -> Tuple[bytes, str]:

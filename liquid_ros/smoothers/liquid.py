@@ -219,7 +219,7 @@ class Liquid:
         # not where the prediction counts for nothing already, or a stray message is held off
         kept = nothing | sent.echo | (strays.come_back() & rejects.held_off())
         wider = xp.where(kept, 0.0 * gate, xp.exp(said[..., INFLATION]))
-        again = again & ~sent.echo
+        again, anew = again & ~sent.echo, again & ~sent.echo & ~(sent.found & (surprise < gate))
         verdict = Verdict(sent.heed(xp, weight), wider, again,
                           xp.maximum(clock.dt_s, BURST * clock.mean_dt))
         main = output = follow(xp, prior, innovation, noise, verdict)
@@ -249,7 +249,7 @@ class Liquid:
         }
         following = {
             **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
-            'process': xp.concatenate([words, xp.where(again, LOST, wider)[..., None]], -1),
+            'process': xp.concatenate([words, xp.where(anew, LOST, wider)[..., None]], -1),
             'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, sent.echo, state, learned),
         }
