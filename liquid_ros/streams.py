@@ -82,7 +82,7 @@ class StreamBank:
         """
         Return of a stream's state what has these names or rts.Window keeps, NumPy arrays (1, ...).
 
-        Errors: InputError where there is no such stream or the smoother has no motion model.
+        Errors: InputError where there is no such stream or, without names, no motion model.
         """
         names = names or getattr(self._untuned, 'linked', ())
         if key not in self._last_ns or not names:

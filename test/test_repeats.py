@@ -8,8 +8,9 @@ import pytest
 
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
-from liquid_ros.smoothers.repeats import repeated, Repeats, Stream
+from liquid_ros.smoothers.repeats import repeated, Repeats, settled
 from liquid_ros.smoothers.rts import Window
+from liquid_ros.smoothers.track import Prior
 from liquid_ros.streams import StreamBank
 
 SHIPPED = build('liquid')
@@ -81,16 +82,23 @@ def test_compiled_and_plain_are_one():
         assert np.allclose(ours, plain, rtol=1e-9, atol=1e-12)
 
 
-def sent(*runs, noisy=False, moves=False, astray=False, near=False):
-    """Return of each value (echoes, stuck, found) of its repeats and itself; runs: repeats."""
-    stream = Stream(*(np.full((1, 1), each) for each in (noisy, moves, astray, near)))
-    state, told = Repeats(*np.zeros((4, 1, 1))), []
+def sent(*runs, noisy=False, speed=0.0, astray=False, miss=0.0, move=1.0):
+    """
+    Return of each value (echoes, stuck, found) of its repeats and itself; runs: repeats.
+
+    speed, miss, move: in deviations of the noise; speed of the prediction, miss of a message.
+    """
+    one, told = np.ones((1, 3)), []
+    state = Repeats(*np.zeros((6, 1, 1)))
+    prior = Prior(one, speed * one, one, (one, one, one, one, one, one), one)
     for run in runs:
         count = np.zeros(3, int)
         for i in range(run + 1):
-            state, what = repeated(np, state, stream, np.full((1, 3), float(i == 0)),
-                                   np.full((1, 1), 0.1))
-            count += np.ravel(what)
+            moved = np.full((1, 3), move * (i == 0))
+            same = repeated(np, state, np.full((1, 1), noisy), moved)
+            state, what = settled(np, state, same, prior, miss * one, moved,
+                                  np.full((1, 3), astray), np.full((1, 1), 0.1))
+            count += np.ravel(what)[:3]
         told.append(tuple(count))
     return told
 
@@ -112,25 +120,36 @@ def test_a_habit_takes_time_and_ends_at_once():
 
 def test_noise_that_repeats_itself_is_lost():
     """The first repeat is an echo; more are where it is stuck, unless it is led elsewhere."""
-    fresh = [0] * 35
-    assert sent(*fresh, 6, 0, noisy=True)[-2:] == [(6, 5, 0), (0, 0, 1)]
-    assert sent(*fresh, 1, 0, noisy=True)[-2:] == [(1, 0, 0), (0, 0, 0)]
-    assert sent(*fresh, 6, 0, noisy=True, moves=True)[-2:] == [(6, 0, 0), (0, 0, 0)]
-    assert sent(*fresh, 60, 0, noisy=True, moves=True)[-2:] == [(60, 20, 0), (0, 0, 1)]
-    assert sent(*fresh, 60, 0, noisy=True, astray=True)[-2:] == [(60, 0, 0), (0, 0, 1)]
-    assert sent(*fresh, 310, 0, noisy=True, astray=True)[-2:] == [(310, 10, 0), (0, 0, 1)]
-    assert sent(*fresh, 6, 0, 0, 6, 0, noisy=True)[-2:] == [(6, 5, 0), (0, 0, 1)]
+    fresh, far = [0] * 35, {'noisy': True, 'move': 9.0}
+    assert sent(*fresh, 6, 0, **far)[-2:] == [(6, 5, 0), (0, 0, 1)]
+    assert sent(*fresh, 1, 0, **far)[-2:] == [(1, 0, 0), (0, 0, 0)]
+    assert sent(*fresh, 6, 0, speed=4.0, **far)[-2:] == [(6, 0, 0), (0, 0, 0)]
+    assert sent(*fresh, 60, 0, speed=4.0, **far)[-2:] == [(60, 20, 0), (0, 0, 1)]
+    assert sent(*fresh, 60, 0, astray=True, miss=5.0, **far)[-2:] == [(60, 0, 0), (0, 0, 1)]
+    assert sent(*fresh, 60, 0, astray=True, miss=1.0, **far)[-2:] == [(60, 59, 0), (0, 0, 1)]
+    assert sent(*fresh, 310, 0, astray=True, miss=5.0, **far)[-2:] == [(310, 10, 0), (0, 0, 1)]
+    assert sent(*fresh, 6, 0, 0, 6, 0, **far)[-2:] == [(6, 5, 0), (0, 0, 1)]
+
+
+def test_what_comes_behind_is_not_believed_where_it_cannot_be():
+    """Where the stream was led there is a prediction to say so, where it was stuck none."""
+    fresh, far = [0] * 35, {'noisy': True, 'astray': True, 'move': 9.0}
+    assert sent(*fresh, 20, 0, miss=8.0, **far)[-1] == (0, 0, 1)
+    assert sent(*fresh, 20, 0, miss=9.0, **far)[-1] == (0, 0, 0)
 
 
 def test_it_takes_noise_and_a_past_without_repeats():
+    near = {'noisy': True, 'move': 1.0}
     assert sent(*[0] * 35, 6, 0)[-2:] == [(0, 0, 0), (0, 0, 0)]
-    assert sent(*[0] * 20, 6, 0, noisy=True)[-2:] == [(0, 0, 0), (0, 0, 0)]
-    assert sent(*[0] * 35, 6, 0, *[0] * 40, 6, noisy=True, near=True)[-1] == (0, 0, 0)
-    assert sent(*[0] * 35, 6, 0, *[0] * 100, 6, noisy=True, near=True)[-1] == (6, 5, 0)
-    assert sent(*[0] * 20, 60, *[0] * 500, 6, noisy=True)[-1] == (0, 0, 0)
+    assert sent(*[0] * 20, 6, 0, **near)[-2:] == [(0, 0, 0), (0, 0, 0)]
+    assert sent(*[0] * 35, 6, 0, *[0] * 40, 6, **near)[-1] == (0, 0, 0)
+    assert sent(*[0] * 35, 6, 0, *[0] * 1100, 6, **near)[-1] == (6, 5, 0)
+    assert sent(*[0] * 20, 60, *[0] * 500, 6, **near)[-1] == (0, 0, 0)
+    assert sent(*[0] * 20, 60, *[0] * 50, 2, *[0] * 500, 6, **near)[-1] == (0, 0, 0)
 
 
-def test_one_repeat_is_forgotten():
-    """It was the most that there were for a while, in which more of them are a measurement."""
-    assert sent(*[0] * 20, 1, *[0] * 60, 6, noisy=True)[-1] == (1, 0, 0)
-    assert sent(*[0] * 20, 1, *[0] * 150, 6, noisy=True)[-1] == (6, 5, 0)
+def test_what_is_found_where_it_stood_was_not_lost():
+    """It had been led elsewhere; the other one is nearer to where it stood."""
+    led = {'noisy': True, 'speed': 4.0, 'move': 5.0}
+    assert sent(*[0] * 35, 6, 0, *[0] * 60, 6, miss=5.0, **led)[-1] == (6, 0, 0)
+    assert sent(*[0] * 35, 6, 0, *[0] * 60, 6, miss=20.0, **led)[-1] == (0, 0, 0)

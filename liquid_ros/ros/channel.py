@@ -23,7 +23,7 @@ from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_s
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
-from liquid_ros.smoothers.repeats import Repeats
+from liquid_ros.smoothers.repeats import blind_s
 from liquid_ros.streams import StreamBank
 
 # A filter can use what waited: dt comes from the stamps. So a stall loses nothing up to here.
@@ -164,12 +164,12 @@ class Channel:
             self._trouble(now), behind, self.weights), self._codec.many, self._blind_s)
 
     def _blind_s(self, key: Key) -> float:
-        """Return for how long a stream's messages have been no measurements."""
+        """Return for how long a stream's sensor has been lost, as far as its smoother can tell."""
         bank = self.flow.bank
         if bank.last_ns(key) is None:
             return 0.0
-        repeats = bank.peek(key, ('repeats',)).get('repeats')
-        return 0.0 if repeats is None else Repeats.of(repeats).waited.item()
+        state = bank.peek(key, ('repeats',))
+        return blind_s(state) if state else 0.0
 
     def _wanted_qos(self) -> QoSProfile:
         """Return what DDS has of the subscription: overrides may have changed what was asked."""

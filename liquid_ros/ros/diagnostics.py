@@ -209,7 +209,7 @@ def statuses(tally: Tally, about: Report, many: bool, blind_s: Callable[[Key], f
     """
     Return the status of an input, and where there are many streams, one for each of them.
 
-    blind_s: for how long a stream's messages have been no measurements.
+    blind_s: for how long a stream's sensor has been lost.
     """
     streams = [(key, stream, stream.news()) for key, stream in tally.streams.items()]
     level, message = _judge(tally, about, 0 if many else sum(news.lost for *_, news in streams),
@@ -232,10 +232,10 @@ def statuses(tally: Tally, about: Report, many: bool, blind_s: Callable[[Key], f
             streams[i][2].lost == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
         streams = [streams[i] for i in sorted(shown)]
     for key, stream, news in streams[:SHOWN_STREAMS if many else 1]:
-        own = stream.values(news.came, about.elapsed_s, about.now_ns, blind_s(key))
+        its_s = blind_s(key)
+        own = stream.values(news.came, about.elapsed_s, about.now_ns, its_s)
         if many:
-            its_level, its_message = (_judge_stream(news, blind_s(key)) if alone
-                                      else (level, message))
+            its_level, its_message = _judge_stream(news, its_s) if alone else (level, message)
             made.append(_status(its_level, f'{about.name} [{key}]', its_message, about.device,
                                 own))
         else:

@@ -21,7 +21,7 @@ from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
-from liquid_ros.smoothers.repeats import repeated, Repeats, Stream, unlearned
+from liquid_ros.smoothers.repeats import noisy, repeated, Repeats, settled, unlearned
 from liquid_ros.smoothers.scale import alive, bound, measure, Scale, unit_size
 from liquid_ros.smoothers.sight import below, Glance, habits, heard, mean, sight, SLOW, WILD
 from liquid_ros.smoothers.stamps import CRAWL, measured_after, Stamps
@@ -107,7 +107,7 @@ class Liquid:
             'output_besides': zero,
             'past': stack(zero, zero),
             'clock': zero[:, :2],
-            'repeats': namespace(rows).concatenate([zero[:, :1]] * 4, -1),
+            'repeats': namespace(rows).concatenate([zero[:, :1]] * 6, -1),
             'habits': stack(zero + 0.8, zero, zero + 0.8, zero),
             'said': stack(*[zero] * LEVELS),
             'grain': zero + UNSEEN,
@@ -132,21 +132,20 @@ class Liquid:
         filters, seen_size = bank.unpacked(state), Scale.of(state['size'])
         before, waiting = Rejects.of(state['rejects']), Repeats.of(state['repeats'])
         now_s, held_off = cast(dt_s, w['bias_out']), before.held_off()
-        repeats, sent = repeated(xp, waiting, Stream.of(xp, state, moved, held_off), moved, now_s)
+        same = repeated(xp, waiting, noisy(xp, state), moved)
         # but for the filter itself time stands still where nothing was measured
         stamps, since_s = measured_after(xp, Stamps.of(state['stamps']), state['clock'],
                                          now_s + waiting.waited, moved, seen_size.slow)
         clock = tick(xp, state['clock'], since_s)
         lately = clock._replace(dt_s=xp.where(
-            sent.echo, now_s, xp.maximum(since_s - waiting.waited, CRAWL * now_s)))
-        accident = before.accident(seen_size.age) | sent.found
+            same.echo, now_s, xp.maximum(since_s - waiting.waited, CRAWL * now_s)))
+        accident = before.accident(seen_size.age) | same.back
         theirs = bank.innovations(xp, filters, away, clock.dt_s, rows.shape[1] == 7)
         agile, velocity = theirs[..., bank.AGILE], filters.velocity[..., bank.MIDDLE]
         # over a gap the agile filter's velocity, which is mostly noise, leads anywhere
         agile = xp.where(clock.pace > GAP, xp.minimum(xp.abs(agile), xp.abs(away)), agile)
         # messages that are held off and agree say nothing of the size of the noise
-        calm = xp.where(sent.found | (held_off & accident),
-                        xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
+        calm = xp.where(held_off & accident, xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
         sizes, left = measure(xp, seen_size, calm,
                               velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
         scale = unit_size(xp, sizes)
@@ -154,6 +153,7 @@ class Liquid:
         unit = Unit(scale * scale, clock.mean_dt)
         prior = ahead(xp, state, MAIN, lately, unit)
         innovation = cast(minus(rows, prior.rows), w['bias_out'])
+        repeats, sent = settled(xp, waiting, same, prior, innovation, moved, held_off, now_s)
         told, stated = (1.0, state['stated']) if variances is None else heed(
             state['stated'], variances)
         expected = prior.noise * told
@@ -232,7 +232,7 @@ class Liquid:
             output = follow(xp, prior, innovation, noise * self.tuning.noise_factor, verdict)
         # what is believed against all that is usual, or over a gap alone, may yet be an outlier
         rash = xp.where((surprise > SURPRISE) | unusual, RASH * square, besides)
-        besides = sent.doubt(xp, state, square + noise, xp.maximum(besides, rash))
+        besides = sent.doubt(xp, state, square, noise, xp.maximum(besides, rash))
         grain = finest(xp, state['grain'], moved)
         # the last: errors that last are not in P, how large they are the likelihood has taught
         words = xp.where(sent.echo[..., None], state['process'][..., :6],
@@ -248,7 +248,7 @@ class Liquid:
             **bank.packed(filters),
         }
         following = {
-            **dict(zip(MAIN, main.track)), **dict(zip(OUTPUT, output.track)),
+            **sent.slowed(xp, MAIN, main.track), **sent.slowed(xp, OUTPUT, output.track),
             'process': xp.concatenate([words, xp.where(anew, LOST, wider)[..., None]], -1),
             'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, sent.echo, state, learned),

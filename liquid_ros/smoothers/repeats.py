@@ -18,33 +18,38 @@ from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, clip, columns
 from liquid_ros.smoothers.base import State
+from liquid_ros.smoothers.track import Prior, Track
 
 HABIT = 8.0  # new values one after the other with about as many repeats behind each
 ABOUT, ONE_MORE = 0.6, 1.5  # share of the usual repeats, and how many, that are about as many
 LEAST = 1e-30  # what is less has not moved, or varied, in float32, too
 MOST = 40.0  # repeats of a value: beyond it that is a rest
-FORGOTTEN = 0.005  # of the usual repeats, by each new value without any
-NEVER = 30.0  # new values one after the other without any: then it is as if it never repeated one
-CHANCE = 1e-4  # the square of it, at most
+NEVER, ENDLESS = 30.0, 1e6  # new values without any, from which on none is expected; at most
+CHANCE = 1e-4  # squared, at most: that noise falls on the same digits again
 LEVEL = -3.0  # of R in units, a logarithm: less may be motion
-MOVES = 25.0  # squared velocity over its variance: more does not stop from one to the next
-NEAR = 9.0  # R: the mean square of a move that may be noise
-PUT_OFF = 10.0  # new values for each repeat of what rested: it may rest again
-LONG, PATIENCE = 8.0, 300.0  # repeats that say that something is wrong; how many of nonsense
+BEYOND, WILD = 25.0, 100.0  # sums of squares over variances: beyond doubt, and beyond belief
+NEAR, NEARER = 9.0, 4.0  # of R: the mean square of a move that may be noise; how many in a miss
+PUT_OFF = 1000.0  # new values behind what rested, which may rest again
+SOME, LONG = 4.5, 8.0  # repeats that may be a rest, and that are too many for chance
+PATIENCE = 300.0  # of nonsense
+SLOWER = 0.9  # of its motion is left, by a message, of what was led for MOST of them
 
 
 class Repeats(NamedTuple):
     """
-    Counters of a stream, each (B, 1), packed (B, 4).
+    Counters of a stream, each (B, 1), packed (B, 6).
 
     row: repeats in a row. usual: the most that there were of late. alike: new values for which it
-    has been so. waited: s since the last measurement.
+    has been so. waited: s since the last measurement. fresh: new values without any, less than
+    none where it has rested. held: 1 where it was stuck.
     """
 
     row: Array
     usual: Array
     alike: Array
     waited: Array
+    fresh: Array
+    held: Array
 
     @classmethod
     def of(cls, packed: Array) -> 'Repeats':
@@ -52,80 +57,103 @@ class Repeats(NamedTuple):
         return cls(*columns(packed))
 
 
-class Stream(NamedTuple):
+class Same(NamedTuple):
     """
-    What is known of a stream, each (B, 1) bool.
+    What a message is to the one before, each (B, 1) bool.
 
-    noisy: it would not repeat itself by chance, even at rest. moves: beyond doubt. astray: its
-    last message was held off. near: this one is where the last one was, within the noise.
+    same: it repeats it. echo: and is no measurement. lost: for noise would not repeat itself.
+    back: it is the first other one behind that.
     """
 
-    noisy: Array
-    moves: Array
-    astray: Array
-    near: Array
-
-    @classmethod
-    def of(cls, xp: ModuleType, state: State, moved: Array, held_off: Array) -> 'Stream':
-        """Return what a state says; moved, held_off (B, A)."""
-        noise, grain, velocity = state['process'][..., 4], state['grain'], state['motion'][..., 0]
-        one, zero, some = xp.ones_like(noise), xp.zeros_like(noise), noise + LEAST
-        # of a deviation s one step d of the last digit has a share of 0.4 d / s at most
-        share = xp.log(clip(grain * grain / some, CHANCE, 1.0))
-        speed = velocity * velocity / (state['covariance'][..., 3] + LEAST)
-        return cls(_sum(xp.where(state['said'][..., 0] > LEVEL, share, zero)) < math.log(CHANCE),
-                   _sum(speed) > MOVES, _sum(xp.where(held_off, one, zero)) > 0.5,
-                   _sum(moved * moved / some) < NEAR * moved.shape[-1])
+    same: Array
+    echo: Array
+    lost: Array
+    back: Array
 
 
 class Sent(NamedTuple):
     """
-    What is sent, each (B, 1) bool.
+    What is made of it, each (B, 1) bool.
 
-    echo: it is no measurement. stuck: nor that, but nothing better is known. found: what comes
-    behind a sensor that was lost.
+    stuck: nothing speaks against it. found: it is believed. slows: what is led comes to rest.
     """
 
     echo: Array
     stuck: Array
     found: Array
+    slows: Array
 
     def heed(self, xp: ModuleType, weight: Array) -> Array:
         """Return the weight (B, A) of a message that would have this one."""
         return xp.where(self.stuck, xp.ones_like(weight),
                         xp.where(self.echo, 0.0 * weight, weight))
 
-    def doubt(self, xp: ModuleType, state: State, more: Array, now: Array) -> Array:
-        """Return what of the error (B, A) is in no P; more: by each repeat of what is stuck."""
-        more = xp.where(self.stuck, more, 0.0 * more)
-        return xp.where(self.echo, state['output_besides'] + more, now)
+    def slowed(self, xp: ModuleType, names: Track, track: Track) -> State:
+        """Return a filter's state by its names, its motion less where it was led for long."""
+        rows, moving, covariance = track
+        moving = xp.where(self.slows[..., None], SLOWER * moving, moving)
+        return dict(zip(names, (rows, moving, covariance)))
+
+    def doubt(self, xp: ModuleType, state: State, square: Array, noise: Array, now: Array
+              ) -> Array:
+        """Return what of the error (B, A) is in no P: R more by a repeat that is stuck."""
+        more = square + xp.where(state['repeats'][:, :1] < MOST, noise, 0.0 * noise)
+        more = state['output_besides'] + xp.where(self.stuck, more, 0.0 * more)
+        return xp.where(self.echo, more, now)
 
 
-def repeated(xp: ModuleType, before: Repeats, stream: Stream, moved: Array, dt_s: Array
-             ) -> Tuple[Repeats, Sent]:
-    """Return the counters at a message, and what it is; moved (B, A)."""
-    row, usual, alike, waited = before
-    zero, one = xp.zeros_like(row), xp.ones_like(row)
-    same = _sum(xp.abs(moved)) < LEAST
-    again, more = row > 0.5, row > ONE_MORE
-    lost = (usual < 0.5) & (alike > NEVER - 0.5) & stream.noisy  # where it repeats itself
-    leads = (stream.moves & (row < MOST)) | (stream.astray & (row < PATIENCE))
-    about = (xp.abs(row - usual) < xp.maximum(ABOUT * usual, ONE_MORE * one)) & (
-        (usual > 0.5) | ~again)
-    rested = ((row > MOST) & ~lost) | (lost & more & stream.near)
-    stays = same | (lost & again & ~rested)
-    less = xp.where(again, usual, xp.maximum(usual - FORGOTTEN, zero))
-    other = xp.where(rested, -PUT_OFF * row, xp.where(again, zero, xp.minimum(alike, zero)))
-    following = Repeats(
-        xp.where(same, row + one, zero),
-        xp.where(stays, usual, xp.where(about, xp.maximum(less, row), row)),
-        xp.where(stays, alike, xp.where(about & ~rested, alike + one, other)),
-        zero)
-    echo = same & (lost | ((alike > HABIT - 0.5) & (row + one < usual + 0.5)
-                           & (usual < MOST + 0.5)))
-    return following._replace(waited=xp.where(echo, waited + dt_s, zero)), Sent(
-        echo, same & lost & again & ~leads,
-        ~same & lost & ((more & ~leads) | (row > LONG)))
+def blind_s(state: State) -> float:
+    """Return for how long a stream has been lost, of the state of one (1, ...), NumPy."""
+    now = Repeats.of(state['repeats'])
+    return now.waited.item() if now.fresh.item() > NEVER - 0.5 else 0.0
+
+
+def noisy(xp: ModuleType, state: State) -> Array:
+    """Return where (B, 1) a stream would not repeat itself by chance, not at rest either."""
+    noise, grain = state['process'][..., 4], state['grain']
+    # of a deviation s one step d of the last digit has a share of 0.4 d / s at most
+    share = xp.log(clip(grain * grain / (noise + LEAST), CHANCE, 1.0))
+    share = xp.where(state['said'][..., 0] > LEVEL, share, 0.0 * share)
+    return _sum(share) < math.log(0.9 * CHANCE)  # not of one axis alone
+
+
+def repeated(xp: ModuleType, before: Repeats, never: Array, moved: Array) -> Same:
+    """Return what a message is; never: what noisy() says. moved (B, A)."""
+    row, usual, alike, _, fresh, _ = before
+    same, alert = _sum(xp.abs(moved)) < LEAST, never & (fresh > NEVER - 0.5)
+    habit = (alike > HABIT - 0.5) & (row + 1.0 < usual + 0.5) & (usual < MOST + 0.5)
+    return Same(same, same & (alert | habit), same & alert, ~same & alert & (row > 0.5))
+
+
+def settled(xp: ModuleType, before: Repeats, same: Same, prior: Prior, innovation: Array,
+            moved: Array, held_off: Array, dt_s: Array) -> Tuple[Repeats, Sent]:
+    """Return the counters now, and what is made of a message; held_off: (B, A) the last one."""
+    row, usual, alike, waited, fresh, held = before
+    zero, one, axes = xp.zeros_like(row), xp.ones_like(row), moved.shape[-1]
+    p, noise, velocity = prior.covariance, prior.noise + LEAST, prior.velocity
+    miss = _sum(innovation * innovation / (p[0] + noise))
+    astray = _sum(xp.where(held_off, xp.ones_like(noise), xp.zeros_like(noise))) > 0.5
+    moves = _sum(velocity * velocity / (p[3] + LEAST)) > BEYOND
+    led = xp.where(astray, xp.where(row < PATIENCE, miss, zero) > BEYOND, moves & (row < MOST))
+    was_led = held < 0.5
+    stuck = same.lost & (row > 0.5) & ~(led & was_led)
+    move = _sum(moved * moved / noise)
+    found = same.back & (~was_led | ((row > LONG) & (miss < WILD)))
+    # where the last one was, or nearer to that than to where it was led: it did not move
+    rested = same.back & (row > SOME) & ~astray & ((move < NEAR * axes) | (
+        was_led & (NEARER * move < _sum(innovation * innovation / noise))))
+    kept = same.same | (same.back & ~rested)
+    about = xp.abs(row - usual) < xp.maximum(ABOUT * usual, ONE_MORE * one)
+    least = xp.minimum(fresh, zero)
+    less = xp.where(rested | (row > MOST), -PUT_OFF * one, least)
+    return Repeats(
+        xp.where(same.same, row + one, zero),
+        xp.where(kept, usual, xp.where(about, xp.maximum(usual, row), row)),
+        xp.where(kept, alike, xp.where(about & (usual > 0.5), alike + one, zero)),
+        xp.where(same.echo, waited + dt_s, zero),
+        xp.where(kept, fresh, xp.where(row > 0.5, less, xp.minimum(fresh + one, ENDLESS * one))),
+        xp.where(stuck, one, zero),
+    ), Sent(same.echo, stuck, found, same.lost & ~stuck & (row > MOST - 0.5))
 
 
 def unlearned(xp: ModuleType, echo: Array, before: State, after: State) -> State:
