@@ -45,8 +45,7 @@ class BuildStep(build_ext):
             made_by = self.compiler.compiler_so, ext.extra_compile_args
             ext.sources = [self.write(name, f'/* {made_by} */\n{text}')
                            for name, text in texts.items()]
-            self.compiler.compile = partial(self.compile, self.compiler.compile, self.force)
-            self.force = True  # a library that was not written to its end is as new as any
+            self.compiler.compile = partial(self.compile, self.compiler.compile)
             super().build_extension(ext)
         except Exception as error:  # whatever it is, the plain step does the same
             print(f'liquid_ros: the step is not compiled, it will be slower: {error!r}')
@@ -61,12 +60,12 @@ class BuildStep(build_ext):
             path.write_text(text, encoding='utf-8')
         return str(path)
 
-    def compile(self, usual, again, paths, output_dir, **given):
+    def compile(self, usual, paths, output_dir, **given):
         """Return the objects of sources, on all cores; usual: the compiler's own method."""
         def made(path):
             found = f'{os.path.splitext(path)[0]}.o'
             fresh = os.path.exists(found) and os.path.getmtime(found) > os.path.getmtime(path)
-            if again or not fresh:  # whole, or not there
+            if self.force or not fresh:  # whole, or not there
                 os.replace(*usual([path], output_dir=output_dir, **given), found)
             return found
         cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else None

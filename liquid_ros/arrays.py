@@ -69,6 +69,11 @@ def clip(array: Array, low: float, high: float) -> Array:
     return np.minimum(np.maximum(array, low), high)  # a fifth of numpy.clip's time
 
 
+def summed(values: Array) -> Array:
+    """Return (B, 1), the sum over the axes of (B, A)."""
+    return values.sum(1)[:, None]
+
+
 def each_axis(group: Array) -> Array:
     """Return (B, G, ...), one entry a group of three axes, as (B, 3 G, ...)."""
     shape = tuple(group.shape)

@@ -212,8 +212,14 @@ def statuses(tally: Tally, about: Report, many: bool, blind_s: Callable[[Key], f
     blind_s: for how long a stream's sensor has been lost.
     """
     streams = [(key, stream, stream.news()) for key, stream in tally.streams.items()]
-    level, message = _judge(tally, about, 0 if many else sum(news.lost for *_, news in streams),
-                            0.0 if many else sum(map(blind_s, tally.streams)))
+    lost_poses = 0 if many else sum(news.lost for *_, news in streams)
+    if len(streams) > SHOWN_STREAMS:  # those that lose poses, then those that were heard last
+        shown = sorted(range(len(streams)), key=lambda i: (
+            streams[i][2].lost == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
+        streams = [streams[i] for i in sorted(shown)]
+    streams = streams[:SHOWN_STREAMS if many else 1]
+    blind = {key: blind_s(key) for key, *_ in streams}
+    level, message = _judge(tally, about, lost_poses, 0.0 if many else sum(blind.values()))
     alone = about.active and not about.trouble  # else what is told of all goes for each
     p50_ms, p99_ms = tally.steps_s.milliseconds()
     values: Values = [
@@ -227,15 +233,11 @@ def statuses(tally: Tally, about: Report, many: bool, blind_s: Callable[[Key], f
         ('weights', about.weights),
         ('step p50 ms', p50_ms), ('step p99 ms', p99_ms), ('streams', len(tally.streams))]
     made = []
-    if len(streams) > SHOWN_STREAMS:  # those that lose poses, then those that were heard last
-        shown = sorted(range(len(streams)), key=lambda i: (
-            streams[i][2].lost == 0, -streams[i][1].heard))[:SHOWN_STREAMS]
-        streams = [streams[i] for i in sorted(shown)]
-    for key, stream, news in streams[:SHOWN_STREAMS if many else 1]:
-        its_s = blind_s(key)
-        own = stream.values(news.came, about.elapsed_s, about.now_ns, its_s)
+    for key, stream, news in streams:
+        own = stream.values(news.came, about.elapsed_s, about.now_ns, blind[key])
         if many:
-            its_level, its_message = _judge_stream(news, its_s) if alone else (level, message)
+            its_level, its_message = (_judge_stream(news, blind[key]) if alone
+                                      else (level, message))
             made.append(_status(its_level, f'{about.name} [{key}]', its_message, about.device,
                                 own))
         else:

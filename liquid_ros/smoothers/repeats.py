@@ -16,7 +16,7 @@ import math
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, clip, columns
+from liquid_ros.arrays import Array, clip, columns, summed
 from liquid_ros.smoothers.base import State
 from liquid_ros.smoothers.track import Prior, Track
 
@@ -114,13 +114,13 @@ def noisy(xp: ModuleType, state: State) -> Array:
     # of a deviation s one step d of the last digit has a share of 0.4 d / s at most
     share = xp.log(clip(grain * grain / (noise + LEAST), CHANCE, 1.0))
     share = xp.where(state['said'][..., 0] > LEVEL, share, 0.0 * share)
-    return _sum(share) < math.log(0.9 * CHANCE)  # not of one axis alone
+    return summed(share) < math.log(0.9 * CHANCE)  # not of one axis alone
 
 
 def repeated(xp: ModuleType, before: Repeats, never: Array, moved: Array) -> Same:
     """Return what a message is; never: what noisy() says. moved (B, A)."""
     row, usual, alike, _, fresh, _ = before
-    same, alert = _sum(xp.abs(moved)) < LEAST, never & (fresh > NEVER - 0.5)
+    same, alert = summed(xp.abs(moved)) < LEAST, never & (fresh > NEVER - 0.5)
     habit = (alike > HABIT - 0.5) & (row + 1.0 < usual + 0.5) & (usual < MOST + 0.5)
     return Same(same, same & (alert | habit), same & alert, ~same & alert & (row > 0.5))
 
@@ -131,17 +131,17 @@ def settled(xp: ModuleType, before: Repeats, same: Same, prior: Prior, innovatio
     row, usual, alike, waited, fresh, held = before
     zero, one, axes = xp.zeros_like(row), xp.ones_like(row), moved.shape[-1]
     p, noise, velocity = prior.covariance, prior.noise + LEAST, prior.velocity
-    miss = _sum(innovation * innovation / (p[0] + noise))
-    astray = _sum(xp.where(held_off, xp.ones_like(noise), xp.zeros_like(noise))) > 0.5
-    moves = _sum(velocity * velocity / (p[3] + LEAST)) > BEYOND
+    miss = summed(innovation * innovation / (p[0] + noise))
+    astray = summed(xp.where(held_off, xp.ones_like(noise), xp.zeros_like(noise))) > 0.5
+    moves = summed(velocity * velocity / (p[3] + LEAST)) > BEYOND
     led = xp.where(astray, xp.where(row < PATIENCE, miss, zero) > BEYOND, moves & (row < MOST))
     was_led = held < 0.5
     stuck = same.lost & (row > 0.5) & ~(led & was_led)
-    move = _sum(moved * moved / noise)
+    move = summed(moved * moved / noise)
     found = same.back & (~was_led | ((row > LONG) & (miss < WILD)))
     # where the last one was, or nearer to that than to where it was led: it did not move
     rested = same.back & (row > SOME) & ~astray & ((move < NEAR * axes) | (
-        was_led & (NEARER * move < _sum(innovation * innovation / noise))))
+        was_led & (NEARER * move < summed(innovation * innovation / noise))))
     kept = same.same | (same.back & ~rested)
     about = xp.abs(row - usual) < xp.maximum(ABOUT * usual, ONE_MORE * one)
     least = xp.minimum(fresh, zero)
@@ -165,7 +165,3 @@ def unlearned(xp: ModuleType, echo: Array, before: State, after: State) -> State
             where = where[..., None]
         out[name] = xp.where(where, before[name], array)
     return out
-
-
-def _sum(values: Array) -> Array:
-    return values.sum(-1)[:, None]

@@ -14,7 +14,7 @@ phase-locked loop.
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, clip, columns
+from liquid_ros.arrays import Array, clip, columns, summed
 from liquid_ros.smoothers.base import LEAST_S, State
 from liquid_ros.smoothers.scale import FLOOR
 
@@ -79,8 +79,8 @@ def measured_after(xp: ModuleType, before: Stamps, clock: Array, dt_s: Array, mo
     # but within a few hundredths of the mean dt nothing can be measured in turn
     paused = paused - TOLD * xp.where(pace < TIGHT, one, zero)
     number, pauses, across, along, whole = ((1.0 - 1.0 / MEMORY) * old + new for old, new in (
-        (before.number, soon), (before.pauses, paused), (before.across, _summed(rest * lead)),
-        (before.along, _summed(lead * lead)), (before.whole, _summed(rest * rest))))
+        (before.number, soon), (before.pauses, paused), (before.across, summed(rest * lead)),
+        (before.along, summed(lead * lead)), (before.whole, summed(rest * rest))))
     pauses = xp.maximum(pauses, zero)
     least = xp.where(before.behind == 0.0, BEGINS * one, GOES_ON * one)
     passed = dt_s + before.behind
@@ -100,7 +100,3 @@ def measured_between(xp: ModuleType, before: State, after: State, dt_s: Array) -
     """Return the time (B, 1) between two states' measurements; dt_s: of their stamps."""
     behind = Stamps.of(before['stamps']).behind - Stamps.of(after['stamps']).behind
     return xp.maximum(dt_s + behind, CRAWL * dt_s)
-
-
-def _summed(values: Array) -> Array:
-    return values.sum(1)[:, None]
