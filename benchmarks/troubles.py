@@ -174,11 +174,20 @@ def belt(rng):
     return times_s, truth, noisy(rng, truth)
 
 
+def roaming(rng):
+    """Move at random, from message to message by ten times the noise."""
+    times_s = np.arange(COUNT) / 5.0
+    steps = 10.0 * np.repeat([NOISE_M, NOISE_RAD], 3) * rng.standard_normal((COUNT, 6))
+    truth = plus(np.repeat(unit_row(7), COUNT, 0), np.cumsum(steps, 0))
+    return times_s, truth, noisy(rng, truth)
+
+
 TROUBLES = {'none': even, 'outliers': outliers, 'a second place': second_place,
             'a wrong depth': wrong_depth, 'half turns': half_turns, 'shaken': shaken,
             'a jump': jump, 'zeros first': zeros_first, 'zeros while lost': zeros_while_lost,
             'frozen': frozen, 'gaps': gaps, 'bursts': bursts,
-            'sent again': sent_again, 'a vehicle': planar, 'a belt': belt, 'grains': grains}
+            'sent again': sent_again, 'a vehicle': planar, 'a belt': belt, 'grains': grains,
+            'roaming': roaming}
 
 
 def smoothed(smoother, times_s, rows):

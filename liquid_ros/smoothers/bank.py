@@ -74,7 +74,8 @@ class Judgement(NamedTuple):
     filter's. own: (B, A) the index by one axis alone, of the middle memory. All of them of the
     filters of constant velocity.
     lag: (B, A, K) how far the best random walk is behind, walk: (B, A, K) log of its step,
-    shake: (B, A, K) log of its R.
+    shake: (B, A, K) log of its R. roam: (B, A, K) how far the slowest walk is behind the best
+    one. own_lag: (B, A) lag by one axis alone, of the middle memory.
     """
 
     index: Array
@@ -85,6 +86,8 @@ class Judgement(NamedTuple):
     lag: Array
     walk: Array
     shake: Array
+    roam: Array
+    own_lag: Array
 
 
 def tables() -> np.ndarray:
@@ -247,6 +250,7 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     own = _middle_index(xp, cost, clip(age, 0.0, COUNTS[1]), moving)
     group = _middle_index(xp, pooled, axes * clip(seen, 0.0, COUNTS[1]), moving)
     alone = own - each_axis(group) > SHAKEN
+    own_lag = _least(xp, cost[:, :, 1, MOVING:]) - _least(xp, cost[:, :, 1, :MOVING])
     cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
     axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
     seen = xp.where(alone, age, each_axis(seen))
@@ -259,12 +263,17 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     lag = (cost[..., MOVING:] - walking)[..., 0] - (cost[..., :MOVING] - behind)[..., 0]
     return Judgement(index, doubt, noise, behind, own, lag,
                      _log_index(xp, walks, table[:, MOVING:]),
-                     (walks * level[..., MOVING:]).sum(-1))
+                     (walks * level[..., MOVING:]).sum(-1), walking[..., 0], own_lag)
+
+
+def _least(xp: ModuleType, cost: Array) -> Array:
+    """Return the least (...) of costs (..., M)."""
+    return -xp.amax(-cost, -1)
 
 
 def _behind(xp: ModuleType, cost: Array) -> Array:
     """Return the costs (..., M) less the least of them."""
-    return cost + xp.amax(-cost, -1)[..., None]
+    return cost - _least(xp, cost)[..., None]
 
 
 def _posterior(xp: ModuleType, behind: Array, count: Array) -> Array:

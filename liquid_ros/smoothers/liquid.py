@@ -24,11 +24,12 @@ from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.reading import compare, Innovation, read, Reading, surprise, taught
 from liquid_ros.smoothers.rejects import Rejects
 from liquid_ros.smoothers.repeats import Repeats, settled, unlearned
+from liquid_ros.smoothers.roams import LEFT, roaming
 from liquid_ros.smoothers.scale import Scale
 from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
 from liquid_ros.smoothers.stamps import Stamps
 from liquid_ros.smoothers.stated import heed, unheard
-from liquid_ros.smoothers.track import ahead, follow, MAIN, OUTPUT
+from liquid_ros.smoothers.track import ahead, follow, given, MAIN, OUTPUT
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, measures, Unit, UNKNOWN_VARIANCE
 
@@ -93,7 +94,8 @@ class Liquid:
         state = {
             **dict(zip(MAIN, begun)), **dict(zip(OUTPUT, begun)),
             'measured': rows, 'anchor': rows, 'hidden': hidden,
-            'process': stack(*[zero] * LEVELS, zero + 1.0, zero),  # and variance over P, inflation
+            # the levels, stated variance over P, P's inflation, the share that is left out
+            'process': stack(*[zero] * LEVELS, zero + 1.0, zero, zero + 1.0),
             'output_besides': zero,
             'past': stack(zero, zero),
             'clock': zero[:, :2],
@@ -126,8 +128,10 @@ class Liquid:
         filters, trust = taught(xp, state, got, due.listens, w['bank'])
         habit = habits(state['habits'], due.seen, state['past'][..., 0], got.clock.count,
                        due.listens)
-        hidden, said = self._ask(xp, state, got.clock.pace,
-                                 self._sight(xp, state, got, due, filters, habit))
+        judged = bank.judge(xp, filters, got.sizes.age, got.average, w['bank'])
+        hidden, said = self._ask(
+            xp, state, got.clock.pace,
+            sight(xp, judged, habit, self._glance(xp, state, got, due), got.average, got.clock))
         held = self._held(xp, state, got.clock, said)
         process, usual = measures(xp, held, got.unit)
         belief = believe(
@@ -136,11 +140,17 @@ class Liquid:
                   gate_for(self._gates, got.average), xp.exp(said[..., INFLATION])),
             sent, trust, filters.velocity[..., bank.MIDDLE] * got.clock.dt_s,
             self.config.reacquire_after, self.config.give_up_after)
-        main = output = follow(xp, due.prior, due.nu, belief.noise, belief.verdict)
+        prior, nu = due.prior, due.nu
+        main = output = follow(xp, prior, nu, belief.noise, belief.verdict)
+        roams = roaming(xp, judged, belief.strays.back, got.clock.count)
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior, nu = compare(xp, state, OUTPUT, got)
-            output = follow(xp, prior, nu, belief.noise * self.tuning.noise_factor, belief.verdict)
+            factor = self.tuning.noise_factor
+            output = follow(xp, prior, nu, belief.noise * factor, belief.verdict)
+            roams = roams / xp.maximum(factor + 0.0 * roams, 1.0 + 0.0 * roams)
+        share = xp.exp(LEFT * roams)
+        output = given(output, prior, nu, belief.verdict.weight, share)
         # what is left of the innovation may be error as well as noise
         square = due.nu * due.nu
         besides = xp.exp(said[..., DOUBT]) * ((1.0 - main.gain) * due.nu)**2
@@ -166,7 +176,7 @@ class Liquid:
         wider = xp.where(belief.anew, LOST, belief.verdict.wider)
         following = {
             **sent.slowed(xp, MAIN, main.track), **sent.slowed(xp, OUTPUT, output.track),
-            'process': xp.concatenate([words, wider[..., None]], -1),
+            'process': xp.concatenate([words, stack(wider, share)], -1),
             'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, sent.echo, state, learned),
         }
@@ -185,10 +195,9 @@ class Liquid:
         clock = Clock(packed[:, :1], packed[:, :1] < 0.5, packed[:, 1:], dt_s, dt_s)
         unknown = Unit(0.0 * dt_s + UNKNOWN_VARIANCE, 0.0 * dt_s + 1.0)
         prior = ahead(xp, state, OUTPUT, clock, unknown)
-        known = MAIN if self.tuning.smoothing else OUTPUT
-        best = ahead(xp, state, MAIN, clock, unknown) if self.tuning.smoothing else prior
+        best = ahead(xp, state, MAIN, clock, unknown)
         groups = 0.0 * prior.velocity[:, ::3]
-        now, lasting = state[known.covariance][..., 0], state['process'][..., 5]
+        now, lasting = state[MAIN.covariance][..., 0], state['process'][..., 5]
         more = xp.maximum(best.covariance[0] - now, 0.0 * now)
         # that the present error is less than P says nothing of what is still to come
         variance = (now * lasting + state['output_besides'] + self._aside(best.rows, prior.rows)
@@ -202,16 +211,14 @@ class Liquid:
             return 0.0
         return cast(minus(best, given), self.weights['bias_out'])**2
 
-    def _sight(self, xp: ModuleType, state: State, got: Reading, due: Innovation,
-               filters: bank.Bank, habit: Array) -> Array:
-        """Return what the cell sees (B, A, F)."""
+    @staticmethod
+    def _glance(xp: ModuleType, state: State, got: Reading, due: Innovation) -> Glance:
+        """Return what is new to the cell."""
         past = state['past']
-        glance = Glance(
+        return Glance(
             due.seen, past[..., 0], past[..., 1], due.prior.covariance[0] / due.spread,
             xp.log(due.prior.noise / got.unit.square), xp.log(got.scale),
             xp.log(got.sizes.fast / got.sizes.slow), Rejects.of(state['rejects']).row)
-        judged = bank.judge(xp, filters, got.sizes.age, got.average, self.weights['bank'])
-        return sight(xp, judged, habit, glance, got.average, got.clock)
 
     @staticmethod
     def _held(xp: ModuleType, state: State, clock: Clock, said: Array) -> Array:

@@ -6,7 +6,7 @@
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, namespace, stack
+from liquid_ros.arrays import Array, namespace, stack, unstack
 from liquid_ros.manifold import plus
 from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Known, Link, LOST, State
@@ -121,10 +121,24 @@ def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdic
                      velocity, p[0], gains[0])
 
 
+def given(best: Posterior, prior: Prior, innovation: Array, weight: Array, share: Array
+          ) -> Posterior:
+    """
+    Return what is given out: of the correction that the gain leaves out a share (B, A) alone.
+
+    weight: of the message. P shrinks likewise: hindsight is to leave it there.
+    """
+    gain = best.gain + (1.0 - share) * (weight - best.gain)
+    return best._replace(track=best.track._replace(
+        rows=plus(prior.rows, gain * innovation),
+        covariance=share[..., None] * best.track.covariance))
+
+
 def known(state: State) -> Known:
     """Return what the filter whose estimate is given knows."""
     rows, moving, packed = (state[name] for name in OUTPUT)
-    return Known(rows, moving, _full(packed), state['process'][..., 5], state['output_besides'],
+    lasting, _, share = unstack(state['process'][..., 5:])
+    return Known(rows, moving, _full(packed), lasting / share, state['output_besides'],
                  state['grain'])
 
 
