@@ -11,6 +11,7 @@ from liquid_ros.arrays import group_average
 from liquid_ros.checkpoint import build
 from liquid_ros.manifold import minus, quat_exp
 from liquid_ros.smoothers import bank
+from liquid_ros.smoothers.likelihood import judge
 from liquid_ros.smoothers.scale import bound, measure, Scale
 from liquid_ros.smoothers.units import Clock, tick
 from liquid_ros.streams import StreamBank
@@ -42,7 +43,7 @@ def judged(state, scale):
     """Return the judgement where all axes move."""
     streams, axes = scale.age.shape
     average = np.broadcast_to(group_average(axes), (streams, axes, axes))
-    return bank.judge(np, state, scale.age, average, TABLE)
+    return judge(np, state, scale.age, average, TABLE)
 
 
 def white(seed, index, streams=8, count=900, dt0=0.02):

@@ -102,3 +102,33 @@ def test_who_asks_for_smoothness_has_it():
     late = slice(60, None)
     smooth = smoothed(rows, SHIPPED.tuned(Tuning(smoothing=1.0)))
     assert rms(smooth.rows, rows, late) > 3.0 * rms(rows, truth, late)
+
+
+def test_what_roamed_and_rests_is_smoothed_soon():
+    truth, rows = walk(10.0)
+    truth[150:], rows[150:] = truth[150], rows[150:] - truth[150:] + truth[150]
+    out, late = smoothed(rows).rows, slice(250, None)
+    assert rms(out, truth, late) < 0.5 * rms(rows, truth, late)
+
+
+def test_an_axis_that_rests_beside_two_that_roam_is_smoothed():
+    truth, rows = walk(10.0)
+    rows[:, 2] -= truth[:, 2]
+    late = slice(100, None)
+    assert smoothed(rows).rows[late, 2].std() < 0.5 * rows[late, 2].std()
+
+
+def test_one_stray_message_changes_nothing():
+    truth, rows = walk(10.0, seed=2)
+    rows[200, 0] += 20.0
+    out = smoothed(rows).rows
+    assert abs(out[200, 0] - truth[200, 0]) < 1.0
+    late = slice(210, None)
+    assert rms(out, truth, late) < 1.1 * rms(rows, truth, late)
+
+
+def test_it_stays_where_it_is_while_a_value_is_sent_again():
+    _, rows = walk(10.0)
+    out = smoothed(rows[np.arange(COUNT) // 4]).rows[240:].reshape(-1, 4, 3)
+    moves = np.abs(np.diff(out, axis=1)).mean((0, 2))
+    assert (moves < 0.5 * np.abs(out[1:, 0] - out[:-1, 3]).mean()).all()

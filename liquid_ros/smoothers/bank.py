@@ -16,7 +16,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from liquid_ros.arrays import Array, clip, each_axis, stack
+from liquid_ros.arrays import Array, clip, stack
 from liquid_ros.manifold import other_way
 from liquid_ros.smoothers.base import State
 from liquid_ros.smoothers.units import Clock
@@ -27,12 +27,10 @@ INDICES = tuple(float(index) for index in np.geomspace(5e-5, 6.0, MOVING))
 STEPS = tuple(float(step) for step in np.geomspace(3e-3, 3.0, WALKS))  # sqrt(q dt / R)
 AGILE, MIDDLE = MOVING - 1, 11  # the last one's innovation is nearly a second difference
 MEMORIES = (30.0, 200.0, 1500.0)  # messages that the running means go back
-COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 LONGEST = 1e3  # mean dt: after a gap beyond it nothing is known anyway
 DIFFUSE = 1e4  # velocity variance at the start, R / mean dt^2
 LEAST, MOST = 1e-26, 1e37  # of a mean square, in float32, too
 FITS = 16.0  # of S: a squared innovation that a gap explains
-SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
 NEAR = 5.0  # rad^2: of p and a together, beyond it they are told apart as if flat
 HALF_TURN = 4.0  # rad^2: the square of about one
 BEGINNING = 10  # messages after which no velocity is unknown any more
@@ -62,32 +60,6 @@ class Bank(NamedTuple):
         return cls(each, each, xp.stack([each] * len(MEMORIES), -2),
                    xp.stack([once + 1.0, once, unknown], -2),
                    xp.stack([once] * len(MEMORIES), -2))
-
-
-class Judgement(NamedTuple):
-    """
-    What the filters say of each axis, by its whole group or by itself alone, K memories.
-
-    index: (B, A, K) log of the index, its root's mean under the posterior squared: in doubt the
-    larger one, which errs less. doubt: (B, A, K) mean square of log index about it. noise:
-    (B, A, K) log R. behind: (B, A, K, M) -2 log likelihood a message and axis, less the best
-    filter's. own: (B, A) the index by one axis alone, of the middle memory. All of them of the
-    filters of constant velocity.
-    lag: (B, A, K) how far the best random walk is behind, walk: (B, A, K) log of its step,
-    shake: (B, A, K) log of its R. roam: (B, A, K) how far the slowest walk is behind the best
-    one. own_lag: (B, A) lag by one axis alone, of the middle memory.
-    """
-
-    index: Array
-    doubt: Array
-    noise: Array
-    behind: Array
-    own: Array
-    lag: Array
-    walk: Array
-    shake: Array
-    roam: Array
-    own_lag: Array
 
 
 def tables() -> np.ndarray:
@@ -229,67 +201,6 @@ def carried(xp: ModuleType, bank: Bank, where: Array) -> Bank:
     """Return the bank, where (B, A) it is so, at the measurement, as if nothing had jumped."""
     return bank._replace(
         offset=xp.where(where[..., None], xp.zeros_like(bank.offset), bank.offset))
-
-
-def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
-    """
-    Return what the filters say; average (B, A, A): means over a group's moving axes.
-
-    Axes that rest in noise would outvote one that is shaken: it is judged by itself where its
-    index is far above the group's.
-    """
-    size = bank.power.shape
-    level = xp.log(clip(bank.power, LEAST, MOST))
-    cost = level + bank.log_s[:, None]
-    among = average[:, ::3]  # (B, G, A)
-    pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
-        size[0], size[1] // 3, size[2], size[3])
-    axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
-    seen = (among * age[:, None]).sum(-1)
-    moving = table[:, :MOVING]
-    own = _middle_index(xp, cost, clip(age, 0.0, COUNTS[1]), moving)
-    group = _middle_index(xp, pooled, axes * clip(seen, 0.0, COUNTS[1]), moving)
-    alone = own - each_axis(group) > SHAKEN
-    own_lag = _least(xp, cost[:, :, 1, MOVING:]) - _least(xp, cost[:, :, 1, :MOVING])
-    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
-    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
-    seen = xp.where(alone, age, each_axis(seen))
-    counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
-    behind, walking = _behind(xp, cost[..., :MOVING]), _behind(xp, cost[..., MOVING:])
-    posterior, walks = _posterior(xp, behind, counts), _posterior(xp, walking, counts)
-    index = _log_index(xp, posterior, moving)
-    doubt = (posterior * (moving[0] - index[..., None])**2).sum(-1)
-    noise = (posterior * level[..., :MOVING]).sum(-1)
-    lag = (cost[..., MOVING:] - walking)[..., 0] - (cost[..., :MOVING] - behind)[..., 0]
-    return Judgement(index, doubt, noise, behind, own, lag,
-                     _log_index(xp, walks, table[:, MOVING:]),
-                     (walks * level[..., MOVING:]).sum(-1), walking[..., 0], own_lag)
-
-
-def _least(xp: ModuleType, cost: Array) -> Array:
-    """Return the least (...) of costs (..., M)."""
-    return -xp.amax(-cost, -1)
-
-
-def _behind(xp: ModuleType, cost: Array) -> Array:
-    """Return the costs (..., M) less the least of them."""
-    return cost - _least(xp, cost)[..., None]
-
-
-def _posterior(xp: ModuleType, behind: Array, count: Array) -> Array:
-    """Return the filters' probabilities (..., M) after that many messages, all alike before."""
-    odds = xp.exp(-0.5 * count[..., None] * behind)
-    return odds / odds.sum(-1)[..., None]
-
-
-def _log_index(xp: ModuleType, posterior: Array, table: Array) -> Array:
-    """Return the log of the squared mean of the index's root (...)."""
-    return 2.0 * xp.log((posterior * table[1]).sum(-1))
-
-
-def _middle_index(xp: ModuleType, cost: Array, count: Array, table: Array) -> Array:
-    """Return the log index (B, N) by costs (B, N, K, M) of the middle memory."""
-    return _log_index(xp, _posterior(xp, _behind(xp, cost[:, :, 1, :MOVING]), count), table)
 
 
 def packed(bank: Bank) -> State:

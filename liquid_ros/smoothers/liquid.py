@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import Dict, Optional, Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, pick, stack
-from liquid_ros.manifold import minus
+from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import bank, track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
 from liquid_ros.smoothers.belief import believe, Words
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
-from liquid_ros.smoothers.reading import compare, Innovation, read, Reading, surprise, taught
+from liquid_ros.smoothers.likelihood import judge
+from liquid_ros.smoothers.reading import compare, Innovation, innovation, read, Reading, taught
 from liquid_ros.smoothers.rejects import Rejects
 from liquid_ros.smoothers.repeats import Repeats, settled, unlearned
 from liquid_ros.smoothers.roams import LEFT, roaming
@@ -94,8 +95,8 @@ class Liquid:
         state = {
             **dict(zip(MAIN, begun)), **dict(zip(OUTPUT, begun)),
             'measured': rows, 'anchor': rows, 'hidden': hidden,
-            # the levels, stated variance over P, P's inflation, the share that is left out
-            'process': stack(*[zero] * LEVELS, zero + 1.0, zero, zero + 1.0),
+            'process': stack(*[zero] * LEVELS, zero + 1.0, zero),  # and variance over P, inflation
+            'shrunk': zero + 1.0,
             'output_besides': zero,
             'past': stack(zero, zero),
             'clock': zero[:, :2],
@@ -121,14 +122,14 @@ class Liquid:
         told, stated = (1.0, state['stated']) if variances is None else heed(
             state['stated'], variances)
         got = read(xp, state, rows, dt_s, w)
-        due = surprise(xp, state, MAIN, got, told)
+        due = innovation(xp, state, MAIN, got, told)
         repeats, sent = settled(
             xp, Repeats.of(state['repeats']), got.same, due.prior, due.nu, got.moved,
             Rejects.of(state['rejects']).held_off(), got.now_s)
         filters, trust = taught(xp, state, got, due.listens, w['bank'])
         habit = habits(state['habits'], due.seen, state['past'][..., 0], got.clock.count,
                        due.listens)
-        judged = bank.judge(xp, filters, got.sizes.age, got.average, w['bank'])
+        judged = judge(xp, filters, got.sizes.age, got.average, w['bank'])
         hidden, said = self._ask(
             xp, state, got.clock.pace,
             sight(xp, judged, habit, self._glance(xp, state, got, due), got.average, got.clock))
@@ -140,17 +141,21 @@ class Liquid:
                   gate_for(self._gates, got.average), xp.exp(said[..., INFLATION])),
             sent, trust, filters.velocity[..., bank.MIDDLE] * got.clock.dt_s,
             self.config.reacquire_after, self.config.give_up_after)
-        prior, nu = due.prior, due.nu
-        main = output = follow(xp, prior, nu, belief.noise, belief.verdict)
-        roams = roaming(xp, judged, belief.strays.back, got.clock.count)
+        roams = roaming(xp, got, filters, judged, belief.strays.back)
+        main = follow(xp, due.prior, due.nu, belief.noise, belief.verdict)
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior, nu = compare(xp, state, OUTPUT, got)
             factor = self.tuning.noise_factor
             output = follow(xp, prior, nu, belief.noise * factor, belief.verdict)
             roams = roams / xp.maximum(factor + 0.0 * roams, 1.0 + 0.0 * roams)
-        share = xp.exp(LEFT * roams)
-        output = given(output, prior, nu, belief.verdict.weight, share)
+            leads = prior.rows
+        else:
+            leads, output = plus(state[OUTPUT.rows], due.prior.way), main
+            nu = cast(minus(rows, leads), due.nu)
+        weight, share = belief.verdict.weight, xp.exp(LEFT * roams)
+        kept = xp.ones_like(share) if self.tuning.smoothing else 1.0 - (1.0 - share) * weight
+        output = given(output, leads, nu, weight, share, kept)
         # what is left of the innovation may be error as well as noise
         square = due.nu * due.nu
         besides = xp.exp(said[..., DOUBT]) * ((1.0 - main.gain) * due.nu)**2
@@ -176,12 +181,13 @@ class Liquid:
         wider = xp.where(belief.anew, LOST, belief.verdict.wider)
         following = {
             **sent.slowed(xp, MAIN, main.track), **sent.slowed(xp, OUTPUT, output.track),
-            'process': xp.concatenate([words, stack(wider, share)], -1),
-            'output_besides': besides, 'repeats': xp.concatenate([*repeats], -1),
+            'process': xp.concatenate([words, wider[..., None]], -1),
+            'shrunk': kept, 'output_besides': besides,
+            'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, sent.echo, state, learned),
         }
         variance = (main.variance * words[..., 5] + besides
-                    + self._aside(main.track.rows, output.track.rows))
+                    + _aside(main.track.rows, output.track.rows, w['bias_out']))
         nis, weight = (xp.where(sent.echo, 1.0, one)[..., ::3]
                        for one in (belief.surprise, belief.weight))
         return following, Estimate(output.track.rows, at_least(xp, variance, grain),
@@ -200,16 +206,10 @@ class Liquid:
         now, lasting = state[MAIN.covariance][..., 0], state['process'][..., 5]
         more = xp.maximum(best.covariance[0] - now, 0.0 * now)
         # that the present error is less than P says nothing of what is still to come
-        variance = (now * lasting + state['output_besides'] + self._aside(best.rows, prior.rows)
+        variance = (now * lasting + state['output_besides'] + _aside(best.rows, prior.rows, packed)
                     + more * xp.maximum(lasting, xp.ones_like(lasting)))
         return Estimate(prior.rows, at_least(xp, variance, state['grain']), prior.velocity,
                         groups + 3.0, groups + 1.0)
-
-    def _aside(self, best: Array, given: Array) -> Array:
-        """Return the squares (B, A) of the way to the best estimate: E[e^2] is more than its P."""
-        if not self.tuning.smoothing:
-            return 0.0
-        return cast(minus(best, given), self.weights['bias_out'])**2
 
     @staticmethod
     def _glance(xp: ModuleType, state: State, got: Reading, due: Innovation) -> Glance:
@@ -243,3 +243,8 @@ class Liquid:
         said = xp.concatenate([held, quick[..., LEVELS:]], -1) + w['bias_out']
         # bent into (lower, upper): the gradient never dies
         return hidden, self._middle + self._reach * xp.tanh((said - self._middle) / self._reach)
+
+
+def _aside(best: Array, given: Array, like: Array) -> Array:
+    """Return the squares (B, A) of the way to the best estimate: E[e^2] is more than its P."""
+    return cast(minus(best, given), like)**2

@@ -108,7 +108,7 @@ def compare(xp: ModuleType, state: State, names: Track, got: Reading) -> Tuple[P
     return prior, cast(minus(got.rows, prior.rows), got.moved)
 
 
-def surprise(xp: ModuleType, state: State, names: Track, got: Reading, told: Any) -> Innovation:
+def innovation(xp: ModuleType, state: State, names: Track, got: Reading, told: Any) -> Innovation:
     """Return what it is beside the prediction; told: (B, A) or one, a factor on R."""
     prior, nu = compare(xp, state, names, got)
     expected = prior.noise * told

@@ -12,32 +12,43 @@ itself is given out. Unless what strays so may be noise, as at rest, where it le
 from types import ModuleType
 
 from liquid_ros.arrays import Array, clip
-from liquid_ros.smoothers.bank import Judgement
+from liquid_ros.smoothers.bank import AGILE, Bank, LEAST, SETTLED
+from liquid_ros.smoothers.likelihood import Judgement
+from liquid_ros.smoothers.reading import Reading
+from liquid_ros.smoothers.sight import mean
 
-MIDDLE = 1  # of the bank's memories
-FIRST, SOON = 8.0, 14.0  # messages from which on, and in full
-EARLY = 0.05  # of the messages so far: what a walk is off their mean, squared, in steps, at least
-FAR, MORE = 2.2, 0.4  # log of squares: the slowest walk's cost over the best's, and for certain
+SHORT, MIDDLE = 0, 1  # of the bank's memories
+BEGINS = (8.0, 14.0)  # messages from which on, and in full
 AHEAD, ALONE = (0.14, 0.19), (-0.2, -0.1)  # so far are walks likelier; by an axis alone
 AT_ONCE = (0.45, 0.6)  # so far ahead they are by one wild message or jump
 STROLLS = (0.75, 1.05)  # log step: where a walk's gain comes near one
-LEFT = -7.0  # log of the share of what a gain leaves out that still is, of what surely roams
+OF_LATE, BY_ITSELF = (0.2, 0.5), (0.0, 0.4)  # in the short memory; of an axis alone
+LIVELY = (-2.5, -2.0)  # log of squares: the size of late over that of the middle memory
+# log of squares: a walk leads away from its mean by at least EARLY of its messages; after 200 of
+# them noise that is correlated by 0.9 from one to the next does not by exp(FAR)
+EARLY, FAR, FARTHER = 0.04, 2.0, 0.4
+ONCE = 1.0  # a wild message that came back may be chance
+LEFT = -7.0  # log of the share of what a gain holds back that still is, of what surely roams
 
 
-def roaming(xp: ModuleType, judged: Judgement, comes_back: Array, count: Array) -> Array:
+def roaming(xp: ModuleType, got: Reading, filters: Bank, judged: Judgement, comes_back: Array
+            ) -> Array:
     """
-    Return how surely (B, A) an axis roams, 0 to 1.
+    Return how surely (B, A) an axis roams, 0 to 1; each of the bounds above is a ramp.
 
-    comes_back: (B, A) how often wild messages of late were strays: what has outliers is not to be
-    given out. count: (B, 1) messages so far.
+    filters: after the message, judged: what they say. comes_back: (B, A) how often wild messages
+    of late were strays: what has outliers is not to be given out.
     """
-    ahead = -judged.lag[..., MIDDLE]
-    walks = (_ramp(ahead, *AHEAD) * _ramp(-judged.own_lag, *ALONE)
-             * (1.0 - _ramp(ahead, *AT_ONCE)) * _ramp(judged.walk[..., MIDDLE], *STROLLS))
+    count, ahead = got.clock.count, -judged.lag[..., MIDDLE]
+    walks = (_ramp(ahead, *AHEAD) * (1.0 - _ramp(ahead, *AT_ONCE)) * _ramp(-judged.own_lag, *ALONE)
+             * _ramp(judged.walk[..., MIDDLE], *STROLLS) * _ramp(judged.own_walk, *BY_ITSELF))
     least = xp.minimum(xp.log(EARLY * count), FAR + 0.0 * count)
-    leads = _ramp(judged.roam[..., MIDDLE] - least, 0.0, MORE)
-    return (walks * leads * _ramp(count, FIRST, SOON)
-            * clip(1.0 - 2.0 * comes_back, 0.0, 1.0))
+    leads = _ramp(judged.leads[..., MIDDLE] - least, 0.0, FARTHER)
+    usual = clip(filters.power[:, :, MIDDLE, AGILE], LEAST, 1.0 / LEAST) * SETTLED
+    lively = mean(got.average, xp.log(got.sizes.fast * got.sizes.fast / usual))
+    still = _ramp(judged.walk[..., SHORT], *OF_LATE) * _ramp(lively, *LIVELY)
+    calm = clip(1.0 - 2.0 * (comes_back - ONCE), 0.0, 1.0)
+    return walks * leads * still * calm * _ramp(count, *BEGINS)
 
 
 def _ramp(values: Array, low: float, high: float) -> Array:

@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, clip, stack
-from liquid_ros.smoothers.bank import Judgement, MEMORIES, MOVING
+from liquid_ros.smoothers.bank import MEMORIES, MOVING
+from liquid_ros.smoothers.likelihood import Judgement
 from liquid_ros.smoothers.units import Clock
 
 SHOWN = MOVING // 2  # every second filter

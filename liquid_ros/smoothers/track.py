@@ -6,7 +6,7 @@
 from types import ModuleType
 from typing import NamedTuple, Tuple
 
-from liquid_ros.arrays import Array, namespace, stack, unstack
+from liquid_ros.arrays import Array, namespace, stack
 from liquid_ros.manifold import plus
 from liquid_ros.smoothers import motion
 from liquid_ros.smoothers.base import Known, Link, LOST, State
@@ -43,9 +43,10 @@ class Posterior(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
+    """The prediction: rows, the way there, velocity, acceleration (B, A), P, R of last time."""
 
     rows: Array
+    way: Array
     velocity: Array
     acceleration: Array
     covariance: Covariance
@@ -53,7 +54,7 @@ class Prior(NamedTuple):
 
 
 # What known() and link() need of a state.
-LINKED = OUTPUT + ('process', 'output_besides', 'clock', 'size', 'stamps', 'grain')
+LINKED = OUTPUT + ('process', 'shrunk', 'output_besides', 'clock', 'size', 'stamps', 'grain')
 
 
 class Verdict(NamedTuple):
@@ -73,7 +74,8 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
                           noise / SURE**3)
     known = goes_on(xp, p[0])
     velocity, acceleration = known * moving[..., 0], known * moving[..., 1]
-    return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
+    way = moves.pv * velocity + moves.pa * acceleration
+    return Prior(plus(rows, way), way,
                  moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
                  p, noise)
 
@@ -121,25 +123,26 @@ def follow(xp: ModuleType, prior: Prior, innovation: Array, noise: Array, verdic
                      velocity, p[0], gains[0])
 
 
-def given(best: Posterior, prior: Prior, innovation: Array, weight: Array, share: Array
-          ) -> Posterior:
+def given(best: Posterior, prior: Array, innovation: Array, weight: Array, share: Array,
+          kept: Array) -> Posterior:
     """
-    Return what is given out: of the correction that the gain leaves out a share (B, A) alone.
+    Return the posterior with the rows that are given out.
 
-    weight: of the message. P shrinks likewise: hindsight is to leave it there.
+    prior: (B, W) where those of the message before lead. innovation: (B, A) from there. weight:
+    (B, A) of the message. share: (B, A) of what the gain holds back, so much still is: with 1 it
+    is the filter's own estimate, with 0 the message. kept: (B, A) of P, so much is left, for what
+    is given out hindsight is to leave there.
     """
     gain = best.gain + (1.0 - share) * (weight - best.gain)
     return best._replace(track=best.track._replace(
-        rows=plus(prior.rows, gain * innovation),
-        covariance=share[..., None] * best.track.covariance))
+        rows=plus(prior, gain * innovation), covariance=kept[..., None] * best.track.covariance))
 
 
 def known(state: State) -> Known:
     """Return what the filter whose estimate is given knows."""
     rows, moving, packed = (state[name] for name in OUTPUT)
-    lasting, _, share = unstack(state['process'][..., 5:])
-    return Known(rows, moving, _full(packed), lasting / share, state['output_besides'],
-                 state['grain'])
+    return Known(rows, moving, _full(packed), state['process'][..., 5] / state['shrunk'],
+                 state['output_besides'], state['grain'])
 
 
 def link(before: State, after: State, dt_s: Array) -> Link:

@@ -29,8 +29,8 @@ BLOCK = 2000  # messages whose states are in memory at once
 FEWEST = 60  # usable messages of a recording
 SHORTEST = 20  # messages of a run that is used at all
 # What a prediction is made from.
-NEEDED = ('output_rows', 'output_motion', 'output_covariance', 'process', 'output_besides',
-          'clock', 'stamps', 'grain')
+NEEDED = ('rows', 'motion', 'covariance', 'output_rows', 'output_motion', 'output_covariance',
+          'process', 'output_besides', 'clock', 'stamps', 'grain')
 
 
 class Track(NamedTuple):
