@@ -232,6 +232,28 @@ def test_a_rotated_truth_is_told_and_taken_into_account():
     assert far.ratios['rmse_ratio'] == pytest.approx(near.ratios['rmse_ratio'], rel=0.1)
 
 
+def test_a_truth_of_a_body_that_is_mounted_otherwise_is_told():
+    run = sample()
+    turn = np.array([0.5, 0.5, 0.5, 0.5])  # a third of a turn
+    truth = np.concatenate([run.truth[:, :3], quat_multiply(
+        run.truth[:, 3:], np.broadcast_to(turn, (len(run.truth), 4)))], axis=1)
+    near, far = judge(run), judge(replace(run, truth=truth))
+    assert near.stream['mounting_deg'] is None and 'mounted' not in ' '.join(near.verdict)
+    assert far.stream['mounting_deg'] == pytest.approx(120.0, abs=1.0)
+    assert far.stream['mounting_rest_deg'] == pytest.approx(near.rows[0].rotation_deg, rel=0.05)
+    assert 'turned by 120' in ' '.join(far.verdict)
+
+
+def test_a_truth_of_another_clock_is_told():
+    run = sample()
+    shift = 10  # of messages at 50 Hz
+    late = replace(run, truth=np.concatenate([run.truth[shift:], np.repeat(
+        run.truth[-1:], shift, 0)]))
+    text = ' '.join(judge(late).verdict)
+    assert 'It adds next to no lag' in text and 'clocks may differ' in text
+    assert 'clocks' not in ' '.join(judge(run).verdict)
+
+
 @pytest.mark.parametrize('moves, width', [(0.0, 7), ([0.3, 0.2, 0.0], 7), (0.0, 3)])
 def test_what_positions_do_not_tell_of_two_frames_is_no_figure(moves, width):
     rng, count = np.random.default_rng(0), 200

@@ -91,6 +91,18 @@ def test_lag_of_a_delayed_copy(delay_s):
     assert found.rmse < 1e-4
 
 
+@pytest.mark.parametrize('rate_hz', [1.0, 2.0, 3.0, 6.0])
+@pytest.mark.parametrize('noise', [0.005, 0.0005])
+@pytest.mark.parametrize('delay_s', [-0.02, 0.0, 0.05])
+def test_the_lag_of_periodic_motion_is_no_period_more(delay_s, noise, rate_hz):
+    times = np.arange(500) / 30.0
+    truth, late = (np.zeros((500, 3)) for _ in range(2))
+    truth[:, 0] = 0.1 * np.sin(2.0 * np.pi * rate_hz * times)
+    late[:, 0] = 0.1 * np.sin(2.0 * np.pi * rate_hz * (times - delay_s))
+    late += noise * np.random.default_rng(0).standard_normal((500, 3))
+    assert lag(times, late, truth).delay_s == pytest.approx(delay_s, abs=0.003)
+
+
 @pytest.mark.parametrize('every_s, told', [(0.01, 200), (2.0, 11)])
 def test_a_lag_is_as_sure_as_there_are_messages_or_tenths_of_a_second(every_s, told):
     times = np.arange(0.0, 20.0 + 0.5 * every_s, every_s)

@@ -98,17 +98,39 @@ def turn_sigma_deg(found: Alignment, source: np.ndarray, target: np.ndarray) -> 
     return float(np.degrees(np.sqrt(np.sum(blocks**2) * BLOCKS / (BLOCKS - 1))))
 
 
+class Mounting(NamedTuple):
+    """How far one body is turned against another (deg), and the RMS angle without that."""
+
+    turn_deg: float
+    rest_deg: float
+
+
+def mounting(quats: np.ndarray, truth: np.ndarray) -> Optional[Mounting]:
+    """Return the turn in the body that rotations (N, 4) share, None where it is not most of it."""
+    if not len(quats):
+        return None
+    apart = quat_multiply(quat_conjugate(truth), quats)
+    shared = _shared(apart)
+    rest_deg = rotation_rms_deg(apart, np.broadcast_to(shared, apart.shape))
+    if rotation_rms_deg(quats, truth) <= FRAMES_DIFFER * rest_deg:
+        return None
+    return Mounting(rotation_rms_deg(shared[None], np.array([[0.0, 0.0, 0.0, 1.0]])), rest_deg)
+
+
 def tells(turn_deg: float, quats: np.ndarray, truth: np.ndarray) -> bool:
     """
     Return whether rotations (N, 4) can be compared where the standard error of the turn is this.
 
     The angle between them must be SURE of these, without the turn that all share: that may be it.
-    Source of the mean: Markley et al., J. Guidance 30(4), 2007.
     """
     apart = quat_multiply(quats, quat_conjugate(truth))
-    shared = np.linalg.eigh(apart.T @ apart)[1][:, -1]
-    angle_deg = rotation_rms_deg(apart, np.broadcast_to(shared, apart.shape))
+    angle_deg = rotation_rms_deg(apart, np.broadcast_to(_shared(apart), apart.shape))
     return bool(turn_deg <= np.clip(angle_deg / SURE, *SURE_DEG))
+
+
+def _shared(quats: np.ndarray) -> np.ndarray:
+    """Return the mean (4,) of rotations (N, 4); Markley et al., J. Guidance 30(4), 2007."""
+    return np.linalg.eigh(quats.T @ quats)[1][:, -1]
 
 
 def quat_of(rotation: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ GAP_DTS = 5.0  # usual intervals without a message are a gap
 LAG_GRID_S = np.linspace(-0.1, 0.5, 101)
 LAG_MOST = 4000  # messages that the grid is tried on, every n-th of more
 LAG_FAR_S = 4.0  # where the grid ends too soon it is stretched up to here
+LAG_TIE, LAG_SAME = 1.05, 0.1  # of the least RMSE and of the ridge between: about as good
+LAG_RIDGE = 1.5  # RMSE over that: there lies a ridge between
 LAG_SURE_S = 0.05  # a lag that is less sure than this is not told
 
 Pieces = Sequence[np.ndarray]  # indices of messages that belong together
@@ -80,14 +82,14 @@ def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
     """
     Return the delay, to 1 ms, that minimises the RMSE of p(t) against g(t - delay).
 
-    It is looked for from -0.1 to 0.5 s and, where the best is an end of that, further out.
+    It is looked for from -0.1 to 0.5 s and, where the best is an end of that, further out. Of
+    periodic motion, which is as close a period later, it is the delay nearest to none.
     """
     pieces = _whole(times_s) if pieces is None else pieces
 
     def least(delays_s: np.ndarray, every: int) -> Lag:
-        return min((_delayed(times_s, positions, truth, pieces, delay_s, every)
-                    for delay_s in (np.round(delays_s, 3) + 0.0).tolist()),  # no -0.0
-                   key=lambda one: one.rmse)
+        return _nearest([_delayed(times_s, positions, truth, pieces, delay_s, every)
+                         for delay_s in (np.round(delays_s, 3) + 0.0).tolist()])  # no -0.0
     every = -(-sum(len(piece) for piece in pieces) // LAG_MOST) or 1
     grid = LAG_GRID_S
     while True:
@@ -101,6 +103,20 @@ def lag(times_s: np.ndarray, positions: np.ndarray, truth: np.ndarray,
         if max(-grid[0], grid[-1]) >= LAG_FAR_S:
             return Lag(np.nan, np.nan)
         grid = np.linspace(grid[0] * (2 if early else 1), grid[-1] * (2 if late else 1), 101)
+
+
+def _nearest(lags: List[Lag]) -> Lag:
+    """Return the least one, or of those about as good beyond a ridge the nearest to no delay."""
+    rmse = np.array([one.rmse for one in lags])
+    rmse[~np.isfinite(rmse)] = np.inf
+    best = int(np.argmin(rmse))
+    lower = (rmse[1:-1] <= rmse[:-2]) & (rmse[1:-1] <= rmse[2:])
+    for at in sorted((np.flatnonzero(lower) + 1).tolist(), key=lambda i: abs(lags[i].delay_s)):
+        ridge = rmse[min(at, best):max(at, best) + 1].max()
+        if at == best or (ridge > LAG_RIDGE * rmse[at]
+                          and rmse[at] <= LAG_TIE * rmse[best] + LAG_SAME * ridge):
+            return lags[at]
+    return lags[best]
 
 
 def lag_sigma_s(times_s: np.ndarray, truth: np.ndarray, error: float,

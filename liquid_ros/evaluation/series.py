@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from liquid_ros.evaluation import truthless
+from liquid_ros.evaluation.alignment import mounting
 from liquid_ros.evaluation.figures import Ruler
 from liquid_ros.evaluation.runs import Run
 
@@ -27,6 +28,8 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
               ) -> Dict[str, Any]:
     """Return counts, dt statistics, NIS and whiteness; alike: likeness()."""
     seen, tally, (r, count) = rule.seen, run.tally, alike
+    mounted = mounting(seen.raw[seen.judged, 3:], seen.truth[seen.judged, 3:]) if (
+        seen.turns and seen.truth is not None) else None
     stream: Dict[str, Any] = {
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
         'duration_s': run.duration_s,
@@ -39,6 +42,8 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
         'frames_differ': seen.alignment is not None,
         'frame_turn_deg': seen.turn_deg,
         'frame_offset_m': seen.offset_m,
+        'mounting_deg': mounted and mounted.turn_deg,
+        'mounting_rest_deg': mounted and mounted.rest_deg,
         'innovation_correlation': float(r[1]) if len(r) else None,
         'innovation_correlation_max': float(np.max(np.abs(r[1:]))) if len(r) else None,
         'ljung_box': truthless.ljung_box(r, count),

@@ -10,6 +10,7 @@ from liquid_ros.evaluation.runs import Row, Run
 
 EVEN = 0.02  # a smaller change is none
 LATE_S = 0.02  # a lag that a controller may notice
+CLOCKS_S = 0.1  # one of the messages themselves that makes a clock suspect
 CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
 ANEW = 0.5  # a share of messages: more of them, and the stamps are something else
@@ -18,7 +19,7 @@ NOTHING = 1e-5  # of the path's extent: an error that is none
 
 def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
                stream: Mapping[str, Any]) -> Tuple[str, ...]:
-    """Return 1 to 6 sentences, the most important first; low jitter never stands alone."""
+    """Return 1 to 7 sentences, the most important first; low jitter never stands alone."""
     raw, own = rows[:2]
     if own.jitter_m is None and own.rmse_m is None:
         begun = int(run.starts[1:].sum())
@@ -30,7 +31,8 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     known = own.rmse_m is not None
     said: List[Optional[str]] = []
     if known:
-        said += [_frames(stream), _accuracy(raw, own, stream), _lag(raw, own, stream),
+        said += [_frames(stream), _accuracy(raw, own, stream), _mounting(stream),
+                 _lag(raw, own, stream),
                  _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
@@ -113,8 +115,25 @@ def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
     if own.lag_s is None:
         return ('Whether it is late cannot be told: there is too little motion or truth for '
                 'errors of this size.')
-    since = '' if raw.lag_s is None else f' (the messages themselves: {seconds(raw.lag_s)})'
-    return _late(own.lag_s, stream) + since + '.'
+    if raw.lag_s is None:
+        return _late(own.lag_s, stream) + '.'
+    if abs(own.lag_s) > LATE_S and abs(own.lag_s - raw.lag_s) <= LATE_S:
+        way = 'late' if raw.lag_s > 0.0 else 'ahead'
+        text = (f'It adds next to no lag: it is {seconds(abs(own.lag_s))} {way}, the messages '
+                f'themselves {seconds(abs(raw.lag_s))}')
+    else:
+        text = f'{_late(own.lag_s, stream)} (the messages themselves: {seconds(raw.lag_s)})'
+    if abs(raw.lag_s) > CLOCKS_S:
+        text += '; so far off, clocks may differ, and the position errors are of that, too'
+    return text + '.'
+
+
+def _mounting(stream: Mapping[str, Any]) -> Optional[str]:
+    if stream['mounting_deg'] is None:
+        return None
+    return (f'The bodies of truth and messages are turned by {digits(stream["mounting_deg"])} '
+            'degrees against each other, as by how they are mounted: all but '
+            f'{digits(stream["mounting_rest_deg"])} degrees of the rotation errors is that.')
 
 
 def _late(lag_s: float, stream: Mapping[str, Any]) -> str:
