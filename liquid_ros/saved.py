@@ -82,7 +82,8 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
     shapes = {name: (len(keys),) + tuple(array.shape[1:]) for name, array in
               smoother.init(backend.asarray(unit_row(width)))[0].items()} if keys else {}
     if not fits or {name: array.shape for name, array in rows.items()} != shapes:
-        raise CheckpointError('the saved state is damaged: its arrays do not fit its streams')
+        raise CheckpointError('the saved state is of another version, or damaged: its arrays do '
+                              'not fit its streams')
     if not all(np.isfinite(array).all() for array in rows.values()):
         raise CheckpointError('the saved state is damaged: it is not finite')
     return Streams(keys, stamps.tolist(), frames,

@@ -170,7 +170,7 @@ def lost(kind, tmp_path):
 
 
 @pytest.mark.parametrize('kind, words', [
-    ('topic', "got topic '/pos', expected one of the types"),
+    ('topic', "got topic '/pos', but none has that name (did you mean /pose?)"),
     ('short', 'got 3 messages, expected 60'),
     ('still', 'are the same: there is nothing to learn from'),
     ('nan', 'no message can be used: 120 in, 0 out'), ('none', 'no such file'),

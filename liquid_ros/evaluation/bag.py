@@ -4,6 +4,7 @@
 """Bags of rosbag2, mcap and sqlite3, read without ROS through rosbags."""
 
 from contextlib import contextmanager
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from struct import error as StructError
@@ -126,6 +127,15 @@ class BagSource:
             variances=None if sample.variances is None else sample.variances[kept])
 
 
+def _instead(pattern: str, connections: Sequence[Any]) -> str:
+    """Return what is wrong with a pattern that names nothing supported, and what is near it."""
+    name = pattern.partition('#')[0]
+    if any(fnmatchcase(c.topic, name) for c in connections):
+        return f'expected one of the types {", ".join(KINDS)}'
+    near = get_close_matches(name, [c.topic for c in connections if c.msgtype in KINDS], 1)
+    return 'but none has that name' + ''.join(f' (did you mean {one}?)' for one in near)
+
+
 def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
            left_out: Sequence[str] = ()) -> List[Any]:
     """
@@ -140,8 +150,8 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
     for pattern in patterns:
         named = [c for c in supported if fnmatchcase(c.topic, pattern.partition('#')[0])]
         if not named:
-            raise InputError(f'{path}: got topic {pattern!r}, expected one of the types '
-                             f'{", ".join(KINDS)}; the bag has {there}')
+            raise InputError(f'{path}: got topic {pattern!r}, {_instead(pattern, connections)}; '
+                             f'the bag has {there}')
         if not any(_names(pattern, c) for c in named):
             raise InputError(f'{path}: got {pattern!r}, expected no # behind it: '
                              f'{named[0].msgtype} has one stream')
