@@ -25,11 +25,12 @@ from liquid_ros.smoothers.likelihood import judge
 from liquid_ros.smoothers.reading import compare, Innovation, innovation, read, Reading, taught
 from liquid_ros.smoothers.rejects import Rejects
 from liquid_ros.smoothers.repeats import Repeats, settled, unlearned
-from liquid_ros.smoothers.roams import LEFT, roaming
+from liquid_ros.smoothers.roams import calm, LEFT, roaming
 from liquid_ros.smoothers.scale import Scale
 from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
 from liquid_ros.smoothers.stamps import Stamps
 from liquid_ros.smoothers.stated import heed, unheard
+from liquid_ros.smoothers.swings import swinging, Swings, watched
 from liquid_ros.smoothers.track import ahead, follow, given, MAIN, OUTPUT
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, measures, Unit, UNKNOWN_VARIANCE
@@ -106,6 +107,7 @@ class Liquid:
             'grain': zero + UNSEEN,
             'rejects': stack(zero, zero, zero),
             'strays': stack(*[zero] * 6),
+            'swings': stack(*[zero] * 10),
             'stamps': Stamps.zeros(namespace(rows), zero),
             'stated': unheard(zero),
             'size': Scale.zeros(zero),
@@ -141,19 +143,22 @@ class Liquid:
                   gate_for(self._gates, got.average), xp.exp(said[..., INFLATION])),
             sent, trust, filters.velocity[..., bank.MIDDLE] * got.clock.dt_s,
             self.config.reacquire_after, self.config.give_up_after)
-        roams = roaming(xp, got, filters, judged, belief.strays.back)
         main = follow(xp, due.prior, due.nu, belief.noise, belief.verdict)
+        swings = watched(xp, Swings.of(state['swings']), got.moved, (1.0 - main.gain) * due.nu,
+                         belief.weight, got.clock.pace)
+        no_noise = xp.maximum(roaming(xp, got, filters, judged, belief.strays.back),
+                              swinging(xp, swings) * calm(belief.strays.back))
         if self.tuning.smoothing:
             # what the cell sees stays as it was trained: it would take any other R back
             prior, nu = compare(xp, state, OUTPUT, got)
             factor = self.tuning.noise_factor
             output = follow(xp, prior, nu, belief.noise * factor, belief.verdict)
-            roams = roams / xp.maximum(factor + 0.0 * roams, 1.0 + 0.0 * roams)
+            no_noise = no_noise / xp.maximum(factor + 0.0 * no_noise, xp.ones_like(no_noise))
             leads = prior.rows
         else:
             leads, output = plus(state[OUTPUT.rows], due.prior.way), main
             nu = cast(minus(rows, leads), due.nu)
-        weight, share = belief.verdict.weight, xp.exp(LEFT * roams)
+        weight, share = belief.verdict.weight, xp.exp(LEFT * no_noise)
         kept = xp.ones_like(share) if self.tuning.smoothing else 1.0 - (1.0 - share) * weight
         output = given(output, leads, nu, weight, share, kept)
         # what is left of the innovation may be error as well as noise
@@ -174,8 +179,9 @@ class Liquid:
             'anchor': xp.where(anchored, rows, state['anchor']),
             'clock': xp.concatenate([got.clock.count, got.clock.mean_dt], -1),
             'rejects': stack(*belief.rejects), 'grain': grain, 'habits': habit, 'said': held,
-            'strays': stack(*belief.strays), 'stamps': xp.concatenate([*got.stamps], -1),
-            'stated': stated, 'size': stack(*got.sizes),
+            'strays': stack(*belief.strays), 'swings': stack(*swings),
+            'stamps': xp.concatenate([*got.stamps], -1), 'stated': stated,
+            'size': stack(*got.sizes),
             **bank.packed(bank.carried(xp, filters, carried)),
         }
         wider = xp.where(belief.anew, LOST, belief.verdict.wider)

@@ -11,7 +11,7 @@ itself is given out. Unless what strays so may be noise, as at rest, where it le
 
 from types import ModuleType
 
-from liquid_ros.arrays import Array, clip
+from liquid_ros.arrays import Array, clip, ramp
 from liquid_ros.smoothers.bank import AGILE, Bank, LEAST, SETTLED
 from liquid_ros.smoothers.likelihood import Judgement
 from liquid_ros.smoothers.reading import Reading
@@ -40,17 +40,16 @@ def roaming(xp: ModuleType, got: Reading, filters: Bank, judged: Judgement, come
     of late were strays: what has outliers is not to be given out.
     """
     count, ahead = got.clock.count, -judged.lag[..., MIDDLE]
-    walks = (_ramp(ahead, *AHEAD) * (1.0 - _ramp(ahead, *AT_ONCE)) * _ramp(-judged.own_lag, *ALONE)
-             * _ramp(judged.walk[..., MIDDLE], *STROLLS) * _ramp(judged.own_walk, *BY_ITSELF))
+    walks = (ramp(ahead, *AHEAD) * (1.0 - ramp(ahead, *AT_ONCE)) * ramp(-judged.own_lag, *ALONE)
+             * ramp(judged.walk[..., MIDDLE], *STROLLS) * ramp(judged.own_walk, *BY_ITSELF))
     least = xp.minimum(xp.log(EARLY * count), FAR + 0.0 * count)
-    leads = _ramp(judged.leads[..., MIDDLE] - least, 0.0, FARTHER)
+    leads = ramp(judged.leads[..., MIDDLE] - least, 0.0, FARTHER)
     usual = clip(filters.power[:, :, MIDDLE, AGILE], LEAST, 1.0 / LEAST) * SETTLED
     lively = mean(got.average, xp.log(got.sizes.fast * got.sizes.fast / usual))
-    still = _ramp(judged.walk[..., SHORT], *OF_LATE) * _ramp(lively, *LIVELY)
-    calm = clip(1.0 - 2.0 * (comes_back - ONCE), 0.0, 1.0)
-    return walks * leads * still * calm * _ramp(count, *BEGINS)
+    still = ramp(judged.walk[..., SHORT], *OF_LATE) * ramp(lively, *LIVELY)
+    return walks * leads * still * calm(comes_back) * ramp(count, *BEGINS)
 
 
-def _ramp(values: Array, low: float, high: float) -> Array:
-    """Return 0 up to low, 1 from high on."""
-    return clip((values - low) / (high - low), 0.0, 1.0)
+def calm(comes_back: Array) -> Array:
+    """Return 1, or 0 where more than one wild message came back: then there are outliers."""
+    return clip(1.0 - 2.0 * (comes_back - ONCE), 0.0, 1.0)
