@@ -90,7 +90,7 @@ def sent(*runs, noisy=False, speed=0.0, astray=False, miss=0.0, move=1.0):
     """
     one, told = np.ones((1, 3)), []
     state = Repeats(*np.zeros((6, 1, 1)))
-    prior = Prior(one, one, speed * one, one, (one, one, one, one, one, one), one)
+    prior = Prior(one, speed * one, one, (one, one, one, one, one, one), one)
     for run in runs:
         count = np.zeros(3, int)
         for i in range(run + 1):

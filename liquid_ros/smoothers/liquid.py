@@ -44,6 +44,7 @@ GATE, INFLATION, LASTING, RATE, DOUBT = range(LEVELS, OUTPUTS)
 STATED = (LASTING, DOUBT)  # what the stated variance follows, and nothing else
 
 RASH = 2e-3  # so much of nu^2 is in the variance
+GIVEN = 0.1  # how surely there is no noise, from which on the output leads itself
 AXES = [0, 1, 2, 3, 3, 3, 3]  # of a row's columns
 
 
@@ -156,8 +157,10 @@ class Liquid:
             no_noise = no_noise / xp.maximum(factor + 0.0 * no_noise, xp.ones_like(no_noise))
             leads = prior.rows
         else:
-            leads, output = plus(state[OUTPUT.rows], due.prior.way), main
-            nu = cast(minus(rows, leads), due.nu)
+            # what is given out stays where it is while nothing is measured
+            away = cast(minus(state[OUTPUT.rows], state[MAIN.rows]), due.nu)
+            leads = plus(due.prior.rows, xp.where(no_noise > GIVEN, away, 0.0 * away))
+            output, nu = main, cast(minus(rows, leads), due.nu)
         weight, share = belief.verdict.weight, xp.exp(LEFT * no_noise)
         kept = xp.ones_like(share) if self.tuning.smoothing else 1.0 - (1.0 - share) * weight
         output = given(output, leads, nu, weight, share, kept)

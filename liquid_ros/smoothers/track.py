@@ -43,10 +43,9 @@ class Posterior(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """The prediction: rows, the way there, velocity, acceleration (B, A), P, R of last time."""
+    """The prediction: rows, velocity and acceleration (B, A), covariance, R of last time."""
 
     rows: Array
-    way: Array
     velocity: Array
     acceleration: Array
     covariance: Covariance
@@ -74,8 +73,7 @@ def ahead(xp: ModuleType, state: State, names: Track, clock: Clock, unit: Unit) 
                           noise / SURE**3)
     known = goes_on(xp, p[0])
     velocity, acceleration = known * moving[..., 0], known * moving[..., 1]
-    way = moves.pv * velocity + moves.pa * acceleration
-    return Prior(plus(rows, way), way,
+    return Prior(plus(rows, moves.pv * velocity + moves.pa * acceleration),
                  moves.vv * velocity + moves.va * acceleration, moves.aa * acceleration,
                  p, noise)
 
