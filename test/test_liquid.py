@@ -71,7 +71,7 @@ def test_any_weights_keep_the_gain_between_nought_and_one(seed, size):
         if state['clock'][0, 0] > 1.5:
             predicted = before['rows'] + moved.pv * before['motion'][..., 0] \
                 + moved.pa * before['motion'][..., 1]
-            part, whole = estimate.rows - predicted, row - predicted
+            part, whole = state['rows'] - predicted, row - predicted
             assert (part * whole >= -1e-12).all() and (abs(part) <= abs(whole) + 1e-12).all()
         assert np.isfinite(estimate.rows).all() and (estimate.variance > 0).all()
 
