@@ -32,8 +32,7 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     said: List[Optional[str]] = []
     if known:
         said += [_frames(stream), _accuracy(raw, own, stream), _mounting(stream),
-                 _lag(raw, own, stream),
-                 _best(run, rows, ratios, stream)]
+                 _lag(raw, own, stream), _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
     said += [_offline(rows, stream) if known else None, _recording(run, stream)]

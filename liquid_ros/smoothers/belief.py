@@ -74,7 +74,7 @@ def believe(xp: ModuleType, state: State, got: Reading, due: Innovation, words: 
     messages in a row, of those that agree and of all.
     """
     average, clock, moved, p11 = got.average, got.clock, got.moved, due.prior.covariance[0]
-    before, strayed = Rejects.of(state['rejects']), Strays.of(state['strays'])
+    before, strayed = got.rejects, Strays.of(state['strays'])
     held_off, noise = before.held_off(), words.usual * words.told
     square, unit_square = due.nu * due.nu, mean(average, got.unit.square)
     miss, made = mean(average, square), mean(average, way * way)

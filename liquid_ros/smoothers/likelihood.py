@@ -7,8 +7,9 @@ from types import ModuleType
 from typing import NamedTuple
 
 from liquid_ros.arrays import Array, clip, each_axis, stack
-from liquid_ros.smoothers.bank import Bank, LEAST, MOST, MOVING
+from liquid_ros.smoothers.bank import AGILE, Bank, LEAST, MOST, MOVING
 
+MIDDLE = 1  # of the bank's memories
 COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
 
@@ -24,7 +25,9 @@ class Judgement(NamedTuple):
     filters of constant velocity.
     lag: (B, A, K) how far the best random walk is behind, walk: (B, A, K) log of its step,
     shake: (B, A, K) log of its R. leads: (B, A, K) how far the slowest walk is behind the best
-    one: where it leads away. own_lag, own_walk: (B, A) by one axis alone, of the middle memory.
+    one: where it leads away.
+    own_lag, own_walk: (B, A) by one axis alone, and agile: log R by the most agile filter, all of
+    the middle memory.
     """
 
     index: Array
@@ -38,6 +41,7 @@ class Judgement(NamedTuple):
     leads: Array
     own_lag: Array
     own_walk: Array
+    agile: Array
 
 
 def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
@@ -56,13 +60,12 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
     seen = (among * age[:, None]).sum(-1)
     moving = table[:, :MOVING]
-    own = _middle_index(xp, cost, clip(age, 0.0, COUNTS[1]), moving)
-    group = _middle_index(xp, pooled, axes * clip(seen, 0.0, COUNTS[1]), moving)
+    middle, count = cost[:, :, MIDDLE], clip(age, 0.0, COUNTS[MIDDLE])
+    own = _index(xp, middle[..., :MOVING], count, moving)
+    own_walk = _index(xp, middle[..., MOVING:], count, table[:, MOVING:])
+    group = _index(xp, pooled[:, :, MIDDLE, :MOVING], axes * clip(seen, 0.0, COUNTS[MIDDLE]),
+                   moving)
     alone = own - each_axis(group) > SHAKEN
-    own_walks = cost[:, :, 1, MOVING:]
-    own_lag = _least(xp, own_walks) - _least(xp, cost[:, :, 1, :MOVING])
-    own_walk = _log_index(xp, _posterior(xp, _behind(xp, own_walks), clip(age, 0.0, COUNTS[1])),
-                          table[:, MOVING:])
     cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
     axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
     seen = xp.where(alone, age, each_axis(seen))
@@ -72,15 +75,20 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     index = _log_index(xp, posterior, moving)
     doubt = (posterior * (moving[0] - index[..., None])**2).sum(-1)
     noise = (posterior * level[..., :MOVING]).sum(-1)
-    lag = (cost[..., MOVING:] - walking)[..., 0] - (cost[..., :MOVING] - behind)[..., 0]
-    return Judgement(index, doubt, noise, behind, own, lag,
+    return Judgement(index, doubt, noise, behind, own, _lag(xp, cost),
                      _log_index(xp, walks, table[:, MOVING:]),
-                     (walks * level[..., MOVING:]).sum(-1), walking[..., 0], own_lag, own_walk)
+                     (walks * level[..., MOVING:]).sum(-1), walking[..., 0], _lag(xp, middle),
+                     own_walk, level[:, :, MIDDLE, AGILE])
 
 
 def _least(xp: ModuleType, cost: Array) -> Array:
     """Return the least (...) of costs (..., M)."""
     return -xp.amax(-cost, -1)
+
+
+def _lag(xp: ModuleType, cost: Array) -> Array:
+    """Return how far (...) the best walk is behind the best filter with a velocity."""
+    return _least(xp, cost[..., MOVING:]) - _least(xp, cost[..., :MOVING])
 
 
 def _behind(xp: ModuleType, cost: Array) -> Array:
@@ -99,6 +107,6 @@ def _log_index(xp: ModuleType, posterior: Array, table: Array) -> Array:
     return 2.0 * xp.log((posterior * table[1]).sum(-1))
 
 
-def _middle_index(xp: ModuleType, cost: Array, count: Array, table: Array) -> Array:
-    """Return the log index (B, N) by costs (B, N, K, M) of the middle memory."""
-    return _log_index(xp, _posterior(xp, _behind(xp, cost[:, :, 1, :MOVING]), count), table)
+def _index(xp: ModuleType, cost: Array, count: Array, table: Array) -> Array:
+    """Return the log index (...) by costs (..., M), whose filters the table has."""
+    return _log_index(xp, _posterior(xp, _behind(xp, cost), count), table)

@@ -18,12 +18,11 @@ from liquid_ros.arrays import Array, cast, clip, namespace, pick, stack
 from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import bank, track
 from liquid_ros.smoothers.base import Estimate, LEAST_S, LOST, State
-from liquid_ros.smoothers.belief import believe, Words
+from liquid_ros.smoothers.belief import Belief, believe, Words
 from liquid_ros.smoothers.cells import CELLS
 from liquid_ros.smoothers.grain import at_least, finest, UNSEEN
 from liquid_ros.smoothers.likelihood import judge
 from liquid_ros.smoothers.reading import compare, Innovation, innovation, read, Reading, taught
-from liquid_ros.smoothers.rejects import Rejects
 from liquid_ros.smoothers.repeats import Repeats, settled, unlearned
 from liquid_ros.smoothers.roams import calm, LEFT, roaming
 from liquid_ros.smoothers.scale import Scale
@@ -31,7 +30,7 @@ from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
 from liquid_ros.smoothers.stamps import Stamps
 from liquid_ros.smoothers.stated import heed, unheard
 from liquid_ros.smoothers.swings import swinging, Swings, watched
-from liquid_ros.smoothers.track import ahead, follow, given, MAIN, OUTPUT
+from liquid_ros.smoothers.track import ahead, follow, given, MAIN, OUTPUT, Posterior
 from liquid_ros.smoothers.tuning import gate_for, Tuning
 from liquid_ros.smoothers.units import BURST, Clock, measures, Unit, UNKNOWN_VARIANCE
 
@@ -128,7 +127,7 @@ class Liquid:
         due = innovation(xp, state, MAIN, got, told)
         repeats, sent = settled(
             xp, Repeats.of(state['repeats']), got.same, due.prior, due.nu, got.moved,
-            Rejects.of(state['rejects']).held_off(), got.now_s)
+            got.rejects.held_off(), got.now_s)
         filters, trust = taught(xp, state, got, due.listens, w['bank'])
         habit = habits(state['habits'], due.seen, state['past'][..., 0], got.clock.count,
                        due.listens)
@@ -145,28 +144,14 @@ class Liquid:
             sent, trust, filters.velocity[..., bank.MIDDLE] * got.clock.dt_s,
             self.config.reacquire_after, self.config.give_up_after)
         main = follow(xp, due.prior, due.nu, belief.noise, belief.verdict)
-        swings = watched(xp, Swings.of(state['swings']), got.moved, (1.0 - main.gain) * due.nu,
-                         belief.weight, got.clock.pace)
-        no_noise = xp.maximum(roaming(xp, got, filters, judged, belief.strays.back),
-                              swinging(xp, swings) * calm(belief.strays.back))
-        if self.tuning.smoothing:
-            # what the cell sees stays as it was trained: it would take any other R back
-            prior, nu = compare(xp, state, OUTPUT, got)
-            factor = self.tuning.noise_factor
-            output = follow(xp, prior, nu, belief.noise * factor, belief.verdict)
-            no_noise = no_noise / xp.maximum(factor + 0.0 * no_noise, xp.ones_like(no_noise))
-            leads = prior.rows
-        else:
-            # what is given out stays where it is while nothing is measured
-            away = cast(minus(state[OUTPUT.rows], state[MAIN.rows]), due.nu)
-            leads = plus(due.prior.rows, xp.where(no_noise > GIVEN, away, 0.0 * away))
-            output, nu = main, cast(minus(rows, leads), due.nu)
-        weight, share = belief.verdict.weight, xp.exp(LEFT * no_noise)
-        kept = xp.ones_like(share) if self.tuning.smoothing else 1.0 - (1.0 - share) * weight
-        output = given(output, leads, nu, weight, share, kept)
+        left = (1.0 - main.gain) * due.nu
+        swings = watched(xp, Swings.of(state['swings']), got.moved, left, belief.weight,
+                         got.clock.pace)
+        no_noise = calm(belief.strays.back) * xp.maximum(roaming(xp, got, judged),
+                                                         swinging(xp, swings))
+        output, shrunk = self._output(xp, state, got, due, belief, main, no_noise)
         # what is left of the innovation may be error as well as noise
-        square = due.nu * due.nu
-        besides = xp.exp(said[..., DOUBT]) * ((1.0 - main.gain) * due.nu)**2
+        square, besides = due.nu * due.nu, xp.exp(said[..., DOUBT]) * left**2
         # what is believed against all that is usual, or over a gap alone, may yet be an outlier
         rash = xp.where(belief.rash, RASH * square, besides)
         besides = sent.doubt(xp, state, square, belief.noise, xp.maximum(besides, rash))
@@ -191,7 +176,7 @@ class Liquid:
         following = {
             **sent.slowed(xp, MAIN, main.track), **sent.slowed(xp, OUTPUT, output.track),
             'process': xp.concatenate([words, wider[..., None]], -1),
-            'shrunk': kept, 'output_besides': besides,
+            'shrunk': shrunk, 'output_besides': besides,
             'repeats': xp.concatenate([*repeats], -1),
             **unlearned(xp, sent.echo, state, learned),
         }
@@ -227,7 +212,7 @@ class Liquid:
         return Glance(
             due.seen, past[..., 0], past[..., 1], due.prior.covariance[0] / due.spread,
             xp.log(due.prior.noise / got.unit.square), xp.log(got.scale),
-            xp.log(got.sizes.fast / got.sizes.slow), Rejects.of(state['rejects']).row)
+            xp.log(got.sizes.fast / got.sizes.slow), got.rejects.row)
 
     @staticmethod
     def _held(xp: ModuleType, state: State, clock: Clock, said: Array) -> Array:
@@ -237,6 +222,29 @@ class Liquid:
         rate = apart * xp.maximum(xp.exp(said[..., RATE:RATE + 1]),
                                   (1.0 / clock.count)[..., None])
         return state['said'] + rate * (said[..., :LEVELS] - state['said'])
+
+    def _output(self, xp: ModuleType, state: State, got: Reading, due: Innovation,
+                belief: Belief, main: Posterior, no_noise: Array) -> Tuple[Posterior, Array]:
+        """
+        Return what is given out, and the share (B, A) of P that is left to it.
+
+        no_noise: (B, A) how surely what the filter leaves out is none, 0 to 1.
+        """
+        weight = belief.verdict.weight
+        if self.tuning.smoothing:
+            # what the cell sees stays as it was trained: it would take any other R back
+            prior, nu = compare(xp, state, OUTPUT, got)
+            factor, one = self.tuning.noise_factor, xp.ones_like(no_noise)
+            best = follow(xp, prior, nu, belief.noise * factor, belief.verdict)
+            share = xp.exp(LEFT * (no_noise / xp.maximum(factor * one, one)))
+            return given(best, prior.rows, nu, weight, share, one), one
+        # what is given out stays where it is while nothing is measured
+        away = cast(minus(state[OUTPUT.rows], state[MAIN.rows]), due.nu)
+        leads = plus(due.prior.rows, xp.where(no_noise > GIVEN, away, 0.0 * away))
+        share = xp.exp(LEFT * no_noise)
+        shrunk = 1.0 - (1.0 - share) * weight
+        nu = cast(minus(got.rows, leads), due.nu)
+        return given(main, leads, nu, weight, share, shrunk), shrunk
 
     def _ask(self, xp: ModuleType, state: State, pace: Array, features: Array
              ) -> Tuple[Array, Array]:

@@ -27,9 +27,9 @@ class Reading(NamedTuple):
     """
     A message in the stream's own time and unit; B streams, A axes.
 
-    moved: (B, A) from the last one. same: whether it repeats that. now_s: (B, 1) between their
-    stamps. stamps: what is known of them now. clock: time since the last measurement. lately:
-    since the last message, which is what a filter has to predict over.
+    rejects: counters before it. moved: (B, A) from the last one. same: whether it repeats that.
+    now_s: (B, 1) between their stamps. stamps: what is known of them now. clock: time since the
+    last measurement. lately: since the last message, which is what a filter has to predict over.
     theirs: (B, A, M) the bank's innovations. agile: (B, A) the most agile filter's, over a gap no
     more than the way from the anchor. accident: (B, A) whether a jump here would be one.
     sizes: now, left: (B, A) of the old ones. scale: (B, A) the unit, and unit: its square.
@@ -37,6 +37,7 @@ class Reading(NamedTuple):
     """
 
     rows: Array
+    rejects: Rejects
     moved: Array
     same: Same
     now_s: Array
@@ -97,8 +98,8 @@ def read(xp: ModuleType, state: State, rows: Array, dt_s: Array, weights: Dict[s
     calm = xp.where(before.held_off() & accident, xp.minimum(xp.abs(agile), xp.abs(moved)), agile)
     sizes, left = measure(xp, size, calm, velocity * xp.minimum(clock.dt_s, clock.mean_dt), group)
     scale = unit_size(xp, sizes)
-    return Reading(rows, moved, same, now_s, stamps, clock, lately, theirs, agile, accident, sizes,
-                   left, scale, Unit(scale * scale, clock.mean_dt),
+    return Reading(rows, before, moved, same, now_s, stamps, clock, lately, theirs, agile,
+                   accident, sizes, left, scale, Unit(scale * scale, clock.mean_dt),
                    alive(xp, scale, group, weights['turning'][:axes, 0]))
 
 

@@ -9,15 +9,16 @@ large, which the messages hardly contradict, costs any multiple of the noise: th
 itself is given out. Unless what strays so may be noise, as at rest, where it leads nowhere.
 """
 
+import math
 from types import ModuleType
 
 from liquid_ros.arrays import Array, clip, ramp
-from liquid_ros.smoothers.bank import AGILE, Bank, LEAST, SETTLED
-from liquid_ros.smoothers.likelihood import Judgement
+from liquid_ros.smoothers.bank import SETTLED
+from liquid_ros.smoothers.likelihood import Judgement, MIDDLE
 from liquid_ros.smoothers.reading import Reading
 from liquid_ros.smoothers.sight import mean
 
-SHORT, MIDDLE = 0, 1  # of the bank's memories
+SHORT = 0  # of the bank's memories
 BEGINS = (8.0, 14.0)  # messages from which on, and in full
 AHEAD, ALONE = (0.14, 0.19), (-0.2, -0.1)  # so far are walks likelier; by an axis alone
 AT_ONCE = (0.45, 0.6)  # so far ahead they are by one wild message or jump
@@ -31,25 +32,23 @@ ONCE = 1.0  # a wild message that came back may be chance
 LEFT = -7.0  # log of the share of what a gain holds back that still is, of what surely roams
 
 
-def roaming(xp: ModuleType, got: Reading, filters: Bank, judged: Judgement, comes_back: Array
-            ) -> Array:
-    """
-    Return how surely (B, A) an axis roams, 0 to 1; each of the bounds above is a ramp.
-
-    filters: after the message, judged: what they say. comes_back: (B, A) how often wild messages
-    of late were strays: what has outliers is not to be given out.
-    """
+def roaming(xp: ModuleType, got: Reading, judged: Judgement) -> Array:
+    """Return how surely (B, A) an axis roams, 0 to 1; each of the bounds above is a ramp."""
     count, ahead = got.clock.count, -judged.lag[..., MIDDLE]
     walks = (ramp(ahead, *AHEAD) * (1.0 - ramp(ahead, *AT_ONCE)) * ramp(-judged.own_lag, *ALONE)
              * ramp(judged.walk[..., MIDDLE], *STROLLS) * ramp(judged.own_walk, *BY_ITSELF))
     least = xp.minimum(xp.log(EARLY * count), FAR + 0.0 * count)
     leads = ramp(judged.leads[..., MIDDLE] - least, 0.0, FARTHER)
-    usual = clip(filters.power[:, :, MIDDLE, AGILE], LEAST, 1.0 / LEAST) * SETTLED
-    lively = mean(got.average, xp.log(got.sizes.fast * got.sizes.fast / usual))
+    usual = judged.agile + math.log(SETTLED)
+    lively = mean(got.average, 2.0 * xp.log(got.sizes.fast) - usual)
     still = ramp(judged.walk[..., SHORT], *OF_LATE) * ramp(lively, *LIVELY)
-    return walks * leads * still * calm(comes_back) * ramp(count, *BEGINS)
+    return walks * leads * still * ramp(count, *BEGINS)
 
 
 def calm(comes_back: Array) -> Array:
-    """Return 1, or 0 where more than one wild message came back: then there are outliers."""
+    """
+    Return 1, or 0 where (B, A) more than one wild message of late came back.
+
+    Then there are outliers, and no message is given out.
+    """
     return clip(1.0 - 2.0 * (comes_back - ONCE), 0.0, 1.0)
