@@ -146,9 +146,9 @@ def held_ns(stamp_ns: int) -> int:
     return max(-2**31 * NS_PER_S, min(stamp_ns, 2**31 * NS_PER_S - 1))
 
 
-def seconds_to_ns(text: str) -> int:
+def seconds_to_ns(text: str, power: int = 0) -> int:
     """
-    Return integer nanoseconds for a decimal number of seconds.
+    Return integer nanoseconds for a decimal number of 10^power seconds.
 
     Digits are kept as they are written, with no detour through a float: epoch seconds
     with nine decimals do not fit into one.
@@ -157,13 +157,14 @@ def seconds_to_ns(text: str) -> int:
     """
     hint = ''
     try:
-        stamp_ns = (Decimal(text.strip()) * NS_PER_S).to_integral_value()
+        stamp_ns = (Decimal(text.strip()).scaleb(power) * NS_PER_S).to_integral_value()
         if -2**63 <= stamp_ns < 2**63:
             return int(stamp_ns)
         hint = ' below 2^63 ns: is it in ms, us or ns?' if stamp_ns.is_finite() else ''
     except ArithmeticError:  # no number, NaN, or beyond what Decimal holds
         pass
-    raise ValueError(f'got {text!r}, expected seconds as a decimal number{hint}')
+    raise ValueError(f'got {text!r}, expected {"" if power else "seconds as "}a decimal number'
+                     f'{hint}')
 
 
 def ns_to_seconds_text(stamp_ns: int) -> str:

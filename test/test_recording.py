@@ -47,8 +47,12 @@ def as_it_came(sample):
 
 
 def samples_of(path, topics=()):
+    """Return them all; InputError where something cannot be read."""
     with open_source(path, topics) as source:
-        return list(source.samples())
+        samples = list(source.samples())
+        if source.problems:
+            raise InputError('; '.join([str(path), *source.problems]))
+        return samples
 
 
 def write_all(path, samples, width):
@@ -182,13 +186,34 @@ def test_tum_comments_blanks_a_mark_of_bytes_and_windows_lines(tmp_path):
     ('t,x,y,z', '1.000000001,1,2,3', 1_000_000_001),
     ('stamp,x,y,z', '1700000000.123456789,1,2,3', 1_700_000_000_123_456_789),
     ('stamp_ns,x,y,z', '1700000000123456789,1,2,3', 1_700_000_000_123_456_789),
-    (' Z, Y ,note,X,T', '3,2,"a, b",1,5', 5_000_000_000)])
+    (' Z, Y ,note,X,T', '3,2,"a, b",1,5', 5_000_000_000),
+    ('#timestamp [ns],p_RS_R_x [m],p_RS_R_y [m],p_RS_R_z [m],v_RS_R_x [m s^-1]',
+     '1403636580838555648,1,2,3,9', 1_403_636_580_838_555_648),
+    ('__time,/pose/header/stamp,/pose/pose/position/x,/pose/pose/position/y,'
+     '/pose/pose/position/z', '7.5,2.5,1,2,3', 2_500_000_000),
+    ('timeMs,posX,posY,posZ,velX', '1500.000001,1,2,3,9', 1_500_000_001),
+    ('time,px,py,pz,target_position_x', '1,1,2,3,9', None)])
 def test_csv_columns_go_by_their_names(tmp_path, header, line, stamp_ns):
     path = tmp_path / 'a.csv'
     path.write_text(f'# recorded today\n{header}\n{line}\n')
+    if stamp_ns is None:  # two that are as good
+        with pytest.raises(InputError, match='got the CSV header'):
+            samples_of(path)
+        return
     sample, = samples_of(path)
     assert sample.stamps_ns[0] == stamp_ns
     assert sample.rows[0].tolist() == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize('header', [
+    'pos_x,pos_y,pos_z,q_RS_w [],q_RS_x [],q_RS_y [],q_RS_z []',
+    'position.x,position.y,position.z,orientation.w,orientation.x,orientation.y,orientation.z',
+    'x,y,z,qw,qx,qy,qz'])
+def test_a_quaternion_may_begin_with_w(tmp_path, header):
+    path = tmp_path / 'a.csv'
+    path.write_text(f't,{header}\n1,1,2,3,0.5,0.1,0.7,0.5\n')
+    sample, = samples_of(path)
+    assert sample.rows[0].tolist() == [1.0, 2.0, 3.0, 0.1, 0.7, 0.5, 0.5]
 
 
 def test_a_quote_in_a_comment_takes_no_row_with_it(tmp_path):
@@ -214,6 +239,9 @@ def test_a_quote_in_a_comment_takes_no_row_with_it(tmp_path):
     ('a.csv', 'x,y,z\n1,2,3\n', "got the CSV header 'x,y,z'"),
     ('a.csv', 't,stamp_ns,x,y,z\n1,2,3,4,5\n', 'got the CSV header'),
     ('a.csv', 't,x,y,z,qx\n1,2,3,4,5\n', 'got the CSV header'),
+    ('a.csv', 't,qx,qy,qz\n1,2,3,4\n', 'got the CSV header'),
+    ('a.csv', 'timestamp,x,y,z\n1403636580838555648,1,2,3\n', 'is it in ms, us or ns'),
+    ('a.csv', 'timestamp_ns,x,y,z\nnoon,1,2,3\n', r"a\.csv:2: got 'noon'"),
     ('a.csv', 'stamp_ns,x,y,z\n1.5,1,2,3\n', r"a\.csv:2: .*'1\.5'"),
     ('a.csv', 't,x,y,z\n1,2,3,4,5\n', r'a\.csv:2: got 5 columns, expected 4')])
 def test_text_that_cannot_be_read(tmp_path, name, text, match):
@@ -236,7 +264,7 @@ def test_a_missing_file(tmp_path, name):
 
 
 def test_a_folder_without_metadata(tmp_path):
-    with pytest.raises(InputError, match='metadata.yaml'):
+    with pytest.raises(InputError, match='not a readable rosbag2'):
         samples_of(tmp_path)
 
 
@@ -398,6 +426,23 @@ def test_the_input_is_never_overwritten(tmp_path, source, output):
     refuse_overlap(tmp_path / source, tmp_path / 'other.tum')
 
 
+@pytest.mark.parametrize('name', ['bag', 'a.mcap', 'a.db3'])
+def test_a_recording_that_is_no_output_is_never_replaced(tmp_path, name):
+    plugin = StoragePlugin.SQLITE3 if name == 'a.db3' else StoragePlugin.MCAP
+    bag_with(tmp_path / 'bag', {'/pose': POSE}, plugin)
+    if name != 'bag':
+        next((tmp_path / 'bag').glob('bag*')).rename(tmp_path / name)
+    before = len(samples_of(tmp_path / name))
+    for _ in range(2):
+        with pytest.raises(InputError, match=f'{name}: has no topic .../smoothed, so it is no '
+                           'older output: it is not replaced'):
+            write_all(tmp_path / name, some_samples(3), 7)
+        assert len(samples_of(tmp_path / name, ['/pose'])) == before
+    (tmp_path / 'broken.mcap').write_bytes(b'what I have of it')
+    with pytest.raises(InputError, match='not replaced'):
+        write_all(tmp_path / 'broken.mcap', some_samples(3), 7)
+
+
 def test_a_folder_of_other_bags_is_never_replaced(tmp_path):
     home = tmp_path / 'bags'
     home.mkdir()
@@ -443,7 +488,7 @@ def test_two_publishers_of_one_topic(tmp_path):
 
 
 def salvaged(path):
-    with open_source(path, forgiving=True) as source:
+    with open_source(path) as source:
         return list(source.samples())
 
 

@@ -58,6 +58,8 @@ def circuit(checkpoint: str, recording: Optional[str], topic: Optional[str], out
         from liquid_ros.timing import TimePolicy
         with open_source(Path(recording), [topic] if topic else []) as source:
             activity = watch(source.samples(), smoother, policy_for(source, TimePolicy()))
+        for problem in source.problems:
+            print(f'liquid_ros: warning: {problem}', file=sys.stderr)
     try:
         from liquid_ros.evaluation.circuit_plots import draw, draw_activity
         draw(output, drawn)

@@ -52,7 +52,6 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     from liquid_ros.backend import pick_backend
     from liquid_ros.checkpoint import build
     from liquid_ros.evaluation.recording import (
-        is_bag,
         open_sink,
         open_source,
         policy_for,
@@ -67,7 +66,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     model = build(smoother, checkpoint, backend)
     refuse_overlap(source_path, output)
     start = time.perf_counter()
-    with open_source(source_path, topics, forgiving=is_bag(source_path)) as source:
+    with open_source(source_path, topics) as source:
         with open_sink(output, source, is_folder) as write:
             samples = progress(source.samples(), source.total)
             # what comes through a pipe is answered at once

@@ -59,7 +59,7 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
         raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
     streams: Dict[Any, _Kept] = {}
-    with open_source(path, topics, own(truth), forgiving=True) as source:
+    with open_source(path, topics, own(truth)) as source:
         # which messages are accepted is no smoother's business: the cheapest will do
         for answer in replay(source.samples(), SMOOTHERS['ema'](), policy_for(source, policy)):
             sample, update = answer.sample, answer.update

@@ -22,21 +22,17 @@ Tap = Callable[[Any, int, bytes], None]
 
 
 class BagSource:
-    """
-    The topics of an opened bag that are to be smoothed; taps see all messages.
+    """The topics of an opened bag that are to be smoothed; taps see all messages."""
 
-    forgiving: end at what cannot be read and tell it in problems, instead of an InputError.
-    """
-
-    def __init__(self, path: Path, reader: Any, patterns: Sequence[str], left_out: Sequence[str],
-                 forgiving: bool) -> None:
+    def __init__(self, path: Path, reader: Any, patterns: Sequence[str], left_out: Sequence[str]
+                 ) -> None:
         """Choose topics by name or glob, all supported ones for no pattern at all."""
         self.path = path
         self.problems: List[str] = list(getattr(reader, 'problems', ()))
         self.connections = list(reader.connections)
         self.chosen = choose(path, self.connections, patterns, left_out)
         self.taps: List[Tap] = []
-        self._reader, self._forgiving = reader, forgiving
+        self._reader = reader
         self._streams = [pattern.partition('#') for pattern in patterns]
         self._without = [one.partition('#') for one in left_out if '#' in one
                          and one not in patterns]
@@ -77,8 +73,6 @@ class BagSource:
                     count += 1
                     yield message
         except UnreadableError as error:
-            if not self._forgiving:
-                raise
             if not count:  # the index was whole, but not what it points to
                 yield from self._salvaged(wanted, error)
                 return
@@ -102,13 +96,9 @@ class BagSource:
                 with readable(self.path):
                     raw = bytes(store().serialize_cdr(
                         store().deserialize_cdr(raw, connection.msgtype), connection.msgtype))
-            sample = KINDS[connection.msgtype].read(connection.topic, log_ns, raw)
-        except (StructError, ValueError, UnreadableError) as error:
-            if self._forgiving:
-                return None
-            raise UnreadableError(f'{self.path}: has a damaged message on {connection.topic} at '
-                                  f'{log_ns} ns: {error}') from error
-        return self._of_streams(sample)
+            return self._of_streams(KINDS[connection.msgtype].read(connection.topic, log_ns, raw))
+        except (StructError, ValueError, UnreadableError):
+            return None
 
     def _of_streams(self, sample: Sample) -> Sample:
         """Return the message with the streams only that were asked for."""
@@ -146,6 +136,7 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
     Errors: InputError, which lists what there is.
     """
     there = ', '.join(f'{c.topic} ({c.msgtype})' for c in connections) or 'no topics'
+    there = ' '.join(there.split())  # a damaged name may have lines
     supported = [c for c in connections if c.msgtype in KINDS]
     for pattern in patterns:
         named = [c for c in supported if fnmatchcase(c.topic, pattern.partition('#')[0])]
@@ -206,26 +197,24 @@ def readable(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def open_bag(path: Path, patterns: Sequence[str] = (), left_out: Sequence[str] = (),
-             forgiving: bool = False) -> Iterator[BagSource]:
+def open_bag(path: Path, patterns: Sequence[str] = (), left_out: Sequence[str] = ()
+             ) -> Iterator[BagSource]:
     """
-    Open a rosbag2 folder, .mcap or .db3 file; InputError where it cannot be used.
+    Open a rosbag2 folder, .mcap or .db3 file; of a broken one what can be read.
 
     patterns, left_out: as in choose.
-    forgiving: take what can be read of a broken one; UnreadableError where that is nothing.
+    Errors: InputError where it cannot be used, UnreadableError where nothing can be read.
     """
     if not path.exists():
         raise InputError(f'{path}: no such file or folder')
-    if path.is_dir() and not (path / 'metadata.yaml').exists() and not forgiving:
-        raise InputError(f'{path}: is no rosbag2, it has no metadata.yaml')
-    reader = _open(path, forgiving)
+    reader = _open(path)
     try:
-        yield BagSource(path, reader, patterns, left_out, forgiving)
+        yield BagSource(path, reader, patterns, left_out)
     finally:
         reader.close()
 
 
-def _open(path: Path, forgiving: bool) -> Any:
+def _open(path: Path) -> Any:
     try:
         from rosbags.rosbag2 import Reader
     except ImportError as error:
@@ -236,8 +225,6 @@ def _open(path: Path, forgiving: bool) -> Any:
             reader.open()
             return reader
     except UnreadableError as error:
-        if not forgiving:
-            raise
         from liquid_ros.evaluation.salvage import Salvage
         return Salvage(path, str(error))
 

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.bag import BagSource
+from liquid_ros.evaluation.bag import BagSource, open_bag
 from liquid_ros.evaluation.bag_messages import (
     covariances,
     key_text,
@@ -90,6 +90,17 @@ def _is_disposable(folder: Path) -> bool:
         name == 'metadata.yaml' or name.endswith(('.mcap', '.db3')) for name in names)
 
 
+def _is_output(path: Path) -> bool:
+    """Return whether a bag has been written by write_bag, or a folder is none."""
+    if path.is_dir() and not (path / 'metadata.yaml').exists():
+        return True
+    try:
+        with open_bag(path) as source:
+            return any(c.topic.endswith(SUFFIX) for c in source.connections)
+    except InputError:
+        return False
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Make what SQLite complains of, a full disk, an InputError."""
@@ -109,6 +120,9 @@ def write_bag(path: Path, suffix: str, source: Any, stated: bool = False) -> Ite
     stated: also as PoseWithCovarianceStamped to <topic>/smoothed_with_covariance, where the type
     has no covariance; with the stream's name below it where a topic has many.
     """
+    if path.exists() and not _is_output(path):
+        raise InputError(f'{path}: has no topic ...{SUFFIX}, so it is no older output: it is not '
+                         'replaced')
     with new_bag(path, suffix) as writer:
         if isinstance(source, BagSource):
             _copy_into(writer, source, (SUFFIX, STATED) if stated else (SUFFIX,))

@@ -82,7 +82,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         raise InputError(f'{path}: no such file or folder')
     known = read_truth(truth, path) if truth else None
     keeper = _Keeper(smoother, keep)
-    with open_source(path, topics, own(truth), forgiving=True) as source, \
+    with open_source(path, topics, own(truth)) as source, \
             _writing(output, source, smoother, name) as (write, states):
         samples = progress(source.samples(), source.total)
         for answer in replay(samples, smoother, policy_for(source, policy), backend,

@@ -28,21 +28,21 @@ def _expect_small(path: Path) -> None:
         raise InputError(f'{path}: got the suffix {path.suffix}, expected {path.suffix.lower()}')
 
 
-def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] = (),
-                forgiving: bool = False) -> OpenSource:
+def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] = ()
+                ) -> OpenSource:
     """
     Open a recording by its extension; what is neither a bag nor .csv is read as TUM.
 
+    Of a broken one what can be read is taken, and its problems tell the rest.
     topics, left_out: as in bag.choose, for a bag only.
-    forgiving: take what can be read of a broken one.
     Errors: InputError, some in the opened block.
     """
     _expect_small(path)
     if is_bag(path):
-        return open_bag(path, topics, left_out, forgiving)
+        return open_bag(path, topics, left_out)
     if topics:
         raise InputError(f'{path}: got topic {topics[0]!r}, but only a bag has topics')
-    return open_text(path, path.suffix.lower() == '.csv', forgiving)
+    return open_text(path, path.suffix.lower() == '.csv')
 
 
 def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool = False

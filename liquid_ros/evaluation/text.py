@@ -6,11 +6,12 @@
 from contextlib import contextmanager
 import csv
 from pathlib import Path
-from typing import Callable, Dict, IO, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, IO, Iterator, List, Optional, Sequence
 
 import numpy as np
 
 from liquid_ros.errors import InputError, UnreadableError
+from liquid_ros.evaluation.columns import Layout, layout_of
 from liquid_ros.evaluation.sample import Key, POSE_FIELDS, Sample, single, Sink, writing
 from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
 from liquid_ros.update import Update
@@ -18,34 +19,15 @@ from liquid_ros.update import Update
 TUM_FIELDS = ('t',) + POSE_FIELDS
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 
-# The name of a CSV's time column says its unit.
-TIME_COLUMNS: Dict[str, Callable[[str], int]] = {
-    't': seconds_to_ns, 'stamp': seconds_to_ns, 'stamp_ns': int}
-
-
-class Layout(NamedTuple):
-    """Where the time and the 3 or 7 numbers of a row stand among a line's columns."""
-
-    columns: int
-    time: int
-    to_ns: Callable[[str], int]
-    numbers: Tuple[int, ...]
-
-
 TUM_LAYOUT = Layout(8, 0, seconds_to_ns, tuple(range(1, 8)))
 
 
 class TextSource:
     """A TUM or CSV file; also a pipe, then without a total."""
 
-    def __init__(self, path: Path, stream: IO[str], is_csv: bool, forgiving: bool = False
-                 ) -> None:
-        """
-        Read a CSV's header; InputError where it names no usable columns.
-
-        forgiving: leave out lines that cannot be read and tell of them in problems.
-        """
-        self.path, self._forgiving = path, forgiving
+    def __init__(self, path: Path, stream: IO[str], is_csv: bool) -> None:
+        """Read a CSV's header; InputError where it names no usable columns."""
+        self.path = path
         self.total: Optional[int] = _count_lines(path)
         self.problems: List[str] = []
         self._line = 0
@@ -60,7 +42,7 @@ class TextSource:
         self.width = len(self._layout.numbers)
 
     def samples(self) -> Iterator[Sample]:
-        """Yield one sample a line; InputError at the first line that is none, or if all are."""
+        """Yield one sample a line; problems tell of lines that are none, an error if all are."""
         empty, broken = True, []
         to_ns, time, numbers = self._layout.to_ns, self._layout.time, self._layout.numbers
         for fields in self._read():
@@ -73,10 +55,7 @@ class TextSource:
                     raise ValueError(f'got the stamp {fields[time]!r}, expected less than 2^63 ns')
                 row = np.array([float(fields[i]) for i in numbers])
             except ValueError as error:
-                text = f'{self.path}:{self._line}: {error}'
-                if not self._forgiving:
-                    raise InputError(text) from error
-                broken.append(text)
+                broken.append(f'{self.path}:{self._line}: {error}')
                 continue
             empty = False
             yield single('', stamp_ns, row)
@@ -87,12 +66,12 @@ class TextSource:
         if empty:
             raise UnreadableError(f'{self.path}: is empty, expected rows of {self._expected()}')
 
-    def _read(self) -> Iterator[List[str]]:
-        """Yield the fields of each line that is neither blank nor a comment."""
+    def _read(self, comments: bool = False) -> Iterator[List[str]]:
+        """Yield the fields of each line that is neither blank nor, unless wanted, a comment."""
         try:
             for fields in self._records:
                 self._line += 1
-                if fields and not fields[0].startswith('#'):
+                if fields and (comments or not fields[0].startswith('#')):
                     yield fields
         except (UnicodeDecodeError, csv.Error) as error:
             raise UnreadableError(f'{self.path}: is not a text file after line {self._line}, '
@@ -102,24 +81,24 @@ class TextSource:
         return ' '.join(TUM_FIELDS)
 
     def _read_header(self) -> Layout:
-        names = next(self._read(), [])
-        names = [name.strip().lower() for name in names]
-        times = [name for name in TIME_COLUMNS if name in names]
-        here = [name for name in POSE_FIELDS if name in names]
-        if len(times) != 1 or tuple(here) not in (POSE_FIELDS[:3], POSE_FIELDS):
-            raise InputError(f'{self.path}: got the CSV header {",".join(names)!r}, expected one '
-                             'of t, stamp, stamp_ns, then x y z and optionally qx qy qz qw')
-        return Layout(len(names), names.index(times[0]), TIME_COLUMNS[times[0]],
-                      tuple(names.index(name) for name in here))
+        """Return the layout that the first line has, or a comment before it."""
+        for fields in self._read(comments=True):
+            names = [fields[0].lstrip('#'), *fields[1:]]
+            try:
+                return layout_of(names, str(self.path))
+            except InputError:
+                if not fields[0].startswith('#'):
+                    raise
+        return layout_of([], str(self.path))
 
 
 @contextmanager
-def open_text(path: Path, is_csv: bool, forgiving: bool = False) -> Iterator[TextSource]:
+def open_text(path: Path, is_csv: bool) -> Iterator[TextSource]:
     """Open a text recording; InputError where there is none."""
     if not path.exists():
         raise InputError(f'{path}: no such file')
     with open(path, encoding='utf-8-sig', newline='' if is_csv else None) as stream:
-        yield TextSource(path, stream, is_csv, forgiving)
+        yield TextSource(path, stream, is_csv)
 
 
 @contextmanager

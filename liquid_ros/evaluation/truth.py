@@ -109,7 +109,7 @@ def _read(path: Path, topic: str, name: str) -> Truth:
     stamps: List[int] = []
     rows: List[np.ndarray] = []
     streams: Set[str] = set()
-    with open_source(path, [topic] if topic else [], forgiving=True) as source:
+    with open_source(path, [topic] if topic else []) as source:
         for sample in source.samples():
             streams.update(f'{sample.topic}#{key}' for key in sample.keys)
             if len(streams) > 1:
