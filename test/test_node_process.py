@@ -29,6 +29,9 @@ from ros_graph import (
 )
 from std_srvs.srv import Trigger
 
+from liquid_ros.params import SPECS
+from liquid_ros.ros.arguments import idle
+
 ACTIVE = ('-p', 'autostart:=true', '-p', 'device:=cpu', '-p', f'smoother:={SMOOTHER}')
 
 
@@ -108,6 +111,48 @@ def test_a_mistake_is_told_in_a_line_and_the_status_is_1(arguments, told):
     assert told in output and 'Traceback' not in output
     own = [line for line in output.splitlines() if line and '[rcl]' not in line]
     assert len(own) == 1, output
+
+
+def test_help_lists_the_parameters_and_starts_nothing():
+    status, output = run('--', '--help')
+    assert status == 0 and output.startswith('usage: smoother_node --ros-args')
+    assert all(f'\n  {name}' in output for name in SPECS)
+
+
+@pytest.mark.parametrize('name, told', [
+    ('smoother_node', True), ('/ns/smoother', True), ('smoother', False), ('/**', False),
+    ('/*', False), ('/**/smoother', False)])
+def test_parameters_of_another_node_are_told(tmp_path, name, told):
+    path = tmp_path / 'my.yaml'
+    path.write_text(f'# mine\n{name}:\n  ros__parameters:\n    gap_reset_s: 3.0\n')
+    found = idle(['--ros-args', '--params-file', str(path)], '/smoother')
+    whole = '/' + name.lstrip('/')
+    assert found == [f'{path} has no parameters for /smoother, but for {whole}'] * told
+
+
+def test_how_a_file_of_parameters_names_nodes(tmp_path):
+    path = tmp_path / 'my.yaml'
+    nested = ('ns:\n  "smoother":\n    ros__parameters:\n      a: 1\n  other:\n'
+              '    ros__parameters: {b: 2}\n')
+    path.write_text(nested)
+    given = ['--ros-args', '--params-file', str(path)]
+    assert idle(given, '/ns/smoother') == idle(given, '/ns/other') == []
+    assert idle(given, '/smoother') == [
+        f'{path} has no parameters for /smoother, but for /ns/smoother, /ns/other']
+    assert idle(['--ros-args', '-r', 'a:=b', *given, '--'], '/ns/other') == []
+    path.write_text(nested + 'c: {ros__parameters: {d: 3}}\n')  # beyond what is looked for
+    assert idle(given, '/smoother') == []
+    assert idle(['my.yaml', *given], '/smoother') == [
+        "the argument 'my.yaml' does nothing: expected --ros-args before it"]
+
+
+def test_what_does_nothing_is_in_the_log(graph, tmp_path):
+    path = tmp_path / 'my.yaml'
+    path.write_text('smoother_node:\n  ros__parameters:\n    input_topic: tag\n')
+    process = graph.process('--params-file', str(path))
+    graph.matched(topic='/smoother/transition_event')
+    graph.call(GetState, '/smoother/get_state', GetState.Request(), again_s=1.0)
+    assert 'has no parameters for /smoother, but for /smoother_node' in stop(process)[1]
 
 
 def test_yaml_that_does_not_parse_is_told(tmp_path):

@@ -3,6 +3,7 @@
 
 """The node as a program: start, spin, end; a user's mistake is one line."""
 
+import os
 from signal import default_int_handler
 import sys
 from time import monotonic, process_time
@@ -12,6 +13,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from liquid_ros.ros.arguments import help_text, idle, wants_help
 from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
 from liquid_ros.signals import deferred, ENDING, signalled
 
@@ -36,6 +38,13 @@ def make_executor(context: Any = None) -> Any:
 
 def main(args: Optional[List[str]] = None) -> int:
     """Run the node until it is told to stop; return 1 where it cannot start."""
+    given = sys.argv[1:] if args is None else args
+    if wants_help(given):
+        try:
+            print(help_text(), flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     try:
         # rclpy would end the context amid a callback, and whatever that calls then raises
         with signalled(ENDING, default_int_handler), deferred() as act:
@@ -45,6 +54,8 @@ def main(args: Optional[List[str]] = None) -> int:
             except USER_ERRORS as error:
                 rclpy.try_shutdown()
                 return complain(error)
+            for text in idle(given, node.get_fully_qualified_name()):
+                node.get_logger().warning(text)
             return run(node, act)
     except KeyboardInterrupt:
         return 0
