@@ -42,7 +42,8 @@ def replacing(path: Path, folders: bool = False) -> Iterator[Path]:
         else:
             os.replace(fresh, path)
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.filename is None or fresh.name in str(error.filename):
+            error.filename = str(path)  # what was asked for, not what it is called on the way
         raise
     finally:
         if fresh.is_dir():

@@ -244,6 +244,25 @@ def test_a_truth_of_a_body_that_is_mounted_otherwise_is_told():
     assert 'turned by 120' in ' '.join(far.verdict)
 
 
+@pytest.mark.parametrize('wrong', ['the truth', 'the messages'])
+def test_quaternions_with_w_first_are_told(wrong):
+    run = sample()
+    rows = {'truth': run.truth, 'raw': run.raw, 'smooth': run.smooth}
+    rows = {name: np.concatenate([values[:, :3], np.roll(values[:, 3:], 1, axis=1)], axis=1)
+            for name, values in rows.items() if (name == 'truth') == (wrong == 'the truth')}
+    assert f'quaternions of {wrong} look as if w came first' in ' '.join(
+        judge(replace(run, **rows)).verdict)
+    assert 'w came first' not in ' '.join(judge(run).verdict)
+
+
+def test_a_truth_in_millimetres_is_told():
+    run = sample()
+    scale = np.repeat([1000.0, 1.0], [3, 4])
+    told = judge(replace(run, truth=run.truth * scale)).verdict[0]
+    assert told.startswith('The truth moves over') and told.endswith('expected in metres.')
+    assert 'metres' not in ' '.join(judge(run).verdict)
+
+
 def test_a_truth_of_another_clock_is_told():
     run = sample()
     shift = 10  # of messages at 50 Hz

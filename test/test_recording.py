@@ -171,6 +171,22 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
     assert caught.value.filename == str(tmp_path / 'x')
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(OSError) as caught, replacing(tmp_path / 'x') as fresh:
+        open(fresh / 'y')
+    assert caught.value.filename == str(tmp_path / 'x')
+
+
+@pytest.mark.parametrize('name', ['a.npz', 'a.bag', 'a.JSON'])
+def test_a_suffix_of_something_else_is_told(tmp_path, name):
+    (tmp_path / name).write_bytes(b'PK')
+    for opened in (lambda: open_source(tmp_path / name),
+                   lambda: write_all(tmp_path / name, some_samples(), 7)):
+        with pytest.raises(InputError, match=f'{name}: got the suffix .*, expected .tum, .csv'):
+            opened()
+    assert (tmp_path / name).read_bytes() == b'PK'
+
+
 def test_a_bag_folder_names_its_storage_after_itself(tmp_path):
     write_all(tmp_path / 'folder', some_samples(), 7)
     assert {p.name for p in (tmp_path / 'folder').iterdir()} == {'folder.mcap', 'metadata.yaml'}

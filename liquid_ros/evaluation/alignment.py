@@ -117,6 +117,22 @@ def mounting(quats: np.ndarray, truth: np.ndarray) -> Optional[Mounting]:
     return Mounting(rotation_rms_deg(shared[None], np.array([[0.0, 0.0, 0.0, 1.0]])), rest_deg)
 
 
+def w_first(quats: np.ndarray, truth: np.ndarray) -> str:
+    """Return which of rotations (N, 4) agree where they are read as w x y z, '' for neither."""
+    own = _rest_deg(quats, truth)
+    for name, pair in (('the truth', (quats, np.roll(truth, -1, 1))),
+                       ('the messages', (np.roll(quats, -1, 1), truth))):
+        if own > FRAMES_DIFFER * _rest_deg(*pair):
+            return name
+    return ''
+
+
+def _rest_deg(quats: np.ndarray, truth: np.ndarray) -> float:
+    """Return the RMS angle between them without the turn in the body that all share."""
+    apart = quat_multiply(quat_conjugate(truth), quats)
+    return rotation_rms_deg(apart, np.broadcast_to(_shared(apart), apart.shape))
+
+
 def tells(turn_deg: float, quats: np.ndarray, truth: np.ndarray) -> bool:
     """
     Return whether rotations (N, 4) can be compared where the standard error of the turn is this.

@@ -16,14 +16,21 @@ from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
 from liquid_ros.timing import TimePolicy
 
+# Suffixes that say what a file is, and that it is no TUM text.
+OTHERS = {**dict.fromkeys(('.npz', '.npy', '.json', '.yaml', '.html', '.png', '.xlsx'), ''),
+          '.bag': ' (rosbags-convert makes a rosbag2 of a bag of ROS 1)'}
+
 
 def is_bag(path: Path) -> bool:
     """Return whether a path names a rosbag2: a folder, .mcap or .db3."""
     return path.is_dir() or path.suffix.lower() in STORAGES
 
 
-def _expect_small(path: Path) -> None:
-    """Raise InputError for a suffix in capitals, which rosbag2 does not know."""
+def _expect_known(path: Path) -> None:
+    """Raise InputError for a suffix of something else, or in capitals, which rosbag2 knows not."""
+    if path.suffix.lower() in OTHERS and not path.is_dir():
+        raise InputError(f'{path}: got the suffix {path.suffix}, expected .tum, .csv, .mcap, .db3 '
+                         'or a folder' + OTHERS[path.suffix.lower()])
     if path.suffix.lower() in STORAGES and path.suffix not in STORAGES:
         raise InputError(f'{path}: got the suffix {path.suffix}, expected {path.suffix.lower()}')
 
@@ -37,7 +44,7 @@ def open_source(path: Path, topics: Sequence[str] = (), left_out: Sequence[str] 
     topics, left_out: as in bag.choose, for a bag only.
     Errors: InputError, some in the opened block.
     """
-    _expect_small(path)
+    _expect_known(path)
     if is_bag(path):
         return open_bag(path, topics, left_out)
     if topics:
@@ -53,7 +60,7 @@ def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool 
     is_folder: the user said so, with a closing slash. stated: a bag is to have covariances, too.
     Errors: InputError for a bag with many topics into one text file.
     """
-    _expect_small(path)
+    _expect_known(path)
     from_bag = isinstance(source, BagSource)
     if is_folder or is_bag(path) or (from_bag and not path.suffix and not path.exists()):
         return write_bag(path, storage_of(source.path) if from_bag else '.mcap', source, stated)

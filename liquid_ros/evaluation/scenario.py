@@ -6,7 +6,7 @@
 import json
 from pathlib import Path
 from typing import List, NamedTuple, Tuple
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -91,6 +91,9 @@ def from_npz(path: Path, seconds: float = float('inf')) -> Scenario:
     """
     if not path.is_file():
         raise InputError(f'{path}: no such file')
+    if not is_zipfile(path):
+        raise InputError(f'{path}: is no .npz with the arrays t, z and gt; TUM, CSV and bags are '
+                         'for smooth and evaluate')
     try:
         with np.load(path, allow_pickle=False) as data:
             times, rows, truth = (np.asarray(data[key], dtype=float) for key in ('t', 'z', 'gt'))

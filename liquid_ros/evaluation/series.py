@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from liquid_ros.evaluation import truthless
-from liquid_ros.evaluation.alignment import mounting
+from liquid_ros.evaluation.alignment import mounting, w_first
 from liquid_ros.evaluation.figures import Ruler
 from liquid_ros.evaluation.runs import Run
 
@@ -28,13 +28,16 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
               ) -> Dict[str, Any]:
     """Return counts, dt statistics, NIS and whiteness; alike: likeness()."""
     seen, tally, (r, count) = rule.seen, run.tally, alike
-    mounted = mounting(seen.raw[seen.judged, 3:], seen.truth[seen.judged, 3:]) if (
-        seen.turns and seen.truth is not None) else None
+    turns = (seen.raw[seen.judged, 3:], seen.truth[seen.judged, 3:]) if (
+        seen.turns and seen.truth is not None and seen.judged.any()) else None
+    mounted = mounting(*turns) if turns else None
     stream: Dict[str, Any] = {
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
         'duration_s': run.duration_s,
         'axes': ''.join('xyz'[axis] for axis in seen.axes), 'reference': reference or None,
-        'extent_m': float(np.linalg.norm(np.ptp(seen.positions(seen.raw), axis=0))),
+        'extent_m': _extent(seen.positions(seen.raw)),
+        'truth_extent_m': None if seen.truth is None or not seen.judged.any() else _extent(
+            seen.positions(seen.truth)[seen.judged]),
         **tally.counts(), 'drops': dict(tally.drops), 'restarts': dict(tally.restarts),
         'duplicate_stamps': tally.drops.get('duplicate', 0),
         'late_stamps': tally.drops.get('late', 0),
@@ -44,6 +47,7 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
         'frame_offset_m': seen.offset_m,
         'mounting_deg': mounted and mounted.turn_deg,
         'mounting_rest_deg': mounted and mounted.rest_deg,
+        'w_first': w_first(*turns) if turns else '',
         'innovation_correlation': float(r[1]) if len(r) else None,
         'innovation_correlation_max': float(np.max(np.abs(r[1:]))) if len(r) else None,
         'ljung_box': truthless.ljung_box(r, count),
@@ -88,6 +92,10 @@ def series_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int],
         if len(density) and len(density) == len(series.setdefault('spectrum_hz', hertz)):
             series[f'spectrum_{name}'] = density  # a truth with holes may have shorter windows
     return series
+
+
+def _extent(positions: np.ndarray) -> float:
+    return float(np.linalg.norm(np.ptp(positions, axis=0)))
 
 
 def _error_correlation(rule: Ruler) -> Optional[float]:

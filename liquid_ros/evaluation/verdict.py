@@ -14,6 +14,8 @@ CLOCKS_S = 0.1  # one of the messages themselves that makes a clock suspect
 CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
 ANEW = 0.5  # a share of messages: more of them, and the stamps are something else
+WORTH = 0.1  # a log likelihood that another filter is worth its tuning for
+UNITS = 100.0  # a ratio of extents beyond which truth and messages have different units
 NOTHING = 1e-5  # of the path's extent: an error that is none
 
 
@@ -31,7 +33,7 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     known = own.rmse_m is not None
     said: List[Optional[str]] = []
     if known:
-        said += [_frames(stream), _accuracy(raw, own, stream), _mounting(stream),
+        said += [_units(stream), _frames(stream), _accuracy(raw, own, stream), _mounting(stream),
                  _lag(raw, own, stream), _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
@@ -73,6 +75,14 @@ def percent(ratio: float) -> str:
 def error_of(row: Row, stream: Mapping[str, Any]) -> Optional[float]:
     """Return the RMSE that counts: aligned where the frames differ."""
     return row.rmse_aligned_m if stream.get('frames_differ') else row.rmse_m
+
+
+def _units(stream: Mapping[str, Any]) -> Optional[str]:
+    moved, true = stream['extent_m'], stream['truth_extent_m']
+    if not moved or not true or 1.0 / UNITS < true / moved < UNITS:
+        return None
+    return (f'The truth moves over {length(true)}, the messages over {length(moved)}: both are '
+            'expected in metres.')
 
 
 def _frames(stream: Mapping[str, Any]) -> Optional[str]:
@@ -128,6 +138,9 @@ def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
 
 
 def _mounting(stream: Mapping[str, Any]) -> Optional[str]:
+    if stream['w_first']:
+        return (f'The quaternions of {stream["w_first"]} look as if w came first: expected '
+                'x y z w.')
     if stream['mounting_deg'] is None:
         return None
     return (f'The bodies of truth and messages are turned by {digits(stream["mounting_deg"])} '
@@ -206,15 +219,11 @@ def _likelihood(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     text = (f'Of the next message {run.smoother} has ' if abs(gain) >= EVEN else
             f'Of the next message {run.smoother} has about ')
     name = best.label.split(',')[0]
-    if gain >= EVEN:
-        text += f'a better idea than the best of {stream["settings_tried"]} settings of ' \
-                f'classic filters ({name})'
-    elif gain <= -EVEN:
-        text += f'a worse idea than the best of {stream["settings_tried"]} settings of ' \
-                f'classic filters ({name}): tuned so, that filter may be the better choice here'
-    else:
-        text += f'as good an idea as the best of {stream["settings_tried"]} settings of ' \
-                f'classic filters ({name})'
+    text += ('a better idea than' if gain >= EVEN else 'a worse idea than' if gain <= -EVEN else
+             'as good an idea as')
+    text += f' the best of {stream["settings_tried"]} settings of classic filters ({name})'
+    if gain <= -WORTH:
+        text += ': tuned so, that filter may be the better choice here'
     text += f'; the log likelihood differs by {gain:+.2f} a message'
     if gain <= -EVEN and _lasting(run, stream) > CORRELATED:
         text += (' (errors that last, as here, are in the next message too: that favours a filter '
