@@ -111,11 +111,29 @@ def test_what_roamed_and_rests_is_smoothed_soon():
     assert rms(out, truth, late) < 0.5 * rms(rows, truth, late)
 
 
-def test_an_axis_that_rests_beside_two_that_roam_is_smoothed():
-    truth, rows = walk(10.0)
-    rows[:, 2] -= truth[:, 2]
-    late = slice(100, None)
-    assert smoothed(rows).rows[late, 2].std() < 0.5 * rows[late, 2].std()
+@pytest.mark.parametrize('step', (4.0, 10.0, 100.0))
+def test_on_a_floor_what_roams_is_given_out_and_what_rests_is_smoothed(step):
+    """A person seen every few seconds: x and y roam, z is noise."""
+    late, ratios = slice(100, None), []
+    for seed in range(7):
+        truth, rows = walk(step, seed=seed)
+        truth[:, 2], rows[:, 2] = 0.0, rows[:, 2] - truth[:, 2]
+        out = smoothed(rows).rows
+        ratios.append([np.sqrt(((out - truth)[late, axes]**2).mean()
+                               / ((rows - truth)[late, axes]**2).mean())
+                       for axes in ([0, 1], [2])])
+    roams, rests = np.median(ratios, 0)
+    assert roams < 1.05 and rests < 0.5
+
+
+@pytest.mark.parametrize('noise', (0.7, 0.8))
+def test_noise_that_lasts_on_one_axis_beside_two_that_rest_is_smoothed(noise):
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((COUNT, 3))
+    for k in range(1, COUNT):
+        rows[k, 2] = noise * rows[k - 1, 2] + 5.0 * rows[k, 2]
+    late = slice(200, None)
+    assert smoothed(rows).rows[late, 2].std() < 0.75 * rows[late, 2].std()
 
 
 def test_one_stray_message_changes_nothing():

@@ -4,14 +4,34 @@
 """What the filters of the bank say of a stream, each by how likely its messages were."""
 
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 from liquid_ros.arrays import Array, clip, each_axis, stack
 from liquid_ros.smoothers.bank import AGILE, Bank, LEAST, MOST, MOVING
 
-MIDDLE = 1  # of the bank's memories
+SHORT, MIDDLE = 0, 1  # of the bank's memories
 COUNTS = (20.0, 60.0, 120.0)  # no more messages than these speak for a filter
 SHAKEN = 2.0  # of log index: an axis so far above its group is a case of its own
+RESTS, LOWEST = 4.0, -1e3  # of it: an axis so far below another one of its group rests beside it
+
+
+class Walks(NamedTuple):
+    """
+    What random walks say of each axis (B, A), by those of its group that do not rest beside it.
+
+    lag: how far the best one is behind the best filter of constant velocity, in -2 log likelihood
+    a message and axis. step: log of its step, late: by the short memory. leads: how far the
+    slowest one is behind it: where it leads away. own_lag, own_step: by one axis alone. agile: log
+    R by the most agile filter. All but one of the middle memory.
+    """
+
+    lag: Array
+    step: Array
+    late: Array
+    leads: Array
+    own_lag: Array
+    own_step: Array
+    agile: Array
 
 
 class Judgement(NamedTuple):
@@ -24,10 +44,7 @@ class Judgement(NamedTuple):
     filter's. own: (B, A) the index by one axis alone, of the middle memory. All of them of the
     filters of constant velocity.
     lag: (B, A, K) how far the best random walk is behind, walk: (B, A, K) log of its step,
-    shake: (B, A, K) log of its R. leads: (B, A, K) how far the slowest walk is behind the best
-    one: where it leads away.
-    own_lag, own_walk: (B, A) by one axis alone, and agile: log R by the most agile filter, all of
-    the middle memory.
+    shake: (B, A, K) log of its R. walks: what they say where what rests is left out.
     """
 
     index: Array
@@ -38,10 +55,7 @@ class Judgement(NamedTuple):
     lag: Array
     walk: Array
     shake: Array
-    leads: Array
-    own_lag: Array
-    own_walk: Array
-    agile: Array
+    walks: Walks
 
 
 def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) -> Judgement:
@@ -51,34 +65,63 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
     Axes that rest in noise would outvote one that is shaken: it is judged by itself where its
     index is far above the group's.
     """
-    size = bank.power.shape
     level = xp.log(clip(bank.power, LEAST, MOST))
     cost = level + bank.log_s[:, None]
     among = average[:, ::3]  # (B, G, A)
-    pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
-        size[0], size[1] // 3, size[2], size[3])
-    axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
-    seen = (among * age[:, None]).sum(-1)
-    moving = table[:, :MOVING]
-    middle, count = cost[:, :, MIDDLE], clip(age, 0.0, COUNTS[MIDDLE])
-    own = _index(xp, middle[..., :MOVING], count, moving)
-    own_walk = _index(xp, middle[..., MOVING:], count, table[:, MOVING:])
+    pooled, axes, seen = _pooled(among, cost, age)
+    moving, walking = table[:, :MOVING], table[:, MOVING:]
+    own = _index(xp, cost[:, :, MIDDLE, :MOVING], clip(age, 0.0, COUNTS[MIDDLE]), moving)
     group = _index(xp, pooled[:, :, MIDDLE, :MOVING], axes * clip(seen, 0.0, COUNTS[MIDDLE]),
                    moving)
     alone = own - each_axis(group) > SHAKEN
-    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
-    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
-    seen = xp.where(alone, age, each_axis(seen))
-    counts = axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS))
-    behind, walking = _behind(xp, cost[..., :MOVING]), _behind(xp, cost[..., MOVING:])
-    posterior, walks = _posterior(xp, behind, counts), _posterior(xp, walking, counts)
+    walks = _walks(xp, level, cost, age, _awake(xp, among, own), alone, walking)
+    cost, counts = _of_each(xp, alone, cost, age, pooled, axes, seen)
+    behind, behind_walks = _behind(xp, cost[..., :MOVING]), _behind(xp, cost[..., MOVING:])
+    posterior, steps = _posterior(xp, behind, counts), _posterior(xp, behind_walks, counts)
     index = _log_index(xp, posterior, moving)
     doubt = (posterior * (moving[0] - index[..., None])**2).sum(-1)
     noise = (posterior * level[..., :MOVING]).sum(-1)
     return Judgement(index, doubt, noise, behind, own, _lag(xp, cost),
-                     _log_index(xp, walks, table[:, MOVING:]),
-                     (walks * level[..., MOVING:]).sum(-1), walking[..., 0], _lag(xp, middle),
-                     own_walk, level[:, :, MIDDLE, AGILE])
+                     _log_index(xp, steps, walking), (steps * level[..., MOVING:]).sum(-1), walks)
+
+
+def _awake(xp: ModuleType, among: Array, own: Array) -> Array:
+    """Return the shares (B, G, A) of a group's axes that do not rest beside another one."""
+    top = xp.amax(xp.where(among > 0.0, own[:, None], LOWEST + 0.0 * among), -1)
+    share = xp.where(own[:, None] > (top - RESTS)[..., None], among, 0.0 * among)
+    return share / share.sum(-1)[..., None]
+
+
+def _walks(xp: ModuleType, level: Array, cost: Array, age: Array, among: Array, alone: Array,
+           table: Array) -> Walks:
+    """Return what they say, by the axes that among (B, G, A) has; level, cost (B, A, K, M)."""
+    middle, count = cost[:, :, MIDDLE], clip(age, 0.0, COUNTS[MIDDLE])
+    recent = cost[:, :, :MIDDLE + 1]
+    recent, counts = _of_each(xp, alone, recent, age, *_pooled(among, recent, age))
+    behind = _behind(xp, recent[..., MOVING:])
+    step = _log_index(xp, _posterior(xp, behind, counts), table)
+    return Walks(_lag(xp, recent[:, :, MIDDLE]), step[..., MIDDLE], step[..., SHORT],
+                 behind[:, :, MIDDLE, 0], _lag(xp, middle),
+                 _index(xp, middle[..., MOVING:], count, table), level[:, :, MIDDLE, AGILE])
+
+
+def _pooled(among: Array, cost: Array, age: Array) -> Tuple[Array, Array, Array]:
+    """Return each group's mean cost (B, G, K, M), its axes and how long they moved (B, G)."""
+    size = cost.shape
+    pooled = (among @ cost.reshape(size[0], size[1], -1)).reshape(
+        size[0], size[1] // 3, size[2], size[3])
+    axes = 1.0 / (among * among).sum(-1)  # n entries of 1 / n
+    return pooled, axes, (among * age[:, None]).sum(-1)
+
+
+def _of_each(xp: ModuleType, alone: Array, cost: Array, age: Array, pooled: Array, axes: Array,
+             seen: Array) -> Tuple[Array, Array]:
+    """Return each axis' cost (B, A, K, M) and count (B, A, K), its own where it is alone."""
+    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
+    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
+    seen = xp.where(alone, age, each_axis(seen))
+    return cost, axes[..., None] * stack(
+        *(clip(seen, 0.0, most) for most in COUNTS[:cost.shape[2]]))
 
 
 def _least(xp: ModuleType, cost: Array) -> Array:

@@ -14,11 +14,10 @@ from types import ModuleType
 
 from liquid_ros.arrays import Array, clip, ramp
 from liquid_ros.smoothers.bank import SETTLED
-from liquid_ros.smoothers.likelihood import Judgement, MIDDLE
+from liquid_ros.smoothers.likelihood import Judgement
 from liquid_ros.smoothers.reading import Reading
 from liquid_ros.smoothers.sight import mean
 
-SHORT = 0  # of the bank's memories
 BEGINS = (8.0, 14.0)  # messages from which on, and in full
 AHEAD, ALONE = (0.14, 0.19), (-0.2, -0.1)  # so far are walks likelier; by an axis alone
 AT_ONCE = (0.45, 0.6)  # so far ahead they are by one wild message or jump
@@ -34,14 +33,15 @@ LEFT = -7.0  # log of the share of what a gain holds back that still is, of what
 
 def roaming(xp: ModuleType, got: Reading, judged: Judgement) -> Array:
     """Return how surely (B, A) an axis roams, 0 to 1; each of the bounds above is a ramp."""
-    count, ahead = got.clock.count, -judged.lag[..., MIDDLE]
-    walks = (ramp(ahead, *AHEAD) * (1.0 - ramp(ahead, *AT_ONCE)) * ramp(-judged.own_lag, *ALONE)
-             * ramp(judged.walk[..., MIDDLE], *STROLLS) * ramp(judged.own_walk, *BY_ITSELF))
+    count, said = got.clock.count, judged.walks
+    walks = (ramp(-said.lag, *AHEAD) * (1.0 - ramp(-said.lag, *AT_ONCE))
+             * ramp(-said.own_lag, *ALONE)
+             * ramp(said.step, *STROLLS) * ramp(said.own_step, *BY_ITSELF))
     least = xp.minimum(xp.log(EARLY * count), FAR + 0.0 * count)
-    leads = ramp(judged.leads[..., MIDDLE] - least, 0.0, FARTHER)
-    usual = judged.agile + math.log(SETTLED)
+    leads = ramp(said.leads - least, 0.0, FARTHER)
+    usual = said.agile + math.log(SETTLED)
     lively = mean(got.average, 2.0 * xp.log(got.sizes.fast) - usual)
-    still = ramp(judged.walk[..., SHORT], *OF_LATE) * ramp(lively, *LIVELY)
+    still = ramp(said.late, *OF_LATE) * ramp(lively, *LIVELY)
     return walks * leads * still * ramp(count, *BEGINS)
 
 
