@@ -163,8 +163,11 @@ def facts(judged: Judged) -> List[Tuple[str, str]]:
             stream, 'gap_longest_s', 's') if gaps else '')))
     found += [(name, measure(stream, key, unit)) for name, key, unit in MEASURES]
     for part in ('position', 'rotation'):
-        mean, expected = (measure(stream, f'nis_{key}_{part}', '') for key in ('mean', 'expected'))
-        found += [(f'NIS, {part}', f'{mean} ({expected} expected)' if mean else ''),
+        mean, expected, median = (measure(stream, f'nis_{key}_{part}', '')
+                                  for key in ('mean', 'expected', 'median'))
+        # outliers are in the mean, not in the median
+        found += [(f'NIS, {part}', f'{mean} ({expected} expected), median {median}' if mean
+                   else ''),
                   (f'NIS, {part}, above 95 %', measure(stream, f'nis_above_95_{part}', '%'))]
     return [fact for fact in found if fact[1]]
 
