@@ -280,5 +280,8 @@ def _checked(values: Mapping[str, Any], inputs: Iterable[str]) -> Dict[str, Any]
 
 def unknown(name: str, known: Iterable[str] = ()) -> str:
     """Return words for a name that is no parameter, with the nearest known one (else of SPECS)."""
+    head, _, tail = name.partition('.')
+    if tail in SPECS and SPECS[tail].per_input:
+        return f'{name!r}, of an input that inputs does not name: expected inputs: [{head}]'
     near = difflib.get_close_matches(name, list(known) or list(SPECS), n=1, cutoff=0.0)
     return f'{name!r}, which this node does not have; the nearest is {near[0]!r}'

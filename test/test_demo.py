@@ -118,10 +118,10 @@ def test_the_table():
     rows = np.arange(len(scenario.rows))
     table = compare(scenario, rows, scenario.truth, 'liquid')
     assert list(table) == ['raw', 'One-Euro, best in hindsight', 'Kalman, best in hindsight',
-                           'liquid, the node as it comes']
+                           'gated Kalman, best in hindsight', 'liquid, the node as it comes']
     assert table['liquid, the node as it comes'].rmse == 0.0
     lines = table_text(table).splitlines()
-    assert len({len(line) for line in lines}) == 1 and len(lines) == 6
+    assert len({len(line) for line in lines}) == 1 and len(lines) == 7
     assert lines[-1].split()[-4:] == ['0.00', '0.000', '0', '0.000']
     rest = scenario._replace(truth=np.repeat(scenario.truth[:1], len(rows), 0))
     still = table_text(compare(rest, rows, rest.rows, 'liquid'))

@@ -54,7 +54,8 @@ def test_a_bag_with_truth_is_told_in_a_table_json_and_a_report(bag, tmp_path, ca
     assert evaluate(bag, '--truth', '/truth', '--json', tmp_path / 'a.json',
                     '-r', tmp_path / 'a.html', '-o', tmp_path / 'out') == 0
     out, err = capsys.readouterr()
-    assert '/pose (PoseStamped)' in out and 'RMSE (mm)' in out and err == ''
+    assert '/pose (PoseStamped)' in out and 'RMSE (mm)' in out
+    assert err.startswith('liquid_ros: written: ') and err.count('\n') == 1
     assert '/truth (' not in out
     found = figures(tmp_path / 'a.json')
     assert found['schema'] == 1 and found['failed'] == []
@@ -260,7 +261,8 @@ def test_many_recordings_at_once(tmp_path, capsys):
         assert evaluate(*args, '--jobs', jobs, '--json', tmp_path / f'{jobs}.json',
                         '-r', tmp_path / 'all.html') == 2
         out, err = capsys.readouterr()
-        assert err.count('\n') == 1 and 'broken.mcap' in err
+        told = err.splitlines()
+        assert len(told) == 2 and 'broken.mcap' in told[0] and 'written' in told[1]
         assert [line for line in out.splitlines() if line.startswith(str(tmp_path))] == [
             str(path) for path in paths]
     assert figures(tmp_path / '1.json') == figures(tmp_path / '3.json')
@@ -422,7 +424,8 @@ def test_what_cannot_be_read_does_not_end_the_others(tmp_path, capsys):
         assert evaluate(odd, good, '--json', tmp_path / 'a.json') == 1
     first, second = figures(tmp_path / 'a.json')['recordings']
     assert str(odd) in first['error'] and second['error'] is None and second['streams']
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and 'written' in told[1]
 
 
 def test_a_bag_folder_with_a_dot_in_its_name_becomes_one(tmp_path):

@@ -19,8 +19,9 @@ from liquid_ros.evaluation.judge import judge, RATIOS, summary
 from liquid_ros.evaluation.report_tables import truth_text
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.scenario import made_up
+from liquid_ros.evaluation.table import text_of
 from liquid_ros.evaluation.tally import Tally
-from liquid_ros.evaluation.verdict import length, percent
+from liquid_ros.evaluation.verdict import digits, length, percent
 from liquid_ros.manifold import quat_multiply
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
@@ -255,6 +256,21 @@ def test_quaternions_with_w_first_are_told(wrong):
     assert 'w came first' not in ' '.join(judge(run).verdict)
 
 
+def test_of_turns_about_one_axis_either_may_be_wrong():
+    run, angle = sample(), np.linspace(0.0, 3.0, len(sample().truth))
+    turn = np.stack([0 * angle, 0 * angle, np.sin(angle / 2), np.cos(angle / 2)], 1)
+    truth, wrong = (np.concatenate([run.truth[:, :3], q], 1) for q in (turn, np.roll(turn, 1, 1)))
+    odd = replace(run, truth=truth, raw=wrong, smooth=wrong)
+    assert 'quaternions of the truth or the messages look' in ' '.join(judge(odd).verdict)
+
+
+def test_without_truth_rotations_are_told_too():
+    judged = judge(replace(sample(), truth=None))
+    own = judged.rows[1].rotation_to_offline_deg
+    assert own and f'its rotations within {digits(own)} degrees' in judged.verdict[0]
+    assert 'turn off RTS (deg)' in text_of(judged)
+
+
 def test_a_truth_in_millimetres_is_told():
     run = sample()
     scale = np.repeat([1000.0, 1.0], [3, 4])
@@ -269,8 +285,13 @@ def test_a_truth_of_another_clock_is_told():
     late = replace(run, truth=np.concatenate([run.truth[shift:], np.repeat(
         run.truth[-1:], shift, 0)]))
     text = ' '.join(judge(late).verdict)
-    assert 'It adds next to no lag' in text and 'clocks may differ' in text
+    assert 'It adds next to no lag' in text and 'so late, clocks may differ' in text
     assert 'clocks' not in ' '.join(judge(run).verdict)
+    shift = 4
+    early = replace(run, truth=np.concatenate([np.repeat(run.truth[:1], shift, 0),
+                                               run.truth[:-shift]]))
+    text = ' '.join(judge(early).verdict)
+    assert 'cannot be ahead, so clocks differ' in text and 'errors that last' not in text
 
 
 @pytest.mark.parametrize('moves, width', [(0.0, 7), ([0.3, 0.2, 0.0], 7), (0.0, 3)])

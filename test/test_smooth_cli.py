@@ -18,6 +18,7 @@ import pytest
 from liquid_ros import __version__
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
+from liquid_ros.cli.smooth import warnings
 from liquid_ros.evaluation.recording import open_source
 from liquid_ros.evaluation.replay import replay
 from liquid_ros.evaluation.sample import single
@@ -233,6 +234,33 @@ def test_where_nothing_can_be_used_the_older_output_stays(tmp_path, capsys):
     err = capsys.readouterr().err
     assert err.count('\n') == 1 and 'no message can be used: 2 in, 0 out' in err
     assert (tmp_path / 'b.tum').read_text() == 'kept'
+
+
+@pytest.mark.parametrize('t, told', [
+    ('{k}', 'most messages began the stream anew'), ('{k}e-12', 'most messages were dropped')])
+def test_times_that_are_no_seconds_are_told(tmp_path, capsys, t, told):
+    lines = [f'{t.format(k=33 * k)} 1 2 3 0 0 0 1\n' for k in range(100)]
+    (tmp_path / 'a.tum').write_text(''.join(lines))
+    assert smooth(tmp_path / 'a.tum', tmp_path / 'b.tum') == 0
+    assert f'liquid_ros: warning: {told}' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name, text, told', [
+    ('a.csv', 't,x,y,z\n0,1,2,3\n1,1,2,\n2,1,2,3\n', 'lines left out: 1'),
+    ('a.csv', 't,x,y,z\n0,1,2,3\n2,1,2,3\n1,1,2,3\n', '1 of 3 lines go back in time'),
+    ('a.csv', 't,x,y,z,roll,Yaw\n0,1,2,3,0,0\n', 'roll, yaw: not read'),
+    ('a.csv', 't,x,y,z,rot_x,rot_y\n0,1,2,3,0,0\n', 'rot_x, rot_y: not read')])
+def test_what_is_odd_about_a_text_is_told(tmp_path, capsys, name, text, told):
+    (tmp_path / name).write_text(text)
+    assert smooth(tmp_path / name, tmp_path / 'b.csv') == 0
+    assert told in capsys.readouterr().err
+    assert (tmp_path / 'b.csv').read_text().startswith('t,x,y,z\n0')
+
+
+def test_what_is_not_compiled_is_told():
+    tally = Tally(received=2000, accepted=2000)
+    assert warnings(tally, False) == []
+    assert 'nothing is compiled' in warnings(tally, True)[0]
 
 
 def test_help_and_version():

@@ -27,7 +27,8 @@ own process, replays the bag into it over DDS with the original timing, records 
 and compares both with the truth, beside classic filters that are tuned with the truth in hand."""
 
 DEFAULT_SECONDS = 20.0
-BASELINES = {'one_euro': 'One-Euro, best in hindsight', 'kalman': 'Kalman, best in hindsight'}
+BASELINES = {'one_euro': 'One-Euro, best in hindsight', 'kalman': 'Kalman, best in hindsight',
+             'kalman_gated': 'gated Kalman, best in hindsight'}
 
 
 class Paths(NamedTuple):

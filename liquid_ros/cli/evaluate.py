@@ -27,7 +27,8 @@ wrong, is it better than the filters there are.
 
 REC is told by its name:
   .mcap .db3      a file of a rosbag2; a folder is a rosbag2 too, compressed or not
-  .csv            a header row with t, stamp or stamp_ns, then x y z [qx qy qz qw]
+  .csv            a header row with t, stamp (s) or stamp_ns, then x y z [qx qy qz qw], or what
+                  EuRoC and PlotJuggler call them
   anything else   TUM text: t x y z qx qy qz qw"""
 
 EPILOG = """\
@@ -83,7 +84,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
     """
     policy = policy_of(args)
     if not 0.0 <= args.lag < 3600.0:
-        raise ParameterError(f'got --lag {args.lag}, expected 0 or more seconds')
+        raise ParameterError(f'got --lag {args.lag}, expected 0 to 3600 seconds')
     if args.jobs < 1:
         raise ParameterError(f'got --jobs {args.jobs}, expected 1 or more')
     if (args.offline or args.lag) and not args.output:
@@ -155,9 +156,12 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
             for told in (*map(summary, result.judged), *result.dead):
                 failed += failures(conditions, told)
     status = max((result.status for result in results), default=OK)
+    made = [path for job, result in zip(jobs, results) if not result.error
+            for path in job.outputs]
     if args.report and any(result.judged for result in results):
         try:
             _report(Path(args.report), results)
+            made.append(args.report)
         except (LiquidError, OSError) as error:  # all else is told and written first
             print(f'liquid_ros: error: {in_one_line(error)}', file=sys.stderr)
             status = max(status, FAILED)
@@ -168,6 +172,9 @@ def run(args: argparse.Namespace, conditions: 'List[Condition]') -> int:
         else:
             with writing(Path(args.json)) as stream:
                 stream.write(text)
+    made += [args.json] if args.json not in ('', '-') else []
+    if made and closed is None:
+        print(f'liquid_ros: written: {", ".join(made)}', file=sys.stderr)
     if closed is not None:
         raise closed
     for text in failed:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 import sys
 import time
-from typing import Optional, Sequence, TYPE_CHECKING
+from typing import List, Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser, progress
 from liquid_ros.cli.options import add_model, add_resets, policy_of
@@ -17,13 +17,17 @@ from liquid_ros.timing import TimePolicy
 if TYPE_CHECKING:
     from liquid_ros.evaluation.tally import Tally
 
+MOST, MANY = 0.5, 1000  # of the messages; of them
+DEFAULT, PLAIN = 'liquid', 'cpu (numpy)'
+
 DESCRIPTION = """\
 Smooth a recorded trajectory, causally, exactly as the node does.
 
 INPUT and OUTPUT are told by their names:
-  .csv            a header row with t, stamp or stamp_ns, then x y z [qx qy qz qw]
+  .csv            a header row with t, stamp (s) or stamp_ns, then x y z [qx qy qz qw], or what
+                  EuRoC and PlotJuggler call them
   .mcap .db3      a file of a rosbag2; a folder is a rosbag2 too
-  anything else   TUM text: t x y z qx qy qz qw
+  anything else   TUM text: t x y z qx qy qz qw; an OUTPUT that ends in / is a rosbag2
 
 A bag keeps all its topics and gains <topic>/smoothed. Of one that is cut off or damaged,
 what can be read is taken, and what is lost is told."""
@@ -80,10 +84,26 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                                             *source.problems]))
     for problem in source.problems:
         print(f'liquid_ros: warning: {problem}', file=sys.stderr)
+    for warning in warnings(tally, smoother == DEFAULT and place(model, backend) == PLAIN):
+        print(f'liquid_ros: warning: {warning}', file=sys.stderr)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)
     print(f'liquid_ros: {source_path} -> {output}: {tally}; '
           f'{smoother} on {place(model, backend)}, {rate:.0f} messages/s', file=sys.stderr)
     return tally
+
+
+def warnings(tally: 'Tally', plain: bool) -> List[str]:
+    """Return what may be wrong where most messages are dropped or begin anew, or it is slow."""
+    told = []
+    if sum(tally.drops.values()) > MOST * tally.received:
+        told.append('most messages were dropped')
+    if sum(tally.restarts.values()) > MOST * tally.accepted:
+        told.append('most messages began the stream anew, so nothing was smoothed: expected times '
+                    'in seconds, in their order, and gaps of less than --gap-reset')
+    if plain and tally.received > MANY:
+        told.append('nothing is compiled here, which is some twenty times slower: `colcon build` '
+                    'compiles, and the source folder is not where it does')
+    return told
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -179,8 +179,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         p.error('got --every with --bag, expected --set every=N')
     args.output = args.output or ('my_sensor.safetensors' if args.bag else
                                   'runs/liquid.safetensors')
-    if Path(args.output).suffix == '.pt':
-        p.error(f'got -o {args.output}, which is where what --resume goes on from is written')
+    if Path(args.output).suffix not in ('', '.safetensors'):
+        p.error(f'got -o {args.output}, expected a name that ends in .safetensors')
     if args.workers < 0:
         p.error(f'got --workers {args.workers}, expected 0 or more')
     return guarded(lambda: start(args))

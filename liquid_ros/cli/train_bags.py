@@ -12,10 +12,11 @@ from liquid_ros.cli import bags, expect_place
 from liquid_ros.cli.loop import run
 from liquid_ros.cli.options import policy_of
 from liquid_ros.cli.train_plot import check, plot
-from liquid_ros.errors import InputError, ParameterError
+from liquid_ros.errors import ParameterError
 
 REFUSED = 3
 SCRATCH = 'scratch'
+SHOWN = 8  # streams
 TOLD_HASHES = 200  # of more recordings: these, and how many there were
 
 
@@ -37,8 +38,6 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
         expect_place(place)
     if args.plot:
         check(Path(args.plot))
-        if Path(args.plot).resolve() == output.resolve():
-            raise InputError(f'{output}: got one file for the weights and their curves')
     policy = policy_of(args)
     jobs = bags.jobs(args.bag, args.topic, args.truth, policy, path, config)
     keep_apart((args.output, args.plot), [job.path for job in jobs], args.truth)
@@ -46,6 +45,11 @@ def tune(args: Namespace, given: Dict[str, Any], world: Any) -> int:
                     repr((sorted(args.topic), args.truth, policy)))
     try:
         held = loader.some(config.judges)
+        names = sorted({item.track.name for item in held})
+        if len(names) > 1 and not world.rank:
+            print(f'liquid_ros: learning from {", ".join(names[:SHOWN])}'
+                  + (f' and {len(names) - SHOWN} more' if len(names) > SHOWN else '')
+                  + ('' if args.topic else '; --topic chooses'), file=sys.stderr)
         tuner = Tuner(config, weights, loader, held, world)
         run(tuner, args, world, config.every, tuner.look)
         for digests, problems in world.all((loader.digests, loader.problems)):

@@ -118,13 +118,15 @@ def mounting(quats: np.ndarray, truth: np.ndarray) -> Optional[Mounting]:
 
 
 def w_first(quats: np.ndarray, truth: np.ndarray) -> str:
-    """Return which of rotations (N, 4) agree where they are read as w x y z, '' for neither."""
-    own = _rest_deg(quats, truth)
-    for name, pair in (('the truth', (quats, np.roll(truth, -1, 1))),
-                       ('the messages', (np.roll(quats, -1, 1), truth))):
-        if own > FRAMES_DIFFER * _rest_deg(*pair):
-            return name
-    return ''
+    """
+    Return which of rotations (N, 4) agree where they are read as w x y z, '' for neither.
+
+    Of turns about one axis it may be either.
+    """
+    most = _rest_deg(quats, truth) / FRAMES_DIFFER
+    return ' or '.join(name for name, pair in (
+        ('the truth', (quats, np.roll(truth, -1, 1))),
+        ('the messages', (np.roll(quats, -1, 1), truth))) if _rest_deg(*pair) < most)
 
 
 def _rest_deg(quats: np.ndarray, truth: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.bag_messages import KINDS, store
 from liquid_ros.evaluation.sample import Sample
 
+TOLD = 20  # streams
 STATIC = 'tf_static'  # how topics end whose transforms never change
 ZSTD = b'\x28\xb5\x2f\xfd'  # how a frame begins, and no CDR (RFC 8878, 3.1.1)
 
@@ -32,6 +33,7 @@ class BagSource:
         self.connections = list(reader.connections)
         self.chosen = choose(path, self.connections, patterns, left_out)
         self.taps: List[Tap] = []
+        self.others: Dict[str, None] = {}  # streams that were not asked for
         self._reader = reader
         self._streams = [pattern.partition('#') for pattern in patterns]
         self._without = [one.partition('#') for one in left_out if '#' in one
@@ -111,6 +113,8 @@ class BagSource:
                 if _is(key, wanted or ['*']) and not _is(key, without)]
         if len(kept) == len(sample.keys):
             return sample
+        if len(self.others) < TOLD:
+            self.others.update(dict.fromkeys(map(str, sample.keys)))
         return sample._replace(
             keys=[sample.keys[i] for i in kept], stamps_ns=[sample.stamps_ns[i] for i in kept],
             rows=sample.rows[kept], frames=[sample.frames[i] for i in kept],

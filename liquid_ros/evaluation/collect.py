@@ -231,7 +231,8 @@ class _Keeper:
         if not runs:
             raise InputError(f'{source.path}: ' + (
                 '; '.join(problems) or ('no transform ever changes' if self._streams else
-                                        'no message has a pose that was asked for')))
+                                        'no message has a pose that was asked for; there are '
+                                        + ', '.join(getattr(source, 'others', ())))))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:

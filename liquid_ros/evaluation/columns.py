@@ -17,7 +17,8 @@ from liquid_ros.evaluation.sample import POSE_FIELDS
 from liquid_ros.timing import seconds_to_ns
 
 POSITION = {'p', 'pos', 'position', 'translation'}
-ROTATION = {'q', 'quat', 'quaternion', 'orientation', 'rotation'}
+ROTATION = {'q', 'quat', 'quaternion', 'orientation', 'rotation', 'rot'}
+ANGLES = {'roll', 'pitch', 'yaw', 'theta', 'heading'}
 STAMPS, CLOCKS = {'stamp', 'timestamp'}, {'time', 't'}
 UNITS = {'s': 0, 'sec': 0, 'secs': 0, 'seconds': 0, 'ms': -3, 'us': -6, 'ns': -9, 'nsec': -9}
 
@@ -27,12 +28,17 @@ TIME_COLUMNS: Dict[str, Callable[[str], int]] = {
 
 
 class Layout(NamedTuple):
-    """Where the time and the 3 or 7 numbers of a row stand among a line's columns."""
+    """
+    Where the time and the 3 or 7 numbers of a row stand among a line's columns.
+
+    unread: names of columns that have to do with rotations, where none are read.
+    """
 
     columns: int
     time: int
     to_ns: Callable[[str], int]
     numbers: Tuple[int, ...]
+    unread: Tuple[str, ...] = ()
 
 
 def layout_of(names: Sequence[str], what: str) -> Layout:
@@ -46,12 +52,17 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
     to_ns = TIME_COLUMNS[plain[times[0]]] if times else seconds_to_ns
     if not times:
         times, to_ns = _time(names)
-    numbers = _numbers(plain) or _numbers([_field(name) or '' for name in names])
+    fields = [_field(name) or '' for name in names]
+    numbers = _numbers(plain) or _numbers(fields)
     if len(times) != 1 or not numbers:
+        twice = [field for field in POSE_FIELDS if fields.count(field) > 1]
         raise InputError(
             f'{what}: got the CSV header {",".join(plain)!r}, expected one of t, stamp, stamp_ns, '
-            'then x y z and optionally qx qy qz qw')
-    return Layout(len(names), times[0], to_ns, tuple(numbers))
+            'then x y z and optionally qx qy qz qw, with commas between them'
+            + (f'; got more than one {", ".join(twice)}' if twice and len(numbers) == 0 else ''))
+    turns = [name for name, field in zip(plain, fields) if len(numbers) == 3 and (
+        field.startswith('q') or ANGLES & set(_words(name)))]
+    return Layout(len(names), times[0], to_ns, tuple(numbers), tuple(turns))
 
 
 def _numbers(fields: Sequence[str]) -> List[int]:

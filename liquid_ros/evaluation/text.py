@@ -17,6 +17,7 @@ from liquid_ros.timing import ns_to_seconds_text, seconds_to_ns
 from liquid_ros.update import Update
 
 TUM_FIELDS = ('t',) + POSE_FIELDS
+UNSORTED = 0.05  # of the lines: fewer are late messages
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 
 TUM_LAYOUT = Layout(8, 0, seconds_to_ns, tuple(range(1, 8)))
@@ -43,7 +44,7 @@ class TextSource:
 
     def samples(self) -> Iterator[Sample]:
         """Yield one sample a line; problems tell of lines that are none, an error if all are."""
-        empty, broken = True, []
+        count, broken, back, last_ns = 0, [], 0, -2**63
         to_ns, time, numbers = self._layout.to_ns, self._layout.time, self._layout.numbers
         for fields in self._read():
             try:
@@ -57,13 +58,21 @@ class TextSource:
             except ValueError as error:
                 broken.append(f'{self.path}:{self._line}: {error}')
                 continue
-            empty = False
+            count += 1
+            back += stamp_ns < last_ns
+            last_ns = stamp_ns
             yield single('', stamp_ns, row)
-        if empty and broken:
+        if broken and not count:
             raise UnreadableError(broken[0])
         if broken:
             self.problems.append(f'{broken[0]}; lines left out: {len(broken)}')
-        if empty:
+        if back > UNSORTED * count:
+            self.problems.append(f'{self.path}: {back} of {count} lines go back in time: expected '
+                                 'lines in the order of time')
+        if self._layout.unread:
+            self.problems.append(f'{self.path}: {", ".join(self._layout.unread)}: not read, '
+                                 'rotations are expected as qx qy qz qw')
+        if not count:
             raise UnreadableError(f'{self.path}: is empty, expected rows of {self._expected()}')
 
     def _read(self, comments: bool = False) -> Iterator[List[str]]:

@@ -10,12 +10,13 @@ from liquid_ros.evaluation.runs import Row, Run
 
 EVEN = 0.02  # a smaller change is none
 LATE_S = 0.02  # a lag that a controller may notice
-CLOCKS_S = 0.1  # one of the messages themselves that makes a clock suspect
+CLOCKS_S, AHEAD_S = 0.1, 0.05  # of the messages themselves, late and ahead: clocks are suspect
 CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
 ANEW = 0.5  # a share of messages: more of them, and the stamps are something else
 WORTH = 0.1  # a log likelihood that another filter is worth its tuning for
 UNITS = 100.0  # a ratio of extents beyond which truth and messages have different units
+NOISELESS = 1e-4  # of the path's extent: a jitter that is motion
 NOTHING = 1e-5  # of the path's extent: an error that is none
 
 
@@ -33,11 +34,12 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     known = own.rmse_m is not None
     said: List[Optional[str]] = []
     if known:
-        said += [_units(stream), _frames(stream), _accuracy(raw, own, stream), _mounting(stream),
-                 _lag(raw, own, stream), _best(run, rows, ratios, stream)]
+        said += [_units(stream), _frames(stream), _accuracy(raw, own, stream),
+                 _mounting(raw, stream), _lag(raw, own, stream),
+                 _best(run, rows, ratios, stream)]
     else:
         said += [_without_truth(run, raw, own, stream), _likelihood(run, rows, ratios, stream)]
-    said += [_offline(rows, stream) if known else None, _recording(run, stream)]
+    said += [_offline(rows, stream) if known else None, _recording(run, raw, stream)]
     return tuple(one for one in said if one)
 
 
@@ -132,16 +134,22 @@ def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
                 f'themselves {seconds(abs(raw.lag_s))}')
     else:
         text = f'{_late(own.lag_s, stream)} (the messages themselves: {seconds(raw.lag_s)})'
-    if abs(raw.lag_s) > CLOCKS_S:
-        text += '; so far off, clocks may differ, and the position errors are of that, too'
+    if _other_clock(raw):
+        text += ('; so late, clocks may differ' if raw.lag_s > 0.0 else
+                 '; what is measured cannot be ahead, so clocks differ')
+        text += ', and the errors are of that, too'
     return text + '.'
 
 
-def _mounting(stream: Mapping[str, Any]) -> Optional[str]:
+def _other_clock(raw: Row) -> bool:
+    return raw.lag_s is not None and not -AHEAD_S <= raw.lag_s <= CLOCKS_S
+
+
+def _mounting(raw: Row, stream: Mapping[str, Any]) -> Optional[str]:
     if stream['w_first']:
         return (f'The quaternions of {stream["w_first"]} look as if w came first: expected '
                 'x y z w.')
-    if stream['mounting_deg'] is None:
+    if stream['mounting_deg'] is None or _other_clock(raw):
         return None
     return (f'The bodies of truth and messages are turned by {digits(stream["mounting_deg"])} '
             'degrees against each other, as by how they are mounted: all but '
@@ -200,6 +208,9 @@ def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> s
         text += f'; it stays within {length(away)} RMS of {name}'
         if raw.rmse_to_offline_m is not None:
             text += f' (the messages themselves: {length(raw.rmse_to_offline_m)})'
+        if own.rotation_to_offline_deg is not None and raw.rotation_to_offline_deg is not None:
+            text += (f', its rotations within {digits(own.rotation_to_offline_deg)} degrees '
+                     f'({digits(raw.rotation_to_offline_deg)})')
     if own.jitter_m is not None and raw.jitter_m and away is not None:
         text += (f', with {length(own.jitter_m)} of jitter instead of {length(raw.jitter_m)} '
                  f'({percent(own.jitter_m / raw.jitter_m)})')
@@ -248,7 +259,7 @@ def _lasting(run: Run, stream: Mapping[str, Any]) -> float:
     return float(stream['innovation_correlation'] or 0.0) if run.smoother == 'liquid' else 0.0
 
 
-def _recording(run: Run, stream: Mapping[str, Any]) -> Optional[str]:
+def _recording(run: Run, raw: Row, stream: Mapping[str, Any]) -> Optional[str]:
     """Return what is odd about the recording, None for nothing."""
     odd = []
     if stream.get('gaps'):
@@ -265,7 +276,8 @@ def _recording(run: Run, stream: Mapping[str, Any]) -> Optional[str]:
         odd.append(f'{_count(outliers, "outlier")} '
                    f'({100.0 * outliers / stream["messages"]:.1f} % of the messages)')
     lasting = _lasting(run, stream)
-    if lasting > CORRELATED:
+    noise = (raw.jitter_m or 0.0) > NOISELESS * stream['extent_m']
+    if lasting > CORRELATED and noise and not _other_clock(raw):
         whose = 'errors' if stream['error_correlation'] is not None else 'innovations'
         odd.append(f'errors that last from message to message ({whose} correlated by '
                    f'{lasting:.2f}), which are harder to smooth out than noise')

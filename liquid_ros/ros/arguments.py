@@ -38,7 +38,8 @@ def help_text() -> str:
             spec.default, bool) else spec.default
         lines.append(f'  {spec.name}{" *" * spec.per_input}'
                      + (f' (default: {default})' if default not in ('', ()) else ''))
-        lines += textwrap.wrap(spec.description, 95, initial_indent='      ',
+        said = spec.description + (f' ({spec.expected()})' if spec.bounded else '')
+        lines += textwrap.wrap(said, 95, initial_indent='      ',
                                subsequent_indent='      ')
     return USAGE + '\n'.join(lines)
 

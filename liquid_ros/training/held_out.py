@@ -138,9 +138,10 @@ class Verdict(NamedTuple):
         """Return plain sentences."""
         share = 100.0 * (1.0 - np.exp(-self.gain / 3.0))
         told = [f'{self.messages} messages at the end that nothing was fitted to: '
-                + ('their errors are' if np.isfinite(self.rmse).any() else 'what the next ones '
-                   'are expected to be is off by') + f' {abs(share):.1f} % '
-                + ('less' if share >= 0.0 else 'more')
+                + ('their errors are' if np.isfinite(self.rmse).any() else 'what is expected of '
+                   'the next ones is') + f' {abs(share):.1f} % '
+                + (('smaller' if share >= 0.0 else 'larger') if np.isfinite(self.rmse).any() else
+                   ('closer to them' if share >= 0.0 else 'further from them'))
                 + f' ({self.gain:+.4f} nats a message, standard error {self.error:.4f})']
         for ratio, what in zip(self.rmse, ('position', 'rotation')):
             if np.isfinite(ratio):
