@@ -24,6 +24,7 @@ from liquid_ros.evaluation.replay import replay
 from liquid_ros.evaluation.sample import single
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.smoothers import SMOOTHERS
+from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy
 
@@ -194,6 +195,7 @@ def test_gap_and_jump_resets_are_options(tmp_path, capsys):
     (['--gap-reset', '0'], 'gap_reset_s: got 0.0'),
     (['--gap-reset', 'nan'], 'gap_reset_s: got nan'),
     (['--jump-reset', '-1'], 'jump_reset_s: got -1.0'),
+    (['--smoothing', '2'], 'smoothing: got 2.0'),
     (['--topic', '/pose'], 'only a bag has topics'),
     (['-o', 'nowhere/at/all.tum'], 'folder does not exist')])
 def test_a_wrong_option_is_one_line_and_no_output(tmp_path, capsys, options, text):
@@ -255,6 +257,21 @@ def test_what_is_odd_about_a_text_is_told(tmp_path, capsys, name, text, told):
     assert smooth(tmp_path / name, tmp_path / 'b.csv') == 0
     assert told in capsys.readouterr().err
     assert (tmp_path / 'b.csv').read_text().startswith('t,x,y,z\n0')
+
+
+@pytest.mark.parametrize('option, value', [
+    ('smoothing', 1.0), ('smoothing', -0.5), ('gate_probability', 0.2)])
+def test_the_node_s_knobs_are_options(tmp_path, option, value):
+    write_tum(tmp_path / 'a.tum')
+    assert smooth(tmp_path / 'a.tum', tmp_path / 'b.tum', '--smoother', 'kalman_gated',
+                  f'--{option.replace("_", "-")}={value}') == 0
+    stamps, rows = read(tmp_path / 'a.tum')
+    bank, untuned = (StreamBank(build('kalman_gated'), 7) for _ in range(2))
+    bank.tune(Tuning(**{option: value}))
+    keys = ['a'] * len(stamps)
+    found = read(tmp_path / 'b.tum')[1]
+    assert np.array_equal(found, bank.update(keys, stamps, rows).estimate.rows)
+    assert not np.array_equal(found, untuned.update(keys, stamps, rows).estimate.rows)
 
 
 def test_what_is_not_compiled_is_told():

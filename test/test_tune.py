@@ -220,7 +220,7 @@ def test_what_fits_no_better_is_refused_and_what_is_worse_too():
     worse = compare(build(), plain(shift), held, config.horizons, 0.05)
     assert len(worse.reasons) == 3 and worse.gain < 0.0 and worse.rmse[0] > 1.0
     assert 'on simulated streams the error is' in worse.reasons[2]
-    assert '% more' in worse.words()[0] and 'larger' in worse.words()[1]
+    assert '% larger' in worse.words()[0] and 'larger' in worse.words()[1]
     back = compare(plain(shift), build(), held, config.horizons, 0.05)
     assert not back.reasons and back.gain == pytest.approx(-worse.gain, rel=1e-6)
 

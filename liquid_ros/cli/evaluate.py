@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import expect_place, FAILED, guarded, in_one_line, OK, Parser
 from liquid_ros.cli.jobs import Job, Result, results_of
-from liquid_ros.cli.options import add_model, add_resets, policy_of
+from liquid_ros.cli.options import add_model, add_resets, knobs_of, policy_of
 from liquid_ros.errors import LiquidError, ParameterError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
 
     Errors: ParameterError where options do not fit.
     """
-    policy = policy_of(args)
+    policy, knobs = policy_of(args), knobs_of(args)
     if not 0.0 <= args.lag < 3600.0:
         raise ParameterError(f'got --lag {args.lag}, expected 0 to 3600 seconds')
     if args.jobs < 1:
@@ -103,7 +103,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
                         ) if many else tuple(args.output)
         jobs.append(Job(path, args.smoother, args.checkpoint, args.device, policy,
                         tuple(args.topic), args.truth, args.keep, outputs, args.offline, args.lag,
-                        not args.no_baselines, args.jobs == 1))
+                        not args.no_baselines, args.jobs == 1, knobs))
     return jobs
 
 

@@ -3,6 +3,7 @@
 
 """Recordings evaluated one after the other, or several at once by other processes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import (
     Any,
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     lag_s: float
     baselines: bool
     bar: bool
+    knobs: Dict[str, float] = {}
 
 
 class Result(NamedTuple):
@@ -64,16 +66,19 @@ def evaluate(job: Job) -> Result:
     from liquid_ros.checkpoint import build
     from liquid_ros.evaluation.collect import collect, Output
     from liquid_ros.evaluation.judge import judge
+    from liquid_ros.smoothers.tuning import Tuning
     try:
         backend = pick_backend(job.device)
         model = build(job.name, job.checkpoint, backend)
+        if job.knobs:
+            model = model.tuned(Tuning(**job.knobs))
         recording = collect(
             Path(job.path), job.name, model, job.policy, topics=job.topics, truth=job.truth,
             backend=backend, keep=job.keep, output=Output(job.outputs, job.offline, job.lag_s),
             progress=progress if job.bar else _silent)
+        runs = [replace(run, tuned=bool(job.knobs)) for run in recording.runs]
         judged = [judge(run, baselines=job.baselines) for run in (
-            progress(recording.runs, len(recording.runs), ' streams') if job.bar
-            else recording.runs)]
+            progress(runs, len(runs), ' streams') if job.bar else runs)]
     except (LiquidError, OSError) as error:
         status = UNREADABLE if isinstance(error, UnreadableError) else FAILED
         return Result(job.path, [], [], [], in_one_line(error), status)

@@ -4,6 +4,7 @@
 """Options that several commands have."""
 
 import argparse
+from typing import Dict
 
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
@@ -18,6 +19,22 @@ def add_model(p: argparse.ArgumentParser) -> None:
                    help='a smoother of the registry (default: %(default)s)')
     p.add_argument('--checkpoint', default='', metavar='FILE',
                    help='weights, .safetensors (default: those of the package)')
+    p.add_argument('--smoothing', type=float, default=defaults.smoothing, metavar='K',
+                   help='from -1, responsive, to 1, smooth (default: %(default)s)')
+    p.add_argument('--gate-probability', type=float, default=defaults.gate_probability,
+                   metavar='P', help='how likely a good message is taken for an outlier; 0 leaves '
+                   'that to the weights (default: %(default)s)')
+
+
+def knobs_of(args: argparse.Namespace) -> Dict[str, float]:
+    """
+    Return the settings of a Tuning that are not at their defaults.
+
+    Errors: ParameterError.
+    """
+    given = {name: getattr(args, name) for name in ('smoothing', 'gate_probability')}
+    from_mapping(given)
+    return {name: value for name, value in given.items() if value != getattr(Params(), name)}
 
 
 def add_resets(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

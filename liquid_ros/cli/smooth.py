@@ -7,10 +7,11 @@ import argparse
 from pathlib import Path
 import sys
 import time
-from typing import List, Optional, Sequence, TYPE_CHECKING
+from types import MappingProxyType
+from typing import List, Mapping, Optional, Sequence, TYPE_CHECKING
 
 from liquid_ros.cli import guarded, Parser, progress
-from liquid_ros.cli.options import add_model, add_resets, policy_of
+from liquid_ros.cli.options import add_model, add_resets, knobs_of, policy_of
 from liquid_ros.errors import InputError
 from liquid_ros.timing import TimePolicy
 
@@ -47,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
 
 def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
            smoother: str = 'liquid', checkpoint: str = '', device: str = 'auto',
-           policy: TimePolicy = TimePolicy(), is_folder: bool = False) -> 'Tally':
+           policy: TimePolicy = TimePolicy(), is_folder: bool = False,
+           knobs: Mapping[str, float] = MappingProxyType({})) -> 'Tally':
     """
     Write the smoothed recording and return what was counted.
 
@@ -65,9 +67,12 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     from liquid_ros.evaluation.replay import MOST, replay
     from liquid_ros.evaluation.tally import Tally
     from liquid_ros.fused import place
+    from liquid_ros.smoothers.tuning import Tuning
     tally = Tally()
     backend = pick_backend(device)
     model = build(smoother, checkpoint, backend)
+    if knobs:
+        model = model.tuned(Tuning(**knobs))
     refuse_overlap(source_path, output)
     start = time.perf_counter()
     with open_source(source_path, topics) as source:
@@ -113,6 +118,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     def use_case() -> None:
         smooth(Path(args.input), Path(args.output), topics=args.topic, smoother=args.smoother,
                checkpoint=args.checkpoint, device=args.device, policy=policy_of(args),
-               is_folder=args.output.endswith('/'))
+               is_folder=args.output.endswith('/'), knobs=knobs_of(args))
 
     return guarded(use_case)

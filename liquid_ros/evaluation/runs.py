@@ -27,6 +27,7 @@ class Run:
     it; of no meaning where a run begins. None: the estimate before and its twist must do.
     tally: counts of the whole stream. left_out: accepted messages that are not kept here.
     truth: (N, 3 | 7), NaN where there is none; None without any. truth_name: where it is from.
+    tuned: whether a knob was turned.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Run:
     truth: Optional[np.ndarray] = None
     truth_name: str = ''
     expected: Optional[np.ndarray] = None
+    tuned: bool = False
 
     @property
     def truth_known(self) -> int:

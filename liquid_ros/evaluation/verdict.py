@@ -195,7 +195,8 @@ def _best(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
 
 def _name(run: Run) -> str:
     """Return the smoother's name, and that it was not picked by the recording."""
-    return f'{run.smoother}, {"which nobody tuned" if run.smoother == "liquid" else "as set"},'
+    untuned = run.smoother == 'liquid' and not run.tuned
+    return f'{run.smoother}, {"which nobody tuned" if untuned else "as set"},'
 
 
 def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
