@@ -142,6 +142,7 @@ def test_of_a_bag_whose_index_alone_is_whole_all_is_read_up_to_where_it_breaks(t
     (['BAG', '--offline'], 'expected -o OUT'),
     (['BAG', '-o', 'BAG'], 'overwrite'),
     (['BAG', 'nowhere.mcap', '-o', __file__], 'expected a folder'),
+    (['BAG', 'nowhere.mcap', '-o', 'nowhere.csv'], 'expected a folder'),
     (['BAG', '--gap-reset', '0'], 'gap_reset_s')])
 def test_a_mistake_is_one_line_and_1(bag, capsys, options, text):
     assert evaluate(*[str(bag) if option == 'BAG' else option for option in options]) == 1

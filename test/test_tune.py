@@ -105,7 +105,7 @@ def test_a_group_that_never_moves_is_left_out_and_grains_bound_the_scale():
 
 @pytest.mark.parametrize('change, words', [
     (lambda one: one._replace(stamps_ns=one.stamps_ns[:30], rows=one.rows[:30]),
-     'got 30 messages, expected 60 or more'),
+     'got 30 messages in 1 stretch without'),
     (lambda one: one._replace(stamps_ns=one.stamps_ns[:3], rows=one.rows[:3]),
      'got 3 messages'),
     (lambda one: one._replace(rows=np.ones_like(one.rows)), 'are the same')])

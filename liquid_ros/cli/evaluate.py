@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 HELD = 3
+FILES = ('.tum', '.csv', '.mcap', '.db3')
 
 DESCRIPTION = """\
 Replay recordings as the node would and say whether it helped: is it smoother, is it late, is it
@@ -91,7 +92,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
         raise ParameterError('got --offline or --lag, which say what OUT knows: expected -o OUT')
     many = len(args.recordings) > 1
     for folder in map(Path, args.output if many else ()):
-        if folder.exists() and not folder.is_dir():
+        if not folder.is_dir() and (folder.exists() or folder.suffix in FILES):
             raise ParameterError(f'got more than one REC and -o {folder}, expected a folder')
     if many and len({Path(path).resolve().name for path in args.recordings}) < len(
             args.recordings) and args.output:

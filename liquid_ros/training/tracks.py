@@ -188,12 +188,13 @@ def prepare(streams: Sequence[Sequence[Track]], start: Smoother, horizons: Seque
     done: List[Prepared] = []
     told: List[str] = []
     for runs in streams:
-        usable = sum(len(run.rows) for run in runs)
+        usable, begun = sum(len(run.rows) for run in runs), len(runs)
         runs = [run for run in runs if len(run.rows) >= SHORTEST]
         count = sum(len(run.rows) for run in runs)
         if count < FEWEST:
-            told.append(f'got {usable} messages, expected {FEWEST} or more, {SHORTEST} or more in '
-                        'a row')
+            told.append(f'got {usable} messages in {begun} stretch{"es" * (begun != 1)} without '
+                        f'a gap or step back in time, expected {FEWEST} or more, {SHORTEST} or '
+                        'more in a stretch')
             continue
         if all((run.rows == run.rows[0]).all() for run in runs):
             told.append(f'all {count} messages of {runs[0].name} are the same: there is nothing '
