@@ -75,7 +75,9 @@ def judge(xp: ModuleType, bank: Bank, age: Array, average: Array, table: Array) 
                    moving)
     alone = own - each_axis(group) > SHAKEN
     walks = _walks(xp, level, cost, age, _awake(xp, among, own), alone, walking)
-    cost, counts = _of_each(xp, alone, cost, age, pooled, axes, seen)
+    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
+    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
+    counts = _counts(axes, xp.where(alone, age, each_axis(seen)), len(COUNTS))
     behind, behind_walks = _behind(xp, cost[..., :MOVING]), _behind(xp, cost[..., MOVING:])
     posterior, steps = _posterior(xp, behind, counts), _posterior(xp, behind_walks, counts)
     index = _log_index(xp, posterior, moving)
@@ -96,13 +98,18 @@ def _walks(xp: ModuleType, level: Array, cost: Array, age: Array, among: Array, 
            table: Array) -> Walks:
     """Return what they say, by the axes that among (B, G, A) has; level, cost (B, A, K, M)."""
     middle, count = cost[:, :, MIDDLE], clip(age, 0.0, COUNTS[MIDDLE])
-    recent = cost[:, :, :MIDDLE + 1]
-    recent, counts = _of_each(xp, alone, recent, age, *_pooled(among, recent, age))
-    behind = _behind(xp, recent[..., MOVING:])
-    step = _log_index(xp, _posterior(xp, behind, counts), table)
-    return Walks(_lag(xp, recent[:, :, MIDDLE]), step[..., MIDDLE], step[..., SHORT],
-                 behind[:, :, MIDDLE, 0], _lag(xp, middle),
-                 _index(xp, middle[..., MOVING:], count, table), level[:, :, MIDDLE, AGILE])
+    own_lag, own_behind = _lag(xp, middle), _behind(xp, middle[..., MOVING:])
+    own_step = _log_index(xp, _posterior(xp, own_behind, count), table)
+    pooled, axes, seen = _pooled(among, cost[:, :, :MIDDLE + 1], age)
+    behind = _behind(xp, pooled[..., MOVING:])
+    step = _log_index(xp, _posterior(xp, behind, _counts(axes, seen, 2)), table)
+
+    def of_each(group: Array, own: Array) -> Array:
+        return xp.where(alone, own, each_axis(group))
+    return Walks(of_each(_lag(xp, pooled[:, :, MIDDLE]), own_lag),
+                 of_each(step[..., MIDDLE], own_step), of_each(step[..., SHORT], own_step),
+                 of_each(behind[:, :, MIDDLE, 0], own_behind[..., 0]), own_lag, own_step,
+                 level[:, :, MIDDLE, AGILE])
 
 
 def _pooled(among: Array, cost: Array, age: Array) -> Tuple[Array, Array, Array]:
@@ -114,14 +121,9 @@ def _pooled(among: Array, cost: Array, age: Array) -> Tuple[Array, Array, Array]
     return pooled, axes, (among * age[:, None]).sum(-1)
 
 
-def _of_each(xp: ModuleType, alone: Array, cost: Array, age: Array, pooled: Array, axes: Array,
-             seen: Array) -> Tuple[Array, Array]:
-    """Return each axis' cost (B, A, K, M) and count (B, A, K), its own where it is alone."""
-    cost = xp.where(alone[..., None, None], cost, each_axis(pooled))
-    axes = xp.where(alone, xp.ones_like(age), each_axis(axes))
-    seen = xp.where(alone, age, each_axis(seen))
-    return cost, axes[..., None] * stack(
-        *(clip(seen, 0.0, most) for most in COUNTS[:cost.shape[2]]))
+def _counts(axes: Array, seen: Array, memories: int) -> Array:
+    """Return how many messages (..., K) of so many axes speak for a filter."""
+    return axes[..., None] * stack(*(clip(seen, 0.0, most) for most in COUNTS[:memories]))
 
 
 def _least(xp: ModuleType, cost: Array) -> Array:
