@@ -338,6 +338,15 @@ def text_of(path, width, count=200, first_s=0):
     return path
 
 
+def test_a_knob_that_is_turned_is_in_the_figures(tmp_path):
+    noisy, jitter = text_of(tmp_path / 'a.csv', 3), []
+    for smoothing in (0.0, 1.0):
+        assert evaluate(noisy, '--json', tmp_path / 'a.json', f'--smoothing={smoothing}') == 0
+        own = figures(tmp_path / 'a.json')['recordings'][0]['streams'][0]['rows'][1]
+        jitter.append(own['jitter_m'])
+    assert jitter[1] < 0.8 * jitter[0]
+
+
 @pytest.mark.parametrize('width, truth', [(7, 3), (3, 7), (7, 7)])
 def test_a_truth_may_be_of_points_or_poses(tmp_path, width, truth, capsys):
     made = [text_of(tmp_path / f'{name}.csv', of) for name, of in (('z', width), ('gt', truth))]

@@ -114,7 +114,8 @@ def test_a_mistake_is_told_in_a_line_and_the_status_is_1(arguments, told):
 
 
 def test_help_lists_the_parameters_and_starts_nothing():
-    status, output = run('--', '--help')
+    status, output = run('-h')
+    assert (status, output) == run('--', '--help')
     assert status == 0 and output.startswith('usage: smoother_node --ros-args')
     assert all(f'\n  {name}' in output for name in SPECS)
 

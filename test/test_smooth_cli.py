@@ -196,6 +196,7 @@ def test_gap_and_jump_resets_are_options(tmp_path, capsys):
     (['--gap-reset', 'nan'], 'gap_reset_s: got nan'),
     (['--jump-reset', '-1'], 'jump_reset_s: got -1.0'),
     (['--smoothing', '2'], 'smoothing: got 2.0'),
+    (['--smoother', 'ema', '--gate-probability', '0.1'], 'does nothing for the smoother ema'),
     (['--topic', '/pose'], 'only a bag has topics'),
     (['-o', 'nowhere/at/all.tum'], 'folder does not exist')])
 def test_a_wrong_option_is_one_line_and_no_output(tmp_path, capsys, options, text):
@@ -250,7 +251,7 @@ def test_times_that_are_no_seconds_are_told(tmp_path, capsys, t, told):
 @pytest.mark.parametrize('name, text, told', [
     ('a.csv', 't,x,y,z\n0,1,2,3\n1,1,2,\n2,1,2,3\n', 'lines left out: 1'),
     ('a.csv', 't,x,y,z\n0,1,2,3\n2,1,2,3\n1,1,2,3\n', '1 of 3 lines go back in time'),
-    ('a.csv', 't,x,y,z,roll,Yaw\n0,1,2,3,0,0\n', 'roll, yaw: not read'),
+    ('a.csv', 't,x,y,z,roll,Yaw\n0,1,2,3,0,0\n', 'roll, Yaw: not read'),
     ('a.csv', 't,x,y,z,rot_x,rot_y\n0,1,2,3,0,0\n', 'rot_x, rot_y: not read')])
 def test_what_is_odd_about_a_text_is_told(tmp_path, capsys, name, text, told):
     (tmp_path / name).write_text(text)

@@ -244,10 +244,10 @@ def test_wrong_usage_is_told(bag, tmp_path):
     (['-o', '{here}/x', '--plot', '{here}/none/c.png'], 1, 'its folder does not exist'),
     (['-o', '{here}/x', '--plot', '{here}/c.xyz'], 1, "got the suffix '.xyz', expected one of"),
     (['-o', '{here}'], 1, 'is no regular file'),
-    (['-o', '{here}/x.csv'], 2, 'ends in .safetensors'),
+    (['-o', '{here}/x.csv'], 2, 'expected .safetensors or no suffix'),
     (['-o', '{here}/x', '--workers', '-1'], 2, 'got --workers -1'),
     (['-o', '{here}/x', '--every', '3'], 2, 'expected --set every=N'),
-    (['-o', '{bag}/metadata.yaml'], 2, 'ends in .safetensors'),
+    (['-o', '{bag}/metadata.yaml'], 2, 'expected .safetensors or no suffix'),
     (['-o', '{here}/x', '--truth', '{truth}', '--plot', '{truth}'], 1, 'would overwrite')])
 def test_what_cannot_be_written_is_told_before_anything_is_learned(
         bag, tmp_path, more, status, words):

@@ -85,7 +85,7 @@ def jobs_of(args: argparse.Namespace) -> List[Job]:
     """
     policy, knobs = policy_of(args), knobs_of(args)
     if not 0.0 <= args.lag < 3600.0:
-        raise ParameterError(f'got --lag {args.lag}, expected 0 to 3600 seconds')
+        raise ParameterError(f'got --lag {args.lag}, expected 0 or more, less than 3600 seconds')
     if args.jobs < 1:
         raise ParameterError(f'got --jobs {args.jobs}, expected 1 or more')
     if (args.offline or args.lag) and not args.output:

@@ -46,7 +46,7 @@ class Job(NamedTuple):
     lag_s: float
     baselines: bool
     bar: bool
-    knobs: Dict[str, float] = {}
+    knobs: Dict[str, float]
 
 
 class Result(NamedTuple):

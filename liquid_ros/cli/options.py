@@ -6,8 +6,12 @@
 import argparse
 from typing import Dict
 
+from liquid_ros.errors import ParameterError
 from liquid_ros.params import from_mapping, Params
 from liquid_ros.timing import TimePolicy
+
+USELESS = {'smoothing': ('liquid_direct',),
+           'gate_probability': ('liquid_direct', 'ema', 'one_euro', 'kalman')}
 
 
 def add_model(p: argparse.ArgumentParser) -> None:
@@ -34,6 +38,10 @@ def knobs_of(args: argparse.Namespace) -> Dict[str, float]:
     """
     given = {name: getattr(args, name) for name in ('smoothing', 'gate_probability')}
     from_mapping(given)
+    for name, smoothers in USELESS.items():
+        if given[name] and args.smoother in smoothers:
+            raise ParameterError(f'got --{name.replace("_", "-")}, which does nothing for the '
+                                 f'smoother {args.smoother}')
     return {name: value for name, value in given.items() if value != getattr(Params(), name)}
 
 

@@ -18,7 +18,7 @@ from liquid_ros.timing import TimePolicy
 if TYPE_CHECKING:
     from liquid_ros.evaluation.tally import Tally
 
-MOST, MANY = 0.5, 1000  # of the messages; of them
+MOSTLY, MANY = 0.5, 1000  # of the messages; of them
 DEFAULT, PLAIN = 'liquid', 'cpu (numpy)'
 
 DESCRIPTION = """\
@@ -100,9 +100,9 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
 def warnings(tally: 'Tally', plain: bool) -> List[str]:
     """Return what may be wrong where most messages are dropped or begin anew, or it is slow."""
     told = []
-    if sum(tally.drops.values()) > MOST * tally.received:
+    if sum(tally.drops.values()) > MOSTLY * tally.received:
         told.append('most messages were dropped')
-    if sum(tally.restarts.values()) > MOST * tally.accepted:
+    if sum(tally.restarts.values()) > MOSTLY * tally.accepted:
         told.append('most messages began the stream anew, so nothing was smoothed: expected times '
                     'in seconds, in their order, and gaps of less than --gap-reset')
     if plain and tally.received > MANY:

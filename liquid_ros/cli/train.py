@@ -180,7 +180,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     args.output = args.output or ('my_sensor.safetensors' if args.bag else
                                   'runs/liquid.safetensors')
     if Path(args.output).suffix not in ('', '.safetensors'):
-        p.error(f'got -o {args.output}, expected a name that ends in .safetensors')
+        p.error(f'got -o {args.output}, expected .safetensors or no suffix')
     if args.workers < 0:
         p.error(f'got --workers {args.workers}, expected 0 or more')
     return guarded(lambda: start(args))

@@ -11,7 +11,9 @@ from liquid_ros.evaluation.metrics import rmse, rotation_rms_deg
 from liquid_ros.manifold import quat_conjugate, quat_multiply, quat_normalise
 
 FRAMES_DIFFER = 3.0  # unaligned over aligned RMSE
+UNITS = 30.0  # a ratio of sizes that another unit makes
 BLOCKS = 12  # of neighbouring messages, whose errors are alike, for the standard error
+TURNS_DEG = 1.0  # RMS about its mean, of a truth that turns
 SURE = 2.0  # standard errors of the turn: an angle that is less cannot be told from it
 SURE_DEG = 0.01, 5.0  # a lesser one does not matter, a larger one is no turn at all
 
@@ -60,6 +62,24 @@ def umeyama(source: np.ndarray, target: np.ndarray) -> Optional[Alignment]:
     sign[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0
     rotation = (u * sign) @ vt
     return Alignment(rotation, goal - rotation @ middle)
+
+
+def unit_ratio(source: np.ndarray, target: np.ndarray) -> Optional[float]:
+    """
+    Return how many times larger the source is where both are alike but for that, else None.
+
+    source, target: (N, A). Source: Umeyama 1991, as above, equations 40 to 42 with c.
+    """
+    found = umeyama(source, target)
+    if found is None:
+        return None
+    p, z = (rows - rows.mean(0) for rows in (source @ found.rotation.T, target))
+    size = np.sum(p * p)
+    ratio = float(np.sum(p * z) / size) if size > 0.0 else 0.0
+    if not ratio > 0.0 or 1.0 / UNITS < ratio < UNITS or not rmse(z, p) > FRAMES_DIFFER * rmse(
+            z, ratio * p):
+        return None
+    return 1.0 / ratio
 
 
 def between_frames(source: np.ndarray, target: np.ndarray) -> Optional[Alignment]:
@@ -121,8 +141,11 @@ def w_first(quats: np.ndarray, truth: np.ndarray) -> str:
     """
     Return which of rotations (N, 4) agree where they are read as w x y z, '' for neither.
 
-    Of turns about one axis it may be either.
+    Of turns about one axis it may be either, of a truth that does not turn neither.
     """
+    if not len(truth) or rotation_rms_deg(truth, np.broadcast_to(
+            _shared(truth), truth.shape)) < TURNS_DEG:
+        return ''
     most = _rest_deg(quats, truth) / FRAMES_DIFFER
     return ' or '.join(name for name, pair in (
         ('the truth', (quats, np.roll(truth, -1, 1))),

@@ -114,7 +114,7 @@ class BagSource:
         if len(kept) == len(sample.keys):
             return sample
         if len(self.others) < TOLD:
-            self.others.update(dict.fromkeys(map(str, sample.keys)))
+            self.others.update(dict.fromkeys(map(str, sample.keys[:TOLD])))
         return sample._replace(
             keys=[sample.keys[i] for i in kept], stamps_ns=[sample.stamps_ns[i] for i in kept],
             rows=sample.rows[kept], frames=[sample.frames[i] for i in kept],

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.bag import BagSource, open_bag
+from liquid_ros.evaluation.bag import BagSource
 from liquid_ros.evaluation.bag_messages import (
     covariances,
     key_text,
@@ -29,6 +29,7 @@ from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
 
 STORAGES = {'.mcap': 'MCAP', '.db3': 'SQLITE3'}
+MARK = ('smoothed_by', 'liquid_ros')  # in the metadata, of a file of its own, too
 SUFFIX = '/smoothed'
 STATED = '/smoothed_with_covariance'
 STATED_TYPE = 'geometry_msgs/msg/PoseWithCovarianceStamped'
@@ -90,15 +91,18 @@ def _is_disposable(folder: Path) -> bool:
         name == 'metadata.yaml' or name.endswith(('.mcap', '.db3')) for name in names)
 
 
-def _is_output(path: Path) -> bool:
-    """Return whether a bag has been written by write_bag, or a folder is none."""
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
+def _is_replaceable(path: Path) -> bool:
+    """Return whether a bag has write_bag's mark, or there is none."""
+    file = path / 'metadata.yaml' if path.is_dir() else path
+    if not file.is_file():
         return True
-    try:
-        with open_bag(path) as source:
-            return any(c.topic.endswith(SUFFIX) for c in source.connections)
-    except InputError:
-        return False
+    mark, before = ': '.join(MARK).encode(), b''
+    with open(file, 'rb') as stream:
+        while block := stream.read(1 << 20):
+            if mark in before + block:
+                return True
+            before = block[-len(mark):]
+    return False
 
 
 @contextmanager
@@ -120,10 +124,10 @@ def write_bag(path: Path, suffix: str, source: Any, stated: bool = False) -> Ite
     stated: also as PoseWithCovarianceStamped to <topic>/smoothed_with_covariance, where the type
     has no covariance; with the stream's name below it where a topic has many.
     """
-    if path.exists() and not _is_output(path):
-        raise InputError(f'{path}: has no topic ...{SUFFIX}, so it is no older output: it is not '
-                         'replaced')
+    if not _is_replaceable(path):
+        raise InputError(f'{path}: was not written by smooth or evaluate, it is not replaced')
     with new_bag(path, suffix) as writer:
+        writer.set_custom_data(*MARK)
         if isinstance(source, BagSource):
             _copy_into(writer, source, (SUFFIX, STATED) if stated else (SUFFIX,))
             outputs = {topic: _Output(writer, topic, c.msgtype, c.ext.offered_qos_profiles, stated)

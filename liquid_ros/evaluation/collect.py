@@ -231,8 +231,8 @@ class _Keeper:
         if not runs:
             raise InputError(f'{source.path}: ' + (
                 '; '.join(problems) or ('no transform ever changes' if self._streams else
-                                        'no message has a pose that was asked for; there are '
-                                        + ', '.join(getattr(source, 'others', ())))))
+                                        'no message has a pose that was asked for'
+                                        + _there(source))))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:
@@ -243,6 +243,11 @@ class _Keeper:
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
             kept.tally.accepted - len(kept.stamps_ns),
             later and later.rows, later and later.variance, expected=later and later.expected)
+
+
+def _there(source: Source) -> str:
+    others = source.others if isinstance(source, BagSource) else ()
+    return f'; there are {", ".join(others)}' if others else ''
 
 
 def _with_truth(runs: List[Run], truth: Truth, path: Path, keep: int, left_ns: int

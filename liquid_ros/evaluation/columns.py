@@ -5,7 +5,8 @@
 Which of a CSV's columns are the time and the 3 or 7 numbers, by what they are called.
 
 t x y z qx qy qz qw first; else names that end alike, as other programs write them: those of
-EuRoC (p_RS_R_x [m]), of PlotJuggler (/pose/pose/position/x), of messages (pose.orientation.w).
+EuRoC (p_RS_R_x [m], #timestamp in ns), of PlotJuggler (/pose/pose/position/x), of messages
+(pose.orientation.w, header.stamp.sec beside header.stamp.nanosec).
 """
 
 from functools import partial
@@ -20,23 +21,30 @@ POSITION = {'p', 'pos', 'position', 'translation'}
 ROTATION = {'q', 'quat', 'quaternion', 'orientation', 'rotation', 'rot'}
 ANGLES = {'roll', 'pitch', 'yaw', 'theta', 'heading'}
 STAMPS, CLOCKS = {'stamp', 'timestamp'}, {'time', 't'}
-UNITS = {'s': 0, 'sec': 0, 'secs': 0, 'seconds': 0, 'ms': -3, 'us': -6, 'ns': -9, 'nsec': -9}
+SECONDS, NANOSECONDS = 0, -9  # powers of ten of a second
+UNITS = {**dict.fromkeys(('s', 'sec', 'secs', 'second', 'seconds'), SECONDS),
+         **dict.fromkeys(('ms', 'msec', 'msecs', 'milliseconds'), -3),
+         **dict.fromkeys(('us', 'usec', 'usecs', 'microseconds'), -6),
+         **dict.fromkeys(('ns', 'nsec', 'nsecs', 'nanosec', 'nanosecs', 'nanoseconds'),
+                         NANOSECONDS)}
+DIGITS = 18  # of a whole number that can be no seconds: these would not fit into 64 bits of ns
+
+ToNs = Callable[[str], int]
 
 # The name of a CSV's time column says its unit.
-TIME_COLUMNS: Dict[str, Callable[[str], int]] = {
-    't': seconds_to_ns, 'stamp': seconds_to_ns, 'stamp_ns': int}
+TIME_COLUMNS: Dict[str, ToNs] = {'t': seconds_to_ns, 'stamp': seconds_to_ns, 'stamp_ns': int}
 
 
 class Layout(NamedTuple):
     """
     Where the time and the 3 or 7 numbers of a row stand among a line's columns.
 
-    unread: names of columns that have to do with rotations, where none are read.
+    times: columns whose sum is the stamp, and what makes nanoseconds of each. unread: names of
+    columns that have to do with rotations, where none are read.
     """
 
     columns: int
-    time: int
-    to_ns: Callable[[str], int]
+    times: Tuple[Tuple[int, ToNs], ...]
     numbers: Tuple[int, ...]
     unread: Tuple[str, ...] = ()
 
@@ -47,29 +55,24 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
 
     Errors: InputError, which begins with what, where one is missing or there are two.
     """
-    plain = [name.strip().lower() for name in names]
-    times = [i for i, name in enumerate(plain) if name in TIME_COLUMNS]
-    to_ns = TIME_COLUMNS[plain[times[0]]] if times else seconds_to_ns
-    if not times:
-        times, to_ns = _time(names)
-    fields = [_field(name) or '' for name in names]
-    numbers = _numbers(plain) or _numbers(fields)
-    if len(times) != 1 or not numbers:
-        twice = [field for field in POSE_FIELDS if fields.count(field) > 1]
+    plain = [re.sub(r'[\[(].*', '', name).strip().lower() for name in names]
+    own = [(i, TIME_COLUMNS[name]) for i, name in enumerate(plain) if name in TIME_COLUMNS]
+    times = own[:len(own) == 1] if own else _times(names)
+    at = {field: [i for i, name in enumerate(plain) if name == field]
+          or [i for i, name in enumerate(names) if _field(name) == field]
+          for field in POSE_FIELDS}
+    twice = [field for field in POSE_FIELDS if len(at[field]) > 1]
+    whole = all(at[field] for field in POSE_FIELDS)
+    torn = not whole and any(field in plain for field in POSE_FIELDS[3:])
+    if not times or twice or torn or not all(at[field] for field in POSE_FIELDS[:3]):
         raise InputError(
-            f'{what}: got the CSV header {",".join(plain)!r}, expected one of t, stamp, stamp_ns, '
+            f'{what}: got the CSV header {",".join(names)!r}, expected one of t, stamp, stamp_ns, '
             'then x y z and optionally qx qy qz qw, with commas between them'
-            + (f'; got more than one {", ".join(twice)}' if twice and len(numbers) == 0 else ''))
-    turns = [name for name, field in zip(plain, fields) if len(numbers) == 3 and (
-        field.startswith('q') or ANGLES & set(_words(name)))]
-    return Layout(len(names), times[0], to_ns, tuple(numbers), tuple(turns))
-
-
-def _numbers(fields: Sequence[str]) -> List[int]:
-    """Return where x y z [qx qy qz qw] stand; nothing where one is missing or is there twice."""
-    found = [(field, i) for field in POSE_FIELDS for i, name in enumerate(fields) if name == field]
-    whole = tuple(field for field, _ in found) in (POSE_FIELDS[:3], POSE_FIELDS)
-    return [i for _, i in found] if whole else []
+            + (f'; got more than one {", ".join(twice)}' if twice else ''))
+    fields = POSE_FIELDS if whole else POSE_FIELDS[:3]
+    unread = [] if whole else [name.strip() for name in names if _about_turns(name)]
+    return Layout(len(names), tuple(times), tuple(at[field][0] for field in fields),
+                  tuple(unread))
 
 
 def _words(name: str) -> List[str]:
@@ -81,20 +84,35 @@ def _field(name: str) -> Optional[str]:
     *before, last = _words(re.sub(r'[\[(].*', '', name)) or ['']
     if re.fullmatch('q[xyzw]', last):
         return last
-    if re.fullmatch('p[xyz]', last) or last in ('x', 'y', 'z') and POSITION & set(before):
+    if re.fullmatch('[pt][xyz]', last) or last in ('x', 'y', 'z') and POSITION & set(before):
         return last[-1]
     return f'q{last}' if last in ('x', 'y', 'z', 'w') and ROTATION & set(before) else None
 
 
-def _time(names: Sequence[str]) -> Tuple[List[int], Callable[[str], int]]:
-    """Return where stamps stand, else times, and what makes nanoseconds of one."""
+def _about_turns(name: str) -> bool:
+    return (_field(name) or '').startswith('q') or bool(ANGLES & set(_words(name)))
+
+
+def _times(names: Sequence[str]) -> List[Tuple[int, ToNs]]:
+    """Return where stamps stand, else times; seconds and nanoseconds may have a column each."""
     for wanted in (STAMPS, CLOCKS):
         found = []
         for i, name in enumerate(names):
             words = _words(name)
-            unit = words.pop() if len(words) > 1 and words[-1] in UNITS else 's'
+            unit = UNITS[words.pop()] if len(words) > 1 and words[-1] in UNITS else None
             if words and words[-1] in wanted:
-                found.append((i, UNITS[unit]))
+                found.append((i, words, unit))
+        if len(found) == 1:
+            (i, _, unit), = found
+            return [(i, _seconds_or_ns if unit is None else partial(seconds_to_ns, power=unit))]
+        if len(found) == 2 and found[0][1] == found[1][1] and sorted(
+                unit for _, _, unit in found if unit is not None) == [NANOSECONDS, SECONDS]:
+            return [(i, partial(seconds_to_ns, power=unit or 0)) for i, _, unit in found]
         if found:
-            return [i for i, _ in found], partial(seconds_to_ns, power=found[0][1])
-    return [], seconds_to_ns
+            return []
+    return []
+
+
+def _seconds_or_ns(text: str) -> int:
+    digits = text.strip()
+    return int(digits) if digits.isdigit() and len(digits) >= DIGITS else seconds_to_ns(text)

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from liquid_ros.evaluation import truthless
-from liquid_ros.evaluation.alignment import mounting, w_first
+from liquid_ros.evaluation.alignment import mounting, unit_ratio, w_first
 from liquid_ros.evaluation.figures import Ruler
 from liquid_ros.evaluation.runs import Run
 
@@ -35,9 +35,9 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),
         'duration_s': run.duration_s,
         'axes': ''.join('xyz'[axis] for axis in seen.axes), 'reference': reference or None,
-        'extent_m': _extent(seen.positions(seen.raw)),
-        'truth_extent_m': None if seen.truth is None or not seen.judged.any() else _extent(
-            seen.positions(seen.truth)[seen.judged]),
+        'extent_m': float(np.linalg.norm(np.ptp(seen.positions(seen.raw), axis=0))),
+        'truth_units': None if seen.truth is None else unit_ratio(*(
+            seen.positions(rows)[seen.judged] for rows in (seen.truth, seen.raw))),
         **tally.counts(), 'drops': dict(tally.drops), 'restarts': dict(tally.restarts),
         'duplicate_stamps': tally.drops.get('duplicate', 0),
         'late_stamps': tally.drops.get('late', 0),
@@ -92,10 +92,6 @@ def series_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int],
         if len(density) and len(density) == len(series.setdefault('spectrum_hz', hertz)):
             series[f'spectrum_{name}'] = density  # a truth with holes may have shorter windows
     return series
-
-
-def _extent(positions: np.ndarray) -> float:
-    return float(np.linalg.norm(np.ptp(positions, axis=0)))
 
 
 def _error_correlation(rule: Ruler) -> Optional[float]:

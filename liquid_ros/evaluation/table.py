@@ -37,7 +37,7 @@ COLUMNS: Tuple[Column, ...] = (
     Column('lag (ms)', '.0f', _scaled('lag_s', 1e3)),
     Column('NEES', '.2f', _scaled('nees')),
     Column('off RTS (mm)', '.2f', _scaled('rmse_to_offline_m', 1e3)),
-    Column('turn off RTS (deg)', '.3f', _scaled('rotation_to_offline_deg')),
+    Column('rotation off RTS (deg)', '.3f', _scaled('rotation_to_offline_deg')),
     Column('lag to RTS (ms)', '.0f', _scaled('lag_to_offline_s', 1e3)),
     Column('log lik.', '.3f', _scaled('log_likelihood')),
     Column('jitter (mm)', '.2f', _scaled('jitter_m', 1e3)),
@@ -45,7 +45,7 @@ COLUMNS: Tuple[Column, ...] = (
 WITH_TRUTH = ('RMSE (mm)', ALIGNED, 'rotation (deg)', 'accel. error (m/s^2)', 'lag (ms)',
               'NEES', 'jitter (mm)')
 FEW = 0.5  # of the messages: less are told of
-WITHOUT = ('off RTS (mm)', 'turn off RTS (deg)', 'lag to RTS (ms)', 'log lik.', 'jitter (mm)')
+WITHOUT = ('off RTS (mm)', 'rotation off RTS (deg)', 'lag to RTS (ms)', 'log lik.', 'jitter (mm)')
 
 
 def text_of(judged: Judged) -> str:

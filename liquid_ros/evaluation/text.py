@@ -5,6 +5,7 @@
 
 from contextlib import contextmanager
 import csv
+from itertools import chain
 from pathlib import Path
 from typing import Dict, IO, Iterator, List, Optional, Sequence
 
@@ -20,7 +21,7 @@ TUM_FIELDS = ('t',) + POSE_FIELDS
 UNSORTED = 0.05  # of the lines: fewer are late messages
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
 
-TUM_LAYOUT = Layout(8, 0, seconds_to_ns, tuple(range(1, 8)))
+TUM_LAYOUT = Layout(8, ((0, seconds_to_ns),), tuple(range(1, 8)))
 
 
 class TextSource:
@@ -32,6 +33,7 @@ class TextSource:
         self.total: Optional[int] = _count_lines(path)
         self.problems: List[str] = []
         self._line = 0
+        self._waiting: List[List[str]] = []  # a line that was read to see whether it names columns
         if is_csv:
             # line by line: a quote that is not closed, in a comment, takes no other line with it
             self._records: Iterator[List[str]] = (
@@ -45,15 +47,15 @@ class TextSource:
     def samples(self) -> Iterator[Sample]:
         """Yield one sample a line; problems tell of lines that are none, an error if all are."""
         count, broken, back, last_ns = 0, [], 0, -2**63
-        to_ns, time, numbers = self._layout.to_ns, self._layout.time, self._layout.numbers
-        for fields in self._read():
+        times, numbers = self._layout.times, self._layout.numbers
+        for fields in chain(self._waiting, self._read()):
             try:
                 if len(fields) != self._layout.columns:
                     raise ValueError(f'got {len(fields)} columns, expected '
                                      f'{self._layout.columns}')
-                stamp_ns = to_ns(fields[time])
+                stamp_ns = sum(to_ns(fields[i]) for i, to_ns in times)
                 if abs(stamp_ns) >= 2**63:
-                    raise ValueError(f'got the stamp {fields[time]!r}, expected less than 2^63 ns')
+                    raise ValueError(f'got the stamp {stamp_ns}, expected less than 2^63 ns')
                 row = np.array([float(fields[i]) for i in numbers])
             except ValueError as error:
                 broken.append(f'{self.path}:{self._line}: {error}')
@@ -90,15 +92,23 @@ class TextSource:
         return ' '.join(TUM_FIELDS)
 
     def _read_header(self) -> Layout:
-        """Return the layout that the first line has, or a comment before it."""
+        """Return the layout of the first line, or of a comment before it where that has none."""
+        commented: Optional[Layout] = None
         for fields in self._read(comments=True):
-            names = [fields[0].lstrip('#'), *fields[1:]]
+            is_comment = fields[0].startswith('#')
             try:
-                return layout_of(names, str(self.path))
+                found = layout_of([fields[0].lstrip('#'), *fields[1:]], str(self.path))
             except InputError:
-                if not fields[0].startswith('#'):
+                if is_comment:
+                    continue
+                if commented is None:
                     raise
-        return layout_of([], str(self.path))
+                self._waiting.append(fields)
+                return commented
+            if not is_comment:
+                return found
+            commented = found
+        return commented or layout_of([], str(self.path))
 
 
 @contextmanager

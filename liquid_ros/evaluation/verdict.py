@@ -15,14 +15,13 @@ CORRELATED = 0.25  # of neighbouring errors or innovations
 GROSS = 0.01  # a share of outliers worth a word
 ANEW = 0.5  # a share of messages: more of them, and the stamps are something else
 WORTH = 0.1  # a log likelihood that another filter is worth its tuning for
-UNITS = 100.0  # a ratio of extents beyond which truth and messages have different units
 NOISELESS = 1e-4  # of the path's extent: a jitter that is motion
 NOTHING = 1e-5  # of the path's extent: an error that is none
 
 
 def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
                stream: Mapping[str, Any]) -> Tuple[str, ...]:
-    """Return 1 to 7 sentences, the most important first; low jitter never stands alone."""
+    """Return 1 to 8 sentences, the most important first; low jitter never stands alone."""
     raw, own = rows[:2]
     if own.jitter_m is None and own.rmse_m is None:
         begun = int(run.starts[1:].sum())
@@ -80,11 +79,10 @@ def error_of(row: Row, stream: Mapping[str, Any]) -> Optional[float]:
 
 
 def _units(stream: Mapping[str, Any]) -> Optional[str]:
-    moved, true = stream['extent_m'], stream['truth_extent_m']
-    if not moved or not true or 1.0 / UNITS < true / moved < UNITS:
-        return None
-    return (f'The truth moves over {length(true)}, the messages over {length(moved)}: both are '
-            'expected in metres.')
+    ratio = stream['truth_units']
+    return None if ratio is None else (
+        f'The truth moves like the messages, but {digits(ratio)} times as far: both are expected '
+        'in metres.')
 
 
 def _frames(stream: Mapping[str, Any]) -> Optional[str]:
@@ -136,7 +134,7 @@ def _lag(raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
         text = f'{_late(own.lag_s, stream)} (the messages themselves: {seconds(raw.lag_s)})'
     if _other_clock(raw):
         text += ('; so late, clocks may differ' if raw.lag_s > 0.0 else
-                 '; what is measured cannot be ahead, so clocks differ')
+                 '; what is measured cannot be ahead, so clocks may differ')
         text += ', and the errors are of that, too'
     return text + '.'
 
@@ -195,8 +193,11 @@ def _best(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
 
 def _name(run: Run) -> str:
     """Return the smoother's name, and that it was not picked by the recording."""
-    untuned = run.smoother == 'liquid' and not run.tuned
-    return f'{run.smoother}, {"which nobody tuned" if untuned else "as set"},'
+    return f'{run.smoother}, {"which nobody tuned" if _untuned(run) else "as set"},'
+
+
+def _untuned(run: Run) -> bool:
+    return run.smoother == 'liquid' and not run.tuned
 
 
 def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> str:
@@ -209,7 +210,7 @@ def _without_truth(run: Run, raw: Row, own: Row, stream: Mapping[str, Any]) -> s
         text += f'; it stays within {length(away)} RMS of {name}'
         if raw.rmse_to_offline_m is not None:
             text += f' (the messages themselves: {length(raw.rmse_to_offline_m)})'
-        if own.rotation_to_offline_deg is not None and raw.rotation_to_offline_deg is not None:
+        if own.rotation_to_offline_deg and raw.rotation_to_offline_deg:
             text += (f', its rotations within {digits(own.rotation_to_offline_deg)} degrees '
                      f'({digits(raw.rotation_to_offline_deg)})')
     if own.jitter_m is not None and raw.jitter_m and away is not None:
@@ -257,7 +258,7 @@ def _lasting(run: Run, stream: Mapping[str, Any]) -> float:
     if stream['error_correlation'] is not None:
         return float(stream['error_correlation'])
     # the innovations of a filter that is late are alike whatever the sensor
-    return float(stream['innovation_correlation'] or 0.0) if run.smoother == 'liquid' else 0.0
+    return float(stream['innovation_correlation'] or 0.0) if _untuned(run) else 0.0
 
 
 def _recording(run: Run, raw: Row, stream: Mapping[str, Any]) -> Optional[str]:

@@ -27,7 +27,7 @@ parameters (* also for a named input, as INPUT.NAME):
 
 def wants_help(args: Sequence[str]) -> bool:
     """Return whether help is asked for."""
-    return any(word in HELP for word in _others(args))
+    return any(word in HELP for word in args)
 
 
 def help_text() -> str:
@@ -50,7 +50,7 @@ def idle(args: Sequence[str], node: str) -> List[str]:
             for word in _others(args)]
     for word, path in zip(args, args[1:]):
         if word == FILE and Path(path).is_file():
-            names = _names(Path(path).read_text(encoding='utf-8', errors='replace'))
+            names = _names(Path(path).read_text(encoding='utf-8-sig', errors='replace'))
             if names and not any(_is(node, name) for name in names):
                 told.append(f'{path} has no parameters for {node}, but for {", ".join(names)}')
     return told

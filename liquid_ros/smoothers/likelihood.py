@@ -91,7 +91,7 @@ def _awake(xp: ModuleType, among: Array, own: Array) -> Array:
     """Return the shares (B, G, A) of a group's axes that do not rest beside another one."""
     top = xp.amax(xp.where(among > 0.0, own[:, None], LOWEST + 0.0 * among), -1)
     share = xp.where(own[:, None] > (top - RESTS)[..., None], among, 0.0 * among)
-    return share / share.sum(-1)[..., None]
+    return share / share.sum(-1)[..., None]  # never of none: the most agile one is awake
 
 
 def _walks(xp: ModuleType, level: Array, cost: Array, age: Array, among: Array, alone: Array,
