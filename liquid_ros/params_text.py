@@ -1,12 +1,12 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""The files made from the parameters: config/*.yaml, config/presets/*.yaml, the README's table."""
+"""Texts made from the parameters: config/*.yaml, config/presets/*.yaml, README's table, --help."""
 
 import textwrap
 from typing import Dict, List, Tuple
 
-from liquid_ros.params import SPECS, Value
+from liquid_ros.params import Spec, SPECS, Value
 from liquid_ros.presets import REASONS
 
 HEAD = '# Copyright 2026 the liquid_ros authors\n# SPDX-License-Identifier: Apache-2.0\n\n'
@@ -50,10 +50,23 @@ def markdown_table() -> str:
         ('parameter', 'default', 'what it does', 'can change'), ('---',) * 4]
     for spec in SPECS.values():
         rows.append((f'`{spec.name}`' + (' *' if spec.per_input else ''),
-                     f'`{_yaml(spec.default)}`',
-                     spec.description + (f' ({spec.expected()})' if spec.bounded else ''),
-                     spec.changes))
+                     f'`{_yaml(spec.default)}`', _told(spec), spec.changes))
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows) + '\n'
+
+
+def plain_text() -> str:
+    """Return what --help says of the parameters."""
+    lines = []
+    for spec in SPECS.values():
+        default = f' (default: {_yaml(spec.default)})' if spec.default not in ('', ()) else ''
+        lines.append(f'  {spec.name}{" *" * spec.per_input}{default}')
+        lines += textwrap.wrap(_told(spec), 95, initial_indent='      ',
+                               subsequent_indent='      ')
+    return '\n'.join(lines)
+
+
+def _told(spec: Spec) -> str:
+    return spec.description + (f' ({spec.expected()})' if spec.bounded else '')
 
 
 def _comment(text: str, indent: str = '    ') -> List[str]:

@@ -130,8 +130,7 @@ def mounting(quats: np.ndarray, truth: np.ndarray) -> Optional[Mounting]:
     if not len(quats):
         return None
     apart = quat_multiply(quat_conjugate(truth), quats)
-    shared = _shared(apart)
-    rest_deg = rotation_rms_deg(apart, np.broadcast_to(shared, apart.shape))
+    shared, rest_deg = _shared(apart), _spread_deg(apart)
     if rotation_rms_deg(quats, truth) <= FRAMES_DIFFER * rest_deg:
         return None
     return Mounting(rotation_rms_deg(shared[None], np.array([[0.0, 0.0, 0.0, 1.0]])), rest_deg)
@@ -143,8 +142,7 @@ def w_first(quats: np.ndarray, truth: np.ndarray) -> str:
 
     Of turns about one axis it may be either, of a truth that does not turn neither.
     """
-    if not len(truth) or rotation_rms_deg(truth, np.broadcast_to(
-            _shared(truth), truth.shape)) < TURNS_DEG:
+    if not len(truth) or _spread_deg(truth) < TURNS_DEG:
         return ''
     most = _rest_deg(quats, truth) / FRAMES_DIFFER
     return ' or '.join(name for name, pair in (
@@ -154,8 +152,7 @@ def w_first(quats: np.ndarray, truth: np.ndarray) -> str:
 
 def _rest_deg(quats: np.ndarray, truth: np.ndarray) -> float:
     """Return the RMS angle between them without the turn in the body that all share."""
-    apart = quat_multiply(quat_conjugate(truth), quats)
-    return rotation_rms_deg(apart, np.broadcast_to(_shared(apart), apart.shape))
+    return _spread_deg(quat_multiply(quat_conjugate(truth), quats))
 
 
 def tells(turn_deg: float, quats: np.ndarray, truth: np.ndarray) -> bool:
@@ -164,9 +161,13 @@ def tells(turn_deg: float, quats: np.ndarray, truth: np.ndarray) -> bool:
 
     The angle between them must be SURE of these, without the turn that all share: that may be it.
     """
-    apart = quat_multiply(quats, quat_conjugate(truth))
-    angle_deg = rotation_rms_deg(apart, np.broadcast_to(_shared(apart), apart.shape))
+    angle_deg = _spread_deg(quat_multiply(quats, quat_conjugate(truth)))
     return bool(turn_deg <= np.clip(angle_deg / SURE, *SURE_DEG))
+
+
+def _spread_deg(quats: np.ndarray) -> float:
+    """Return the RMS angle of rotations (N, 4) about their mean."""
+    return rotation_rms_deg(quats, np.broadcast_to(_shared(quats), quats.shape))
 
 
 def _shared(quats: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ EuRoC (p_RS_R_x [m], #timestamp in ns), of PlotJuggler (/pose/pose/position/x), 
 
 from functools import partial
 import re
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.sample import POSE_FIELDS
@@ -58,9 +58,9 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
     plain = [re.sub(r'[\[(].*', '', name).strip().lower() for name in names]
     own = [(i, TIME_COLUMNS[name]) for i, name in enumerate(plain) if name in TIME_COLUMNS]
     times = own[:len(own) == 1] if own else _times(names)
+    found = [_field(name) for name in names]
     at = {field: [i for i, name in enumerate(plain) if name == field]
-          or [i for i, name in enumerate(names) if _field(name) == field]
-          for field in POSE_FIELDS}
+          or [i for i, name in enumerate(found) if name == field] for field in POSE_FIELDS}
     twice = [field for field in POSE_FIELDS if len(at[field]) > 1]
     whole = all(at[field] for field in POSE_FIELDS)
     torn = not whole and any(field in plain for field in POSE_FIELDS[3:])
@@ -70,7 +70,8 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
             'then x y z and optionally qx qy qz qw, with commas between them'
             + (f'; got more than one {", ".join(twice)}' if twice else ''))
     fields = POSE_FIELDS if whole else POSE_FIELDS[:3]
-    unread = [] if whole else [name.strip() for name in names if _about_turns(name)]
+    unread = [] if whole else [name.strip() for name, field in zip(names, found)
+                               if field.startswith('q') or ANGLES & set(_words(name))]
     return Layout(len(names), tuple(times), tuple(at[field][0] for field in fields),
                   tuple(unread))
 
@@ -79,18 +80,14 @@ def _words(name: str) -> List[str]:
     return re.findall('[a-z]+', re.sub('([a-z])([A-Z])', r'\1 \2', name).lower())
 
 
-def _field(name: str) -> Optional[str]:
-    """Return which of POSE_FIELDS a name is, None for none."""
+def _field(name: str) -> str:
+    """Return which of POSE_FIELDS a name is, '' for none."""
     *before, last = _words(re.sub(r'[\[(].*', '', name)) or ['']
     if re.fullmatch('q[xyzw]', last):
         return last
     if re.fullmatch('[pt][xyz]', last) or last in ('x', 'y', 'z') and POSITION & set(before):
         return last[-1]
-    return f'q{last}' if last in ('x', 'y', 'z', 'w') and ROTATION & set(before) else None
-
-
-def _about_turns(name: str) -> bool:
-    return (_field(name) or '').startswith('q') or bool(ANGLES & set(_words(name)))
+    return f'q{last}' if last in ('x', 'y', 'z', 'w') and ROTATION & set(before) else ''
 
 
 def _times(names: Sequence[str]) -> List[Tuple[int, ToNs]]:

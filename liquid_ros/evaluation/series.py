@@ -29,7 +29,7 @@ def stream_of(run: Run, rule: Ruler, alike: Tuple[np.ndarray, int], reference: s
     """Return counts, dt statistics, NIS and whiteness; alike: likeness()."""
     seen, tally, (r, count) = rule.seen, run.tally, alike
     turns = (seen.raw[seen.judged, 3:], seen.truth[seen.judged, 3:]) if (
-        seen.turns and seen.truth is not None and seen.judged.any()) else None
+        seen.turns and seen.truth is not None) else None
     mounted = mounting(*turns) if turns else None
     stream: Dict[str, Any] = {
         'messages': len(run.raw), 'left_out': run.left_out, 'judged': int(seen.judged.sum()),

@@ -229,16 +229,15 @@ def _likelihood(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
         return None
     best = max((row for row in rows if row.in_hindsight and row.log_likelihood is not None),
                key=lambda row: row.log_likelihood or 0.0)
-    text = (f'Of the next message {run.smoother} has ' if abs(gain) >= EVEN else
-            f'Of the next message {run.smoother} has about ')
-    name = best.label.split(',')[0]
-    text += ('a better idea than' if gain >= EVEN else 'a worse idea than' if gain <= -EVEN else
-             'as good an idea as')
-    text += f' the best of {stream["settings_tried"]} settings of classic filters ({name})'
+    idea = ('a better idea than' if gain >= EVEN else 'a worse idea than' if gain <= -EVEN else
+            'about as good an idea as')
+    text = (f'Of the next message {run.smoother} has {idea} the best of '
+            f'{stream["settings_tried"]} settings of classic filters '
+            f'({best.label.split(",")[0]})')
     if gain <= -WORTH:
         text += ': tuned so, that filter may be the better choice here'
     text += f'; the log likelihood differs by {gain:+.2f} a message'
-    if gain <= -EVEN and _lasting(run, stream) > CORRELATED:
+    if gain <= -EVEN and _lasting(run, rows[0], stream) > CORRELATED:
         text += (' (errors that last, as here, are in the next message too: that favours a filter '
                  'which follows them)')
     return text + '.'
@@ -253,8 +252,14 @@ def _offline(rows: Sequence[Row], stream: Mapping[str, Any]) -> Optional[str]:
             f'{length(error)}.')
 
 
-def _lasting(run: Run, stream: Mapping[str, Any]) -> float:
-    """Return how far errors last: by the truth, else by what liquid did not expect, else 0."""
+def _lasting(run: Run, raw: Row, stream: Mapping[str, Any]) -> float:
+    """
+    Return how far errors last: by the truth, else by what liquid did not expect, else 0.
+
+    Without noise there are none, and those of another clock are the motion's.
+    """
+    if _other_clock(raw) or not (raw.jitter_m or 0.0) > NOISELESS * stream['extent_m']:
+        return 0.0
     if stream['error_correlation'] is not None:
         return float(stream['error_correlation'])
     # the innovations of a filter that is late are alike whatever the sensor
@@ -277,9 +282,8 @@ def _recording(run: Run, raw: Row, stream: Mapping[str, Any]) -> Optional[str]:
     if outliers and outliers > GROSS * stream['messages']:
         odd.append(f'{_count(outliers, "outlier")} '
                    f'({100.0 * outliers / stream["messages"]:.1f} % of the messages)')
-    lasting = _lasting(run, stream)
-    noise = (raw.jitter_m or 0.0) > NOISELESS * stream['extent_m']
-    if lasting > CORRELATED and noise and not _other_clock(raw):
+    lasting = _lasting(run, raw, stream)
+    if lasting > CORRELATED:
         whose = 'errors' if stream['error_correlation'] is not None else 'innovations'
         odd.append(f'errors that last from message to message ({whose} correlated by '
                    f'{lasting:.2f}), which are harder to smooth out than noise')

@@ -5,10 +5,9 @@
 
 from pathlib import Path
 import re
-import textwrap
 from typing import Dict, List, Sequence, Tuple
 
-from liquid_ros.params import SPECS
+from liquid_ros.params_text import plain_text
 
 HELP = ('-h', '--help')
 FILE = '--params-file'
@@ -32,16 +31,7 @@ def wants_help(args: Sequence[str]) -> bool:
 
 def help_text() -> str:
     """Return the usage and all parameters."""
-    lines = []
-    for spec in SPECS.values():
-        default = ('true' if spec.default else 'false') if isinstance(
-            spec.default, bool) else spec.default
-        lines.append(f'  {spec.name}{" *" * spec.per_input}'
-                     + (f' (default: {default})' if default not in ('', ()) else ''))
-        said = spec.description + (f' ({spec.expected()})' if spec.bounded else '')
-        lines += textwrap.wrap(said, 95, initial_indent='      ',
-                               subsequent_indent='      ')
-    return USAGE + '\n'.join(lines)
+    return USAGE + plain_text()
 
 
 def idle(args: Sequence[str], node: str) -> List[str]:

@@ -137,12 +137,12 @@ class Verdict(NamedTuple):
     def words(self) -> List[str]:
         """Return plain sentences."""
         share = 100.0 * (1.0 - np.exp(-self.gain / 3.0))
-        told = [f'{self.messages} messages at the end that nothing was fitted to: '
-                + ('their errors are' if np.isfinite(self.rmse).any() else 'what is expected of '
-                   'the next ones is') + f' {abs(share):.1f} % '
-                + (('smaller' if share >= 0.0 else 'larger') if np.isfinite(self.rmse).any() else
-                   ('closer to them' if share >= 0.0 else 'further from them'))
-                + f' ({self.gain:+.4f} nats a message, standard error {self.error:.4f})']
+        what, better, worse = (
+            ('their errors are', 'smaller', 'larger') if np.isfinite(self.rmse).any() else
+            ('what is expected of the next ones is', 'closer to them', 'further from them'))
+        told = [f'{self.messages} messages at the end that nothing was fitted to: {what} '
+                f'{abs(share):.1f} % {better if share >= 0.0 else worse}'
+                f' ({self.gain:+.4f} nats a message, standard error {self.error:.4f})']
         for ratio, what in zip(self.rmse, ('position', 'rotation')):
             if np.isfinite(ratio):
                 told.append(f'the error of {what} there, by the truth given, is '
