@@ -20,7 +20,8 @@ KEEP = 'empty: as in params_file'
 SWITCH = ['true', 'false']
 
 # Arguments that are parameters of the node.
-TEXTS = ('preset', 'input_topic', 'output_topic', 'input_type', 'device')
+TEXTS = ('preset', 'input_topic', 'output_topic', 'input_type', 'streams', 'device')
+SWITCHES = ('publish_tf', 'use_sim_time')
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -38,9 +39,15 @@ ARGUMENTS = [
         'output_topic', default_value='', description=f'topic of the smooth output; {KEEP}'),
     DeclareLaunchArgument(
         'input_type', default_value='', choices=[
-            '', 'pose', 'point', 'pose_with_covariance', 'transform', 'pose_array', 'odometry',
-            'path'],
+            '', 'pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array',
+            'odometry', 'path'],
         description=f'what the input carries; {KEEP}'),
+    DeclareLaunchArgument(
+        'streams', default_value='',
+        description=f'which frames of a transform or tf, such as "*:tag*"; {KEEP}'),
+    DeclareLaunchArgument(
+        'publish_tf', default_value='', choices=['', *SWITCH],
+        description=f'the smooth poses to /tf, too; {KEEP}'),
     DeclareLaunchArgument(
         'device', default_value='', choices=['', 'auto', 'fastest', 'cuda', 'cpu'],
         description=f'where the smoother runs; {KEEP}'),
@@ -67,8 +74,7 @@ def actions(context):
     given = context.launch_configurations
     overrides = {  # a text as it stands: launch would read 'true' or '5' as YAML
         name: ParameterValue(given[name], value_type=str) for name in TEXTS if given[name]}
-    if given['use_sim_time']:
-        overrides['use_sim_time'] = given['use_sim_time'] == 'true'
+    overrides.update((name, given[name] == 'true') for name in SWITCHES if given[name])
     node = LifecycleNode(
         package='liquid_ros', executable='smoother_node', name=given['node_name'],
         namespace=given['namespace'], output='screen',

@@ -16,7 +16,8 @@ ANY_TIME = 'at any time'
 UNCONFIGURED = 'while unconfigured'
 AT_START = 'at start only'
 
-TYPES = ('pose', 'point', 'pose_with_covariance', 'transform', 'pose_array', 'odometry', 'path')
+TYPES = ('pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array', 'odometry',
+         'path')
 
 Value = Union[bool, int, float, str, Tuple[str, ...]]
 
@@ -117,8 +118,12 @@ class Params:
         'Of an input with a name: that name.', UNCONFIGURED)
     input_type: str = _input(
         'pose', 'What the input carries, and the output: PoseStamped, PointStamped, '
-        'PoseWithCovarianceStamped, TransformStamped, PoseArray, Odometry or Path.',
-        UNCONFIGURED, choices=TYPES)
+        'PoseWithCovarianceStamped, TransformStamped, TFMessage (needs tf2_msgs), PoseArray, '
+        'Odometry or Path.', UNCONFIGURED, choices=TYPES)
+    streams: str = _input(
+        '', 'Which streams of a transform or tf are used, patterns of their names between blanks: '
+        'child frames, of tf parent:child, such as *:tag* or odom:base_link; empty: all. Others '
+        'are as if they had not come.', ANY_TIME)
     output_topic: str = _input(
         '', 'Topic of the smooth output; empty: <input_topic>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
@@ -184,7 +189,7 @@ class Params:
     child_frame: str = _input(
         '', "The body's frame in odometry and TF. Empty: the input's child_frame_id or the last "
         'word of its topic, with _smoothed behind it (_0_smoothed, ... in a PoseArray). Of '
-        'an input with many streams: what their names go behind, <child_frame>_<stream>.',
+        'an input with many streams: what their places or frames go behind, <child_frame>_0.',
         UNCONFIGURED)
     path_topic: str = _input(
         '', 'Topic of the nav_msgs/Path, or of one for each stream below it; empty: '
@@ -200,7 +205,7 @@ class Params:
         'takes about 0.1 ms a pose each time it is published. Not for input_type path.',
         UNCONFIGURED)
     max_streams: int = _input(
-        256, 'How many streams an input may have: child frames or places in a PoseArray. '
+        256, 'How many streams an input may have: frames or places in a PoseArray. '
         'Those there are stay.',
         ANY_TIME, minimum=1, maximum=100000)
     no_data_s: float = _node(

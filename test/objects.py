@@ -18,7 +18,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.messages import Batch, Head, ONE, Smooth, transform
+from liquid_ros.ros.messages import Batch, Head, ONE, Smooth
 from liquid_ros.timing import NS_PER_S
 
 
@@ -102,7 +102,10 @@ def _read_transform(message: TransformStamped) -> Batch:
 
 
 def _write_transform(taken: TransformStamped, head: Head, smooth: Smooth) -> TransformStamped:
-    return transform(smooth.rows[0], head.header(), taken.child_frame_id)
+    message = TransformStamped(header=head.header(), child_frame_id=taken.child_frame_id)
+    p, q = message.transform.translation, message.transform.rotation
+    p.x, p.y, p.z, q.x, q.y, q.z, q.w = smooth.rows[0].tolist()
+    return message
 
 
 def _read_poses(message: PoseArray) -> Batch:

@@ -23,7 +23,8 @@ from liquid_ros.params import SPECS
 
 LAUNCH_FILE = ROOT / 'launch' / 'smoother.launch.py'
 ARGUMENTS = {'params_file', 'preset', 'namespace', 'node_name', 'input_topic', 'output_topic',
-             'input_type', 'device', 'use_sim_time', 'rviz', 'log_level', 'autostart'}
+             'input_type', 'streams', 'publish_tf', 'device', 'use_sim_time', 'rviz', 'log_level',
+             'autostart'}
 
 RUN = """
 import sys
@@ -54,8 +55,8 @@ def test_every_argument_is_declared_described_and_has_a_default():
     declared = {call[''][0].value: call for call in calls('DeclareLaunchArgument')}
     assert set(declared) == ARGUMENTS
     assert all('description' in call and 'default_value' in call for call in declared.values())
-    for name in ('params_file', 'preset', 'input_topic', 'output_topic', 'input_type', 'device',
-                 'use_sim_time'):
+    for name in ('params_file', 'preset', 'input_topic', 'output_topic', 'input_type', 'streams',
+                 'publish_tf', 'device', 'use_sim_time'):
         assert declared[name]['default_value'].value == '', f'{name} would override params_file'
     for name in ('input_type', 'device'):
         choices = [element.value for element in declared[name]['choices'].elts]
@@ -163,12 +164,13 @@ def test_it_brings_the_node_to_active_and_messages_flow(graph, launch):
 def test_its_arguments_reach_the_node(graph, launch):
     """Names, topics, type and clock, over what params_file says."""
     launch('namespace:=robot', 'node_name:=tracker', 'input_topic:=tag', 'output_topic:=true',
-           'input_type:=point', 'use_sim_time:=true', 'log_level:=warn',
-           yaml='    input_topic: other\n')
+           'input_type:=point', 'streams:=*:tag* odom:base', 'publish_tf:=false',
+           'use_sim_time:=true', 'log_level:=warn',
+           yaml='    input_topic: other\n    publish_tf: true\n')
     reach(graph, State.PRIMARY_STATE_ACTIVE, '/robot/tracker')
-    told = values(graph, 'input_topic', 'output_topic', 'input_type', 'use_sim_time',
-                  node='/robot/tracker')
-    assert told == ['tag', 'true', 'point', True]
+    told = values(graph, 'input_topic', 'output_topic', 'input_type', 'streams', 'publish_tf',
+                  'use_sim_time', node='/robot/tracker')
+    assert told == ['tag', 'true', 'point', '*:tag* odom:base', False, True]
 
 
 @launches

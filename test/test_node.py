@@ -20,6 +20,7 @@ from liquid_ros.checkpoint import build
 from liquid_ros.fused import place
 from liquid_ros.params import SPECS
 from liquid_ros.ros.messages import Head, Smooth
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers.ema import Ema
 from liquid_ros.streams import StreamBank
 from liquid_ros.update import DROP_REASONS
@@ -38,8 +39,9 @@ def offline(kind, stamps_ns, rows):
 
 
 def test_every_input_type_has_its_codec():
-    """The parameter's choices are the codecs."""
-    assert SPECS['input_type'].choices == tuple(CODECS)
+    """The parameter's choices are the codecs; of tf the tests are elsewhere."""
+    assert SPECS['input_type'].choices == tuple(WIRES)
+    assert set(WIRES) == {*CODECS, 'tf'}
 
 
 @pytest.mark.parametrize('kind', CODECS)

@@ -140,7 +140,7 @@ def test_two_inputs_may_not_share_a_topic(graph, capfd, params):
     ({'input_type': 'transform', 'child_frame': 'body'}, False)])
 def test_two_inputs_may_not_share_a_frame_in_tf(graph, capfd, monkeypatch, params, fits):
     """Nothing is sent here, so that another type may stand for one that is not installed."""
-    monkeypatch.setattr(outputs, 'tf_message', lambda: PoseArray)
+    monkeypatch.setattr(outputs, 'message_class', lambda _: PoseArray)
     node = graph.smoother(active=False, inputs=['left', 'right'], smoother='ema', publish_tf=True,
                           **{'left.input_topic': '/left/pose', 'right.input_topic': '/right/pose'},
                           **params)

@@ -20,10 +20,11 @@ from std_srvs.srv import SetBool, Trigger
 from liquid_ros.checkpoint import build
 from liquid_ros.evaluation.bag_messages import KINDS
 from liquid_ros.evaluation.replay import replay
-from liquid_ros.ros import outputs
+from liquid_ros.ros.layout import HEADER, ORIGIN
 from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.state import load, save
-from liquid_ros.ros.wire import HEADER, ORIGIN
+from liquid_ros.ros.transforms import Bundle
+from liquid_ros.ros.wire import WIRES
 from liquid_ros.streams import StreamBank
 
 
@@ -260,17 +261,14 @@ def test_a_path_that_is_revised_is_smoothed_anew(graph):
     assert [len(xs) for xs in found] == [10, 2, 13, 1] and found[2] + found[3] == wanted
 
 
-def test_transforms_that_no_listener_takes_are_left_out(graph, capfd, monkeypatch):
+def test_transforms_that_no_listener_takes_are_left_out(graph, capfd):
     """Those from no frame, or from a frame to itself."""
-    class Message:
-        def __init__(self, transforms):
-            self.transforms = transforms
     _, made, out = channel(graph, child_frame='body')
     told = []
     made.outputs._tf = type('Publisher', (), {'publish': staticmethod(told.append)})
-    monkeypatch.setattr(outputs, 'tf_message', lambda: Message)
+    made.outputs._transforms = Bundle(made.outputs._tf)
     give(made, pose(100.0), pose(100.1, frame=''), pose(100.2, frame='body'), pose(100.3))
-    assert [t.child_frame_id for m in told for t in m.transforms] == ['body', 'body']
+    assert [WIRES['tf'].child(message) for message in told] == ['body', 'body']
     assert len(out) == 4
     assert 'set frame_id' in capfd.readouterr().err
 

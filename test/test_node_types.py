@@ -259,7 +259,7 @@ def test_tf_carries_the_smooth_poses_and_needs_tf2_msgs(graph, capfd):
     node = graph.smoother(publish_tf=True, active=False, **lossless('/pose'))
     if importlib.util.find_spec('tf2_msgs') is None:
         assert not node.bring_up()
-        assert 'publish_tf true, but tf2_msgs is not installed' in capfd.readouterr().err
+        assert 'input_type tf, but tf2_msgs is not installed' in capfd.readouterr().err
         assert not node.channels and node.count_publishers('/pose/smoothed') == 0
         return
     from tf2_msgs.msg import TFMessage

@@ -5,7 +5,7 @@
 The message types that can be smoothed: a new one is a pair of functions and a line here.
 
 What becomes of each is what the node makes of it: an output is its input with other numbers. A
-TFMessage, which the node does not take, has a stream for each pair of frames 'parent:child'.
+TFMessage has a stream for each pair of frames 'parent:child'.
 """
 
 from functools import lru_cache

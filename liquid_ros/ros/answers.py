@@ -3,7 +3,7 @@
 
 """What a message is answered with: the estimate, a prediction, or what came itself."""
 
-from typing import Any, Sequence
+from typing import Any, Sequence, Tuple
 
 import numpy as np
 
@@ -72,3 +72,12 @@ def passable(codec: Codec, message: Any) -> bool:
     """Return whether a message can go out as it came: every pose usable, every number finite."""
     return bool(np.isfinite(codec.numbers(message)).all()) and all(
         refuse(row) is None for row in codec.read(message).rows)
+
+
+def debug_numbers(update: Update, dt_s: float, age_s: float, took_s: float
+                  ) -> Tuple[float, ...]:
+    """Return what outputs.DEBUG names, of the accepted poses."""
+    _, variance, _, nis, weight = (part[update.accepted] for part in update.estimate)
+    rotation = variance[:, 3:].mean() if variance.shape[1] > 3 else np.nan
+    return (nis.mean(), weight.mean(), np.sqrt(variance[:, :3].mean()), np.sqrt(rotation),
+            dt_s, age_s, 1e3 * took_s)

@@ -4,7 +4,7 @@
 """One input on the graph: subscription, timers, outputs and what is told of it."""
 
 from time import monotonic
-from typing import Any, List
+from typing import Any, List, Optional
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from liquid_ros.backend import Backend
 from liquid_ros.fused import place
+from liquid_ros.manifold import unit_row
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
 from liquid_ros.ros.flow import Flow
@@ -19,6 +20,7 @@ from liquid_ros.ros.messages import Key
 from liquid_ros.ros.now import Now
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
+from liquid_ros.ros.transforms import Chooser
 from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.saved import weights_hash
@@ -49,6 +51,9 @@ class Channel:
         self._tell_of(smoother)
         self._codec = WIRES[params.input_type]
         self._active, self._told_silent = False, ''
+        self._chooser: Optional[Chooser] = None
+        if self._codec.apart is not None:
+            self._chooser = Chooser(self._codec, params)
         self._timers = timers
         self._due: List[Due] = []
         self._heard = self._reported = monotonic()
@@ -57,8 +62,9 @@ class Channel:
         self._qos = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         try:
             self._subscription = node.create_subscription(
-                self._codec.message, params.input_topic, self._on_message, self._qos,
-                qos_overriding_options=overridable(), raw=True,
+                self._codec.message, params.input_topic,
+                self._on_message if self._chooser is None else self._on_streams,
+                self._qos, qos_overriding_options=overridable(), raw=True,
                 event_callbacks=subscription_events(self._warn, lambda: self.topic))
         except Exception:
             self.outputs.destroy()
@@ -101,6 +107,8 @@ class Channel:
         before = self.flow.params
         self.flow.apply(params)
         self.outputs.apply(params)
+        if self._chooser is not None:
+            self._chooser.apply(params)
         if self._active and any(getattr(before, name) != getattr(params, name) for name in (
                 'path_rate_hz', 'publish_rate_hz', 'reorder_s')):
             self._start_timers()
@@ -131,7 +139,7 @@ class Channel:
         self._due = [self._timers.every(1.0 / self.params.path_rate_hz, self.outputs.send_paths)]
         if rate_hz > 0.0:
             self._due.append(self._timers.every(
-                1.0 / rate_hz, lambda: self.flow.tick(self.now_ns())))
+                1.0 / rate_hz, self._tick))
         if held_s > 0.0:
             self._due.append(self._timers.every(
                 max(held_s, SILENCE_S) / 2.0, self._flush_if_silent, steady=True))
@@ -143,6 +151,16 @@ class Channel:
 
     def _flush_if_silent(self) -> None:
         self.flow.flush(max(self.params.reorder_s, SILENCE_S))
+
+    def _tick(self) -> None:
+        with self.outputs.together():
+            self.flow.tick(self.now_ns())
+
+    def _on_streams(self, message: bytes) -> None:
+        """Take a message of which a part may be meant, and that may have several streams."""
+        with self.outputs.together():
+            for part in self._chooser.take(message):  # type: ignore[union-attr]
+                self._on_message(part)
 
     def _on_message(self, message: Any) -> None:
         self.tally.received += 1
@@ -185,10 +203,18 @@ class Channel:
             self._told_silent = ''
             flow = self.flow
             return flow.at_rate.trouble(self.now_ns()) if self._active and flow.enabled else ''
-        why = why_silent(self._node, self.topic, self.params.input_type, self._wanted_qos(),
-                         self.tally.received > 0)
+        why = self._chooser.passed_over() if self._chooser is not None else ''
+        why = why or why_silent(self._node, self.topic, self.params.input_type,
+                                self._wanted_qos(), self.tally.received > 0)
         text = f'no data on {self.topic} for {silent_s:.0f} s: {why}'
         if why != self._told_silent:
             self._told_silent = why
             self._node.get_logger().warning(text)
         return text
+
+
+def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:
+    """Run a few steps so that the first message does not pay for loading and compiling."""
+    bank = StreamBank(smoother, width, backend=backend)
+    for stamp_ns in range(0, 30_000_000, 10_000_000):
+        bank.update((0,), (stamp_ns,), unit_row(width))

@@ -18,8 +18,8 @@ from liquid_ros.cdr import LITTLE, text
 from liquid_ros.packing import estimate_layout
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Tally
+from liquid_ros.ros.layout import HEADER, ORIGIN
 from liquid_ros.ros.outputs import Outputs
-from liquid_ros.ros.wire import HEADER, ORIGIN
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, NS_PER_S
 

@@ -10,16 +10,16 @@ import numpy as np
 
 from liquid_ros.intake import refuse
 from liquid_ros.params import Params
-from liquid_ros.ros.answers import Answers, passable
+from liquid_ros.ros.answers import Answers, debug_numbers, passable
 from liquid_ros.ros.at_rate import AtRate
 from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.express import Express, possible
 from liquid_ros.ros.held import Held
+from liquid_ros.ros.layout import MalformedError
 from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, Smooth
-from liquid_ros.ros.outputs import debug_numbers, Outputs
+from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.trail import Track
 from liquid_ros.ros.watch import HINTS, Warner
-from liquid_ros.ros.wire import MalformedError
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank

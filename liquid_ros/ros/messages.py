@@ -5,15 +5,18 @@
 What messages hold: rows, their stamps and frames.
 
 A message holds one row a pose: PoseArray many streams, told apart by their place in it; Path one
-stream with many stamps; TransformStamped the stream of its child_frame_id; the others one stream.
+stream with many stamps; TransformStamped the stream of its child_frame_id; TFMessage, a transform
+at a time, that of its two frames, 'parent:child'; the others one stream.
 """
 
+from importlib import import_module
 from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
-from geometry_msgs.msg import TransformStamped
 import numpy as np
 from std_msgs.msg import Header
 
+from liquid_ros.cdr import text
+from liquid_ros.errors import ParameterError
 from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
@@ -73,13 +76,14 @@ class Codec(NamedTuple):
     """
     How a message becomes rows, and rows a message, both as bytes.
 
-    read: message -> Batch. write: (input message, Head, Smooth) -> output message, which has what
-    the smoother does not touch as it was. moved: (message, Head) -> the message under another
-    header. child: its child_frame_id, or ''. numbers: what else in it must be finite. many: True
-    where there may be more than one stream.
+    kind: its ROS name. read: message -> Batch. write: (input message, Head, Smooth) -> output
+    message, which has what the smoother does not touch as it was. moved: (message, Head) -> the
+    message under another header. child: its child_frame_id, or ''. numbers: what else in it must
+    be finite. many: True where there may be more than one stream. apart: message -> the names of
+    its streams, and of each the message that it alone would be; None where none are chosen.
     """
 
-    message: type
+    kind: str
     width: int
     read: Callable[[bytes], Batch]
     write: Callable[[bytes, Head, Smooth], bytes]
@@ -87,6 +91,33 @@ class Codec(NamedTuple):
     child: Callable[[bytes], str]
     numbers: Callable[[bytes], Sequence[float]]
     many: bool
+    apart: Optional[Callable[[bytes], Sequence[Tuple[str, bytes]]]] = None
+
+    @property
+    def message(self) -> type:
+        """Return its class. Errors: ParameterError where that is not installed."""
+        return message_class(self.kind)
+
+
+def message_class(kind: str) -> type:
+    """Return the class of a ROS name. Errors: ParameterError where it is not installed."""
+    package, _, name = kind.split('/')
+    try:
+        module = import_module(f'{package}.msg')
+    except ImportError as error:
+        raise ParameterError(f'got publish_tf true or input_type tf, but {package} is not '
+                             'installed') from error
+    return getattr(module, name)  # type: ignore[no-any-return]
+
+
+def one(stamp_ns: int, frame: bytes, row: Sequence[float]) -> Batch:
+    """Return the batch of a message with one row."""
+    return Batch(ONE, (stamp_ns,), np.array([row]), (text(frame),))
+
+
+def nothing(_: bytes) -> Sequence[float]:
+    """Return no numbers that must be finite beside the rows."""
+    return ()
 
 
 def header_at(at_ns: int, frame_id: str) -> Header:
@@ -94,14 +125,6 @@ def header_at(at_ns: int, frame_id: str) -> Header:
     header = Header(frame_id=frame_id)
     header.stamp.sec, header.stamp.nanosec = divmod(held_ns(at_ns), NS_PER_S)
     return header
-
-
-def transform(row: np.ndarray, header: Header, child_frame_id: str) -> TransformStamped:
-    """Return a row (3 | 7,) as a transform; a point is not turned."""
-    message = TransformStamped(header=header, child_frame_id=child_frame_id)
-    p, q = message.transform.translation, message.transform.rotation
-    p.x, p.y, p.z, q.x, q.y, q.z, q.w = turned(row).tolist()
-    return message
 
 
 def turned(rows: np.ndarray) -> np.ndarray:

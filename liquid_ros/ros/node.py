@@ -5,7 +5,7 @@
 
 from time import monotonic
 import traceback
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -21,14 +21,12 @@ from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import CheckpointError, LiquidError, ParameterError
 from liquid_ros.fastest import fastest
-from liquid_ros.manifold import unit_row
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
-from liquid_ros.ros.channel import Channel
+from liquid_ros.ros.channel import Channel, warm_up
 from liquid_ros.ros.timers import Due, forget_dead, Timers
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
-from liquid_ros.streams import StreamBank
 
 NODE_NAME = 'smoother'
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -160,13 +158,16 @@ class SmootherNode(LifecycleNode):
 
     def _open(self, smoother: Smoother, backend: Backend) -> None:
         topics: List[str] = []
+        shared: Set[str] = set()
         for name in self.inputs or ('',):
             params = of_input(self._values, name)
             warm_up(smoother, WIRES[params.input_type].width, backend)
             channel = Channel(self, self._shared_timers, name, params, smoother, backend)
             self.channels.append(channel)
             channel.flow.enabled = self.enabled
-            topics += [channel.topic, *channel.outputs.topics]
+            topics += [*{channel.topic} - shared, *channel.outputs.topics]
+            if params.input_type == 'tf':  # of which there is one for all frames
+                shared.add(channel.topic)
         twice = sorted({topic for topic in topics if topics.count(topic) > 1})
         if twice:
             raise ParameterError(f'got {", ".join(twice)} twice among the topics of inputs and '
@@ -281,13 +282,6 @@ class SmootherNode(LifecycleNode):
         response.success = bool(self.channels)
         response.message = done if self.channels else 'the node is not configured'
         return response
-
-
-def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:
-    """Run a few steps so that the first message does not pay for loading and compiling."""
-    bank = StreamBank(smoother, width, backend=backend)
-    for stamp_ns in range(0, 30_000_000, 10_000_000):
-        bank.update((0,), (stamp_ns,), unit_row(width))
 
 
 def one_line(error: BaseException) -> str:

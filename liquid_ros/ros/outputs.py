@@ -3,31 +3,32 @@
 
 """What leaves an input's channel: the smooth messages, odometry, TF, paths and plain numbers."""
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from contextlib import ExitStack
+from typing import Any, Callable, ContextManager, Dict, List, Optional, Sequence, Set, Tuple
 
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Float64, Header
+from std_msgs.msg import Float64
 
 from liquid_ros.errors import ParameterError
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
-from liquid_ros.ros.messages import Head, Key, Smooth, transform, turned
+from liquid_ros.ros.messages import Head, Key, message_class, Smooth, turned
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import Hindsight, topic_word, Trail
+from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, transform
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import odometry, WIRES
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
-from liquid_ros.update import Update
 
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
 
-WITH_CHILD = ('transform', 'odometry')  # types that name the body's frame themselves
+WITH_CHILD = ('transform', 'tf', 'odometry')  # types that name the body's frame themselves
 OFFERED = 20  # paths of streams that nobody asked for yet
 
 
@@ -65,8 +66,10 @@ class Outputs:
                 codec.message, params.output_topic or f'{topic}/smoothed', depth)
             self._odometry = (self._publisher(Odometry, f'{topic}/odometry', depth)
                               if params.publish_odometry else None)
-            self._tf = (self._publisher(tf_message(), '/tf', 100)
+            self._tf = (self._publisher(message_class(TF), '/tf', 100)
                         if params.publish_tf else None)
+            self._transforms = Bundle(self._tf)
+            self._answers = Bundle(self.main) if codec.kind == TF else self.main
             if not codec.many:
                 self._paths[0] = self._publisher(Path, self._path_topic, 1)
             prefix = f'~/debug/{name}/' if name else '~/debug/'
@@ -150,6 +153,14 @@ class Outputs:
         newest_ns = self._newest_ns.get(run)
         return newest_ns is None or stamp_ns > newest_ns
 
+    def together(self) -> ContextManager[Any]:
+        """Let the transforms that go out meanwhile go out in one message."""
+        held = ExitStack()
+        for bundle in (self._answers, self._transforms):
+            if isinstance(bundle, Bundle):
+                held.enter_context(bundle.holding())
+        return held
+
     def send_bytes(self, run: Optional[Key], stamp_ns: int, body: bytes) -> None:
         """Publish the bytes of an output whose stamp is expected, while the node is active."""
         self._newest_ns[run] = stamp_ns
@@ -172,8 +183,8 @@ class Outputs:
             return False  # predicted so far ahead that the numbers end
         self._newest_ns[run] = stamp_ns
         head = Head(stamp_ns, frame_id)
-        self.main.publish(self._codec.moved(template, head) if smooth is None
-                          else self._codec.write(template, head, smooth))
+        self._answers.publish(self._codec.moved(template, head) if smooth is None
+                              else self._codec.write(template, head, smooth))
         if self._odometry is not None or self._tf is not None:
             own = self._codec.child(template) or self._own_child()
             self._send_bodies(head, [self._child(own, key) for key in keys], bodies)
@@ -182,7 +193,7 @@ class Outputs:
     def _send_bodies(self, head: Head, children: Sequence[str], bodies: Smooth) -> None:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
         if self._tf is not None and known:
-            self._send_transforms(bodies, head.header(), children, known)
+            self._send_transforms(turned(bodies.rows), head, children, known)
         if self._odometry is None or not known:
             return
         rows, variance, twist, twist_variance = (part[known] for part in bodies)
@@ -193,16 +204,16 @@ class Outputs:
         for i, row in zip(known, numbers):
             self._odometry.publish(odometry(head, children[i], row))
 
-    def _send_transforms(self, bodies: Smooth, header: Header, children: Sequence[str],
+    def _send_transforms(self, rows: np.ndarray, head: Head, children: Sequence[str],
                          known: Sequence[int]) -> None:
-        frame = header.frame_id  # of a tf2 listener an error, if it is '' or the child's own
+        frame = head.frame_id  # of a tf2 listener an error, if it is '' or the child's own
         fit = [i for i in known if children[i] != frame] if frame else []
         if len(fit) < len(known):
             self._warn('tf', lambda: f'{self.input_topic}: no transform from {frame!r}: set '
                        + ('child_frame, it is the same' if frame else 'frame_id'))
-        if fit:
-            self._tf.publish(tf_message()(transforms=[  # type: ignore[union-attr]
-                transform(bodies.rows[i], header, children[i]) for i in fit]))
+        with self._transforms.holding():
+            for i in fit:
+                self._transforms.publish(transform(head, children[i], rows[i].tolist()))
 
     def _own_child(self) -> str:
         return self.input_topic.rsplit('/', 1)[-1].lstrip('~') or 'body'
@@ -210,10 +221,10 @@ class Outputs:
     def _child(self, own: str, key: Key) -> str:
         given = self._params.child_frame
         if not self._codec.many:
-            return given or f'{own}_smoothed'
+            return given or own + SMOOTHED
         if given:
-            return f'{given}_{key}'
-        return f'{own}_smoothed' if isinstance(key, str) else f'{own}_{key}_smoothed'
+            return f'{given}_{own if isinstance(key, str) else key}'
+        return own + SMOOTHED if isinstance(key, str) else f'{own}_{key}{SMOOTHED}'
 
     # Paths.
 
@@ -280,21 +291,3 @@ class Outputs:
             for publisher, number in zip(self._debug, numbers()):
                 if np.isfinite(number):
                     publisher.publish(Float64(data=float(number)))
-
-
-def debug_numbers(update: Update, dt_s: float, age_s: float, took_s: float
-                  ) -> Tuple[float, ...]:
-    """Return what DEBUG names, of the accepted poses."""
-    _, variance, _, nis, weight = (part[update.accepted] for part in update.estimate)
-    rotation = variance[:, 3:].mean() if variance.shape[1] > 3 else np.nan
-    return (nis.mean(), weight.mean(), np.sqrt(variance[:, :3].mean()), np.sqrt(rotation),
-            dt_s, age_s, 1e3 * took_s)
-
-
-def tf_message() -> type:
-    """Return tf2_msgs/TFMessage; ParameterError where it is not installed."""
-    try:
-        from tf2_msgs.msg import TFMessage
-    except ImportError as error:
-        raise ParameterError('got publish_tf true, but tf2_msgs is not installed') from error
-    return TFMessage  # type: ignore[no-any-return]

@@ -130,11 +130,11 @@ def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool
         return 'nobody publishes it any more'
     if not sources:
         return 'nobody publishes it; see ros2 topic list for the name, then set input_topic'
-    mine = type_name(kind)
+    mine = WIRES[kind].kind
     fitting = [source for source in sources if source.topic_type == mine]
     if not fitting:
         theirs = sources[0].topic_type
-        kinds = [name for name in WIRES if type_name(name) == theirs]
+        kinds = [name for name, codec in WIRES.items() if codec.kind == theirs]
         advice = f'set input_type to {kinds[0]}' if kinds else 'no input_type takes that'
         return f'it carries {theirs} and not {mine}; {advice}'
     if any(qos_check_compatible(source.qos_profile, wanted)[0] != QoSCompatibility.ERROR
@@ -143,9 +143,3 @@ def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool
     offered = fitting[0].qos_profile.reliability == ReliabilityPolicy.RELIABLE
     policy = 'DURABILITY' if offered else 'RELIABILITY'
     return f'no publisher offers the QoS asked for; {_override(policy, topic, "subscription")}'
-
-
-def type_name(kind: str) -> str:
-    """Return the ROS name of an input's type, such as geometry_msgs/msg/PoseStamped."""
-    message = WIRES[kind].message
-    return f'{message.__module__.split(".")[0]}/msg/{message.__name__}'

@@ -1,0 +1,184 @@
+# Copyright 2026 the liquid_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Transforms: a message of /tf taken apart into one for each, and put together again.
+
+A TFMessage is a sequence of TransformStamped, each with its own stamp and two frames, that is,
+a message of each of so many streams; inside the node there are but TFMessages of one.
+"""
+
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+import re
+import struct
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from liquid_ros.cdr import even, LITTLE, POSE_BYTES, read_count, read_header, read_string, text
+from liquid_ros.params import Params
+from liquid_ros.ros.layout import again, Layout, LENGTH, malformed, MalformedError, opened, ORIGIN
+from liquid_ros.ros.messages import Batch, Codec, Head, nothing, one, Smooth
+
+TF = 'tf2_msgs/msg/TFMessage'
+SMOOTHED = '_smoothed'  # behind the child of a transform that goes out to /tf
+ALONE = LENGTH['<'].pack(1)
+FIRST = ORIGIN + len(ALONE)  # where a transform begins, of one
+SHOWN = 5  # streams in a warning
+MOST_KNOWN = 10000  # names of which it is known whether they are chosen
+
+
+def _codec(layout: Layout, name: Callable[[str, str], str],
+           apart: Callable[[bytes], Sequence[Tuple[str, bytes]]]) -> Codec:
+    """Return the codec of one transform, whose stream has the name of its frames."""
+    def read(raw: bytes) -> Batch:
+        stamp_ns, (frame, child), row = layout.split(raw)
+        return one(stamp_ns, frame, row)._replace(keys=(name(text(frame), text(child)),))
+
+    def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
+        frame, child = layout.split(raw)[1]
+        return layout.join(head, frame, (child,), smooth.rows[0].tolist())
+
+    return Codec(layout.kind, 7, read, write, layout.moved, layout.child, nothing, True, apart)
+
+
+def single_transform() -> Codec:
+    """Return the codec of a TransformStamped."""
+    layout = Layout('geometry_msgs/msg/TransformStamped', 1, 7)
+    return _codec(layout, lambda _, child: child, lambda raw: [(layout.child(raw), raw)])
+
+
+_LISTED = Layout(TF, 1, 7, ALONE)
+
+
+def listed_transform() -> Codec:
+    """Return the codec of a TFMessage of one transform; apart() takes any other."""
+    return _codec(_LISTED, stream_name, apart)
+
+
+def stream_name(parent: str, child: str) -> str:
+    """Return the name of the stream of two frames, as on the command line behind /tf#."""
+    return f'{parent}:{child}'
+
+
+def apart(raw: bytes) -> List[Tuple[str, bytes]]:
+    """
+    Return each transform's stream, and the TFMessage that it alone would be.
+
+    Errors: MalformedError.
+    """
+    found: List[Tuple[str, bytes]] = []
+    try:
+        plain, order = opened(raw, TF)
+        if order == '>':
+            plain = again(plain, TF)
+        count, at = read_count(plain, ORIGIN)
+        for _ in range(count):
+            begun = at = at + -at % 4
+            _, parent, at = read_header(plain, at)
+            child, at = read_string(plain, at)
+            numbers = plain[even(at):even(at) + POSE_BYTES]
+            if len(numbers) < POSE_BYTES:
+                raise ValueError(f'it ends in the transform {len(found)} of {count}')
+            found.append((stream_name(parent, child), _sequence((plain[begun:at], numbers))))
+            at = even(at) + POSE_BYTES
+    except (struct.error, ValueError, RuntimeError) as error:
+        raise malformed(raw, TF, error) from error
+    return found
+
+
+def _sequence(*transforms: Tuple[bytes, bytes]) -> bytes:
+    """Return a TFMessage of transforms: header and child, numbers."""
+    out = LITTLE + LENGTH['<'].pack(len(transforms))
+    for names, numbers in transforms:
+        out += bytes(-len(out) % 4) + names
+        out += bytes(even(len(out)) - len(out)) + numbers
+    return out
+
+
+def joined(parts: Sequence[bytes]) -> bytes:
+    """Return one TFMessage for several of one transform."""
+    if len(parts) == 1:
+        return parts[0]
+    return _sequence(*((part[FIRST:read_string(part, read_header(part, FIRST)[2])[1]],
+                      part[-POSE_BYTES:]) for part in parts))
+
+
+def transform(head: Head, child: str, row: Sequence[float]) -> bytes:
+    """Return a TFMessage of one transform; row (7,)."""
+    return _LISTED.join(head, b'', (child.encode('utf-8', 'replace'),), row)
+
+
+class Bundle:
+    """A publisher of TFMessages; what is given while it is held goes out as one."""
+
+    def __init__(self, publisher: Any) -> None:
+        """Hold nothing."""
+        self._publisher = publisher
+        self._held: Optional[List[bytes]] = None
+
+    def publish(self, part: bytes) -> None:
+        """Publish a TFMessage of one transform, or keep it."""
+        if self._held is None:
+            self._publisher.publish(part)
+        else:
+            self._held.append(part)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep what is given until the end, of the outer one where there are two."""
+        if self._held is not None:
+            yield
+            return
+        held = self._held = []
+        try:
+            yield
+        finally:
+            self._held = None
+            if held:
+                self._publisher.publish(joined(held))
+
+
+class Chooser:
+    """Picks the streams that an input is for out of its messages."""
+
+    def __init__(self, codec: Codec, params: Params) -> None:
+        """Know no stream; codec: one that can take messages apart."""
+        assert codec.apart is not None
+        self._apart, self._listed = codec.apart, codec.kind == TF
+        self._own = f':{params.child_frame}_' if params.child_frame else SMOOTHED
+        self._known: Dict[str, bool] = {}
+        self.apply(params)
+
+    def apply(self, params: Params) -> None:
+        """Take over what can change while messages flow."""
+        self._text = params.streams
+        self._patterns = [word for word in re.split(r'[\s,]+', params.streams) if word]
+        self._known.clear()
+
+    def take(self, raw: bytes) -> Sequence[bytes]:
+        """Return the chosen parts of a message; one that is malformed goes on as it is."""
+        try:
+            return [part for name, part in self._apart(raw) if self._wants(name)]
+        except MalformedError:
+            return [raw]
+
+    def _wants(self, name: str) -> bool:
+        found = self._known.get(name)
+        if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            found = self._known[name] = not self._is_output(name) and (not self._patterns or any(
+                fnmatchcase(name, pattern) for pattern in self._patterns))
+        return found
+
+    def _is_output(self, name: str) -> bool:
+        """Return whether it is what this node, or another one of its kind, made of a transform."""
+        return self._listed and (name.endswith(SMOOTHED) or self._own in name)
+
+    def passed_over(self) -> str:
+        """Return, in words, that there was nothing but streams which are not chosen; or ''."""
+        others = sorted(name for name, wanted in self._known.items() if not wanted)
+        if not others or any(self._known.values()):
+            return ''
+        more = f' and {len(others) - SHOWN} more' if len(others) > SHOWN else ''
+        return f'none of its streams fits {self._text!r}: {", ".join(others[:SHOWN])}{more}'
