@@ -5,13 +5,14 @@
 Compare the node with relays that do nothing: latency, CPU time a message, highest rate.
 
 Each subject is a process of its own on the same executor and the same QoS; all of them run all
-the time and are asked in turn, in rounds. typed: a relay that publishes the PoseStamped it takes.
-raw: one that publishes the bytes. A figure is the median over rounds; the last line is JSON, its
-ratios are to the typed relay of the same rounds.
+the time and are asked in turn, in rounds. typed: a relay that publishes the message it takes, a
+PoseStamped if --type says nothing else. raw: one that publishes the bytes. A figure is the median
+over rounds; the last line is JSON, its ratios are to the typed relay of the same rounds.
 """
 
 import argparse
 import json
+from operator import attrgetter
 import os
 from pathlib import Path
 import subprocess
@@ -20,7 +21,6 @@ import tempfile
 from time import perf_counter, sleep
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 import numpy as np
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -29,6 +29,7 @@ from std_msgs.msg import Int64
 
 from liquid_ros.ros.main import make_executor
 from liquid_ros.ros.process import HOOK_DONE, module_command
+from liquid_ros.ros.wire import WIRES
 
 DEPTH = 100
 BEST_EFFORT = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -36,13 +37,15 @@ SUBJECTS = ('typed', 'raw', 'node')
 DEADLINE_S = 30.0
 STAMP = slice(4, 12)  # sec and nanosec in a serialised message
 LOSSLESS = 0.999  # of what was sent
+POSITIONS = {'pose': 'pose.position', 'point': 'point', 'transform': 'transform.translation',
+             'pose_with_covariance': 'pose.pose.position', 'odometry': 'pose.pose.position'}
 
 
-def relay(kind):
+def relay(kind, message):
     """Run a relay that does nothing until it is killed; it tells how many it took."""
     rclpy.init()
     node = rclpy.create_node(f'relay_{kind}')
-    publisher = node.create_publisher(PoseStamped, f'/{kind}/smoothed', QoSProfile(depth=DEPTH))
+    publisher = node.create_publisher(message, f'/{kind}/smoothed', QoSProfile(depth=DEPTH))
     counts = node.create_publisher(Int64, f'/{kind}/count', QoSProfile(depth=1))
     taken = [0]
 
@@ -50,7 +53,7 @@ def relay(kind):
         taken[0] += 1
         publisher.publish(message)
 
-    node.create_subscription(PoseStamped, f'/{kind}', take, BEST_EFFORT, raw=kind == 'raw')
+    node.create_subscription(message, f'/{kind}', take, BEST_EFFORT, raw=kind == 'raw')
     node.create_timer(0.5, lambda: counts.publish(Int64(data=taken[0])))
     executor = make_executor()
     executor.add_node(node)
@@ -61,16 +64,19 @@ def relay(kind):
 class Subject:
     """A process under test, what is sent to it and what comes back."""
 
-    def __init__(self, name, peer, executor):
+    def __init__(self, name, peer, executor, kind):
         """Start the process and match its topics."""
-        self.name, self._peer, self._executor = name, peer, executor
+        self.name, self._peer, self._executor, self._kind = name, peer, executor, kind
+        self._message = WIRES[kind].message
         command = ([*module_command(), '--ros-args', '-p', 'autostart:=true', '-p',
-                    'input_topic:=/node', '-p', 'path_length:=0'] if name == 'node'
-                   else [sys.executable, __file__, '--relay', name])
+                    'input_topic:=/node', '-p', f'input_type:={kind}', '-p', 'path_length:=0']
+                   if name == 'node'
+                   else [sys.executable, __file__, '--relay', name, '--type', kind])
         environment = {k: v for k, v in os.environ.items() if k != HOOK_DONE}
         with tempfile.TemporaryFile() as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        self.publisher = peer.create_publisher(PoseStamped, f'/{name}', QoSProfile(depth=DEPTH))
+        self.publisher = peer.create_publisher(
+            self._message, f'/{name}', QoSProfile(depth=DEPTH))
         self.counted, self.arrived = 0, {}
         self._sink = None
         if name == 'node':
@@ -99,13 +105,13 @@ class Subject:
     def listen(self):
         """Take what it publishes."""
         self._sink = self._peer.create_subscription(
-            PoseStamped, f'/{self.name}/smoothed', self._received, QoSProfile(depth=DEPTH),
+            self._message, f'/{self.name}/smoothed', self._received, QoSProfile(depth=DEPTH),
             raw=True)
         self.until(lambda: self._peer.count_publishers(f'/{self.name}/smoothed')
                    and self._matched(), 'its output')
 
     def _matched(self):
-        self.publisher.publish(message_at(self._peer.get_clock().now().nanoseconds))
+        self.publisher.publish(self.message_at(self._peer.get_clock().now().nanoseconds))
         self._executor.spin_once(timeout_sec=0.05)
         return self.arrived
 
@@ -117,26 +123,29 @@ class Subject:
     def _received(self, raw):
         self.arrived[bytes(raw[STAMP])] = perf_counter()
 
+    def message_at(self, stamp_ns):
+        """Return the bytes of a pose somewhere near, of a stated covariance where it has one."""
+        message = self._message()
+        message.header.frame_id = 'map'
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        p = attrgetter(POSITIONS[self._kind])(message)
+        p.x, p.y, p.z = (0.01 * np.random.standard_normal(3)).tolist()
+        if hasattr(message, 'child_frame_id'):
+            message.child_frame_id = 'base_link'
+        if hasattr(message, 'pose') and hasattr(message.pose, 'covariance'):
+            message.pose.covariance = 1e-4 * np.eye(6).ravel()
+        return serialize_message(message)
+
     def cpu_s(self):
         """Return the CPU time of all its threads."""
         tasks = Path(f'/proc/{self.process.pid}/task').glob('*/schedstat')
         return sum(int(path.read_text().split()[0]) for path in tasks) / 1e9
 
 
-def message_at(stamp_ns):
-    """Return the bytes of a pose somewhere near."""
-    message = PoseStamped()
-    message.header.frame_id = 'map'
-    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 10**9)
-    p = message.pose.position
-    p.x, p.y, p.z = (0.01 * np.random.standard_normal(3)).tolist()
-    return serialize_message(message)
-
-
 def send(subject, executor, rate_hz, count):
     """Publish so many at a rate, spinning between; return when each left, by its stamp."""
     now_ns = rclpy.clock.Clock().now().nanoseconds
-    messages = [message_at(now_ns + round(i * 1e9 / rate_hz)) for i in range(count)]
+    messages = [subject.message_at(now_ns + round(i * 1e9 / rate_hz)) for i in range(count)]
     left = {}
     began = perf_counter()
     for i, message in enumerate(messages):
@@ -195,6 +204,7 @@ def main():
     """Print the table and, last, the JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--relay', choices=('typed', 'raw'), help=argparse.SUPPRESS)
+    parser.add_argument('--type', choices=sorted(POSITIONS), default='pose')
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--seconds', type=float, default=3.0)
     parser.add_argument('--rates', type=float, nargs='*', default=[100.0, 1000.0])
@@ -203,7 +213,7 @@ def main():
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 99))
     if args.relay:
-        return relay(args.relay)
+        return relay(args.relay, WIRES[args.type].message)
     rclpy.init()
     peer = rclpy.create_node('bench')
     executor = make_executor()
@@ -211,7 +221,7 @@ def main():
     subjects, found = [], {}
     try:
         for name in SUBJECTS:
-            subjects.append(Subject(name, peer, executor))
+            subjects.append(Subject(name, peer, executor, args.type))
         sleep(1.0)
         for rate_hz in args.rates:
             rounds = {name: [] for name in SUBJECTS}

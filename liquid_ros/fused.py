@@ -97,15 +97,16 @@ class One:
         """Keep what is given and what is said where the step finds it."""
         axes = said.columns['variance'][1] - said.columns['variance'][0]
         width = said.columns['rows'][1]
-        self._function, self._pack = function, struct.Struct(f'{width + 1}d').pack_into
-        self._given = np.full(width + 1 + axes, np.nan)  # of variances none is stated
+        self._function, self._none = function, (np.nan,) * axes
+        self._given = np.empty(width + 1 + axes)
+        self._pack = struct.Struct(f'{width + 1 + axes}d').pack_into
         self._said = np.empty(said.size + 1)
         self._given_at, self._said_at = self._given.ctypes.data, self._said.ctypes.data
 
-    def step(self, weights: Tuple[int, int], packed: int, row: Sequence[float], dt_s: float
-             ) -> np.ndarray:
+    def step(self, weights: Tuple[int, int], packed: int, row: Sequence[float], dt_s: float,
+             variances: Optional[Sequence[float]]) -> np.ndarray:
         """Return what is said; the next call writes into the same array."""
-        self._pack(self._given.data, 0, *row, dt_s)
+        self._pack(self._given.data, 0, *row, dt_s, *(variances or self._none))
         self._function(1, *weights, packed, self._given_at, self._said_at)
         return self._said
 
@@ -129,7 +130,8 @@ class Fused:
     def prepare(self, width: int) -> None:
         """Compile what points or poses need, where that is not done by now."""
 
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
+                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
         """
         Return (E + 1,): the packed estimate of the stream whose state lies at an address, and 0.0.
 
@@ -212,9 +214,11 @@ class Compiled(Fused):
         """Return the smoother itself."""
         return self
 
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
+                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""
-        return self._one[len(row)].step(self._at, packed, row, dt_s)  # type: ignore[arg-type]
+        return self._one[len(row)].step(
+            self._at, packed, row, dt_s, variances)  # type: ignore[arg-type]
 
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:

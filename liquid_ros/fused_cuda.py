@@ -83,12 +83,15 @@ class OnCuda(Fused):
         """Return the smoother with another R and, where one is asked for, another gate."""
         return OnCuda(self.plain.tuned(tuning), self.host.tuned(tuning))
 
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float) -> np.ndarray:
+    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
+                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
         """Return the packed estimate of one stream, and 0.0."""
         width = len(row)
         staged = self.stage(width, 1)
         staged.rows[0], staged.dt_s[0, 0] = row, dt_s
-        self.run(width, 1, packed, False)
+        if variances is not None:
+            staged.variances[0] = variances
+        self.run(width, 1, packed, variances is not None)
         said: np.ndarray = staged.said[0]
         return said
 

@@ -3,7 +3,7 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
-from math import sqrt
+from math import nan, sqrt
 from typing import Dict, Hashable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -107,6 +107,12 @@ def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
         return None
     norm = sqrt(square)  # the same sums in the same order as manifold.unit_values()
     return x, y, z, a / norm, b / norm, c / norm, d / norm
+
+
+def usable_variances(values: Sequence[float]) -> Optional[Sequence[float]]:
+    """Return stated variances, one that cannot be one as NaN; None where none can."""
+    usable = [value if MIN_VARIANCE < value < MAX_VARIANCE else nan for value in values]
+    return usable if any(value == value for value in usable) else None
 
 
 class Revisions:

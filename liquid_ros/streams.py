@@ -45,8 +45,7 @@ class StreamBank:
         self._backend: Backend = backend or NumpyBackend()
         self._last_ns: Dict[Hashable, int] = {}
         self._frames: Dict[Hashable, str] = {}
-        begun, _ = smoother.init(self._backend.asarray(unit_row(width)))
-        self._layout = Layout.of(begun)
+        self._layout = Layout.of(smoother.init(self._backend.asarray(unit_row(width)))[0])
         self._said = estimate_layout(width)
         self.reset()
 
@@ -185,19 +184,20 @@ class StreamBank:
         return answer
 
     def advance(self, key: Hashable, stamp_ns: int, row: Sequence[float], frame: str,
-                received_ns: Optional[int] = None) -> Optional[np.ndarray]:
+                received_ns: Optional[int] = None, variances: Optional[Sequence[float]] = None
+                ) -> Optional[np.ndarray]:
         """
         Return the packed estimate of an ordinary next message, in half of update()'s time.
 
-        row: width floats. None, and nothing has changed, where update() has more to say or the
-        step is not compiled. The next call overwrites it.
+        row: width floats; variances: A, as usable_variances() has them. None, and all is as it
+        was, where update() has more to say or nothing is compiled. The next call overwrites it.
         """
-        dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
         values = usable_values(row)
+        dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
         if (not dt_s or values is None or self._frames.get(key) != frame or key in self._young
                 or not isinstance(self._smoother, Fused) or not self._leaps.ordinary(key, dt_s)):
             return None
-        said = self._smoother.step_one(self._store.find(key), values, dt_s)
+        said = self._smoother.step_one(self._store.find(key), values, dt_s, variances)
         if said.item(-1) != 0.0:  # not finite
             return None
         self._last_ns[key] = stamp_ns

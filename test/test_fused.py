@@ -25,6 +25,7 @@ from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result, Room
 from liquid_ros.fusing.source import recipe, TEXTS
 from liquid_ros.fusing.writer import Given
+from liquid_ros.intake import usable_variances
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
@@ -202,17 +203,20 @@ def test_the_short_way_is_the_long_one_or_declines(compiled, width, tuning):
         row[-1] += rng.choice([3.0, np.nan, 1e13], p=[0.96, 0.02, 0.02])
         key, frame = int(rng.integers(2)), str(rng.choice(['map', 'odom'], p=[0.97, 0.03]))
         received_ns = None if i % 2 else now
+        own = None if i % 3 else rng.choice(
+            [1e-4, 1.0, np.nan, 0.0, -1.0, 1e30], tangent_size(width))
         before = short.state()
-        said = short.advance(key, stamp_ns, row.tolist(), frame, received_ns)
-        wanted = long.update([key], [stamp_ns], row[None], [frame],
-                             received_ns=None if received_ns is None else [received_ns])
+        said = short.advance(key, stamp_ns, row.tolist(), frame, received_ns,
+                             None if own is None else usable_variances(own.tolist()))
+        given = {'variances': None if own is None else own[None],
+                 'received_ns': None if received_ns is None else [received_ns]}
+        wanted = long.update([key], [stamp_ns], row[None], [frame], **given)
         if said is None:
             declined += 1
             for name, array in short.state()[0].items():
                 np.testing.assert_array_equal(array, before[0][name])
             assert short.state()[1] == before[1]
-            short.update([key], [stamp_ns], row[None], [frame],
-                         received_ns=None if received_ns is None else [received_ns])
+            short.update([key], [stamp_ns], row[None], [frame], **given)
         else:
             assert wanted.reasons == [None]
             np.testing.assert_array_equal(said, np.concatenate(wanted.estimate, 1)[0])

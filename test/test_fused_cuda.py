@@ -134,11 +134,12 @@ class OnThreads(Fused):
         self._runs[rows.shape[1]](*self._weights, packed, *given, said)
         return said
 
-    def step_one(self, packed, row, dt_s):
+    def step_one(self, packed, row, dt_s, variances=None):
         """Return the packed estimate of one stream, and 0.0."""
         size = self.layout(len(row)).size
         state = np.ctypeslib.as_array((ctypes.c_double * size).from_address(packed))
-        return self.step_packed(state[None], np.array([row]), np.array([[dt_s]]))[0]
+        return self.step_packed(state[None], np.array([row]), np.array([[dt_s]]),
+                                None if variances is None else np.array([variances]))[0]
 
 
 def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):

@@ -3,7 +3,7 @@
 
 """Variances and twists between the smoother's axes and those of messages, by sampling and time."""
 
-from hypothesis import given, strategies
+from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
 
@@ -11,8 +11,10 @@ from liquid_ros.geometry import (
     body_twist,
     LEAST_VARIANCE,
     NOT_KNOWN,
+    own_values,
     own_variances,
     pose_covariance,
+    pose_values,
     rotation_matrix,
     twist_covariance,
 )
@@ -99,3 +101,31 @@ def test_the_twist_is_in_the_child_frame(quat, motion):
 
 def test_a_point_s_twist_is_in_the_fixed_frame():
     assert np.array_equal(body_twist(np.array([[1.0, 2.0, 3.0]]), None), [[1, 2, 3, 0, 0, 0]])
+
+
+@settings(deadline=None)
+@given(strategies.integers(0, 2**32 - 1))
+def test_one_row_and_many_are_the_same_bits(seed):
+    """Whatever senders say: no numbers, none above zero, no rotation."""
+    rng = np.random.default_rng(seed)
+
+    def drawn(*shape):
+        odd = rng.choice([0.0, -1.0, np.nan, np.inf, 1e200, 1e-200], shape)
+        return np.where(rng.random(shape) < 0.1, odd, rng.normal(size=shape))
+
+    covariance, quat, variance, twist = drawn(5, 36), drawn(5, 4), drawn(5, 6), drawn(5, 6)
+    with np.errstate(all='ignore'):
+        together = [own_variances(covariance, quat), pose_covariance(variance, quat),
+                    twist_covariance(variance, quat), body_twist(twist, quat),
+                    pose_covariance(variance[:, :3], None), rotation_matrix(quat)]
+        for i in range(5):
+            one = slice(i, i + 1)
+            alone = [own_variances(covariance[one], quat[one]),
+                     pose_covariance(variance[one], quat[one]),
+                     twist_covariance(variance[one], quat[one]), body_twist(twist[one], quat[one]),
+                     pose_covariance(variance[one, :3], None), rotation_matrix(quat[one])]
+            for ours, theirs in zip(alone, together):
+                np.testing.assert_array_equal(ours[0], theirs[i])
+            rows = [array[i].tolist() for array in (covariance, quat, variance)]
+            np.testing.assert_array_equal(own_values(*rows[:2]), together[0][i])
+            np.testing.assert_array_equal(pose_values(*rows[:0:-1]), together[1][i])

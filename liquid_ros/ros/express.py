@@ -2,92 +2,160 @@
 # SPDX-License-Identifier: Apache-2.0
 
 """
-The short way through the node, for the message after a message of the same frame.
+The short way through the node, for the message after a message of the same names.
 
-Where a type is a header and one row, next to every message differs from the one before by its
-stamp and its numbers alone: one unpacking, one step, one packing. Whatever is not so is declined,
-with nothing changed, and goes the long way (flow.py, wire.py), which gives the same bytes.
+Where a type is a header and one row, next to every message differs from one before by its stamp
+and its numbers alone: one unpacking, one step, one packing. Whatever is not so is declined, with
+nothing changed, and goes the long way (flow.py, wire.py), which gives the same bytes.
 """
 
+from math import isfinite
 import struct
 from time import perf_counter
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from liquid_ros.cdr import LITTLE, text
+from liquid_ros.cdr import even, LITTLE
+from liquid_ros.geometry import own_values, pose_values
+from liquid_ros.intake import usable_variances
 from liquid_ros.packing import estimate_layout
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Tally
-from liquid_ros.ros.layout import HEADER, ORIGIN
+from liquid_ros.ros.layout import HEADER, LENGTH, MalformedError
+from liquid_ros.ros.messages import Codec, Head, Key
 from liquid_ros.ros.outputs import Outputs
+from liquid_ros.ros.transforms import ALONE
+from liquid_ros.ros.wire import COVARIANCE, TWIST
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, NS_PER_S
 
-SIMPLE = ('pose', 'point')  # the types that are a header and one row
-KEY = 0  # of their only stream
-FRAME = ORIGIN + HEADER['<'].size  # where the letters of frame_id begin
+STAMP = struct.Struct('<iI')  # sec, nanosec
+HEAD, COUNT = HEADER['<'], LENGTH['<']
+MOST_KNOWN = 1000  # names
+
+Names = Tuple[bytes, bytes]  # of the frame and its child
+
+
+class Form(NamedTuple):
+    """A type of message: what is before its stamp, whether a child, how many numbers."""
+
+    begin: bytes
+    child: bool
+    numbers: int
+
+
+FORMS = {
+    'pose': Form(LITTLE, False, 7), 'point': Form(LITTLE, False, 3),
+    'pose_with_covariance': Form(LITTLE, False, COVARIANCE.stop),
+    'transform': Form(LITTLE, True, 7), 'tf': Form(LITTLE + ALONE, True, 7),
+    'odometry': Form(LITTLE, True, TWIST.stop)}
+
+
+class Known(NamedTuple):
+    """What names stand for: a stream, its frame, and how they are written."""
+
+    key: Key
+    frame: str
+    written: bytes
 
 
 class Express:
-    """Takes what it can from bytes to bytes; one input, one stream, one frame at a time."""
+    """Takes what it can from bytes to bytes, one message of one stream at a time."""
 
-    def __init__(self, bank: StreamBank, tally: Tally, outputs: Outputs) -> None:
-        """Know no frame yet."""
-        self._nis = slice(*estimate_layout(bank.width).columns['nis'])
+    def __init__(self, params: Params, codec: Codec, bank: StreamBank, tally: Tally,
+                 outputs: Outputs) -> None:
+        """Know no names yet."""
+        columns = estimate_layout(bank.width).columns
+        self._variance, self._nis = slice(*columns['variance']), slice(*columns['nis'])
+        form = FORMS[params.input_type]
+        self._codec, self._frame_id = codec, params.frame_id
+        self._begin, self._at = form.begin, len(form.begin)
+        self._child, self._stated = form.child, form.numbers >= COVARIANCE.stop
+        self._numbers = struct.Struct(f'<{form.numbers}d')
         self._bank, self._tally, self._outputs = bank, tally, outputs
-        self._learn_layout(struct.Struct(''))
-        self._mark, self._frame = (b'', 0, b''), ''
+        self._known: Dict[Names, Known] = {}
 
     def take(self, raw: bytes, now_ns: int) -> bool:
         """Smooth and publish a message that came at now_ns, 0 where unknown; or return False."""
         try:
-            mark, sec, nanosec, length, frame, *row = self._unpack(raw)
-        except (struct.error, ValueError):  # too short, or no frame is known yet
-            return self._learn(raw)
-        if (mark, length, frame) != self._mark or nanosec >= NS_PER_S:
-            return self._learn(raw)
-        stamp_ns = sec * NS_PER_S + nanosec
-        stream = self._tally.streams.get(KEY)
-        if stream is None or not self._outputs.expects(KEY, stamp_ns):
+            sec, nanosec, length = HEAD.unpack_from(raw, self._at)
+            names, end = self._split(raw, length)
+            given = self._numbers.unpack_from(raw, end)
+        except struct.error:  # too short
             return False
+        found = self._known.get(names)
+        if (found is None or nanosec >= NS_PER_S or len(raw) != end + self._numbers.size
+                or raw[:self._at] != self._begin):
+            return self._learn(raw, names)
+        key, frame, written = found
+        stamp_ns = sec * NS_PER_S + nanosec
+        stream = self._tally.streams.get(key)
+        if stream is None or not self._outputs.expects(key, stamp_ns):
+            return False
+        width = self._bank.width
+        variances: Optional[Sequence[float]] = None
+        if self._stated:
+            if not isfinite(sum(given[TWIST])):
+                return False
+            if any(given[COVARIANCE]):
+                variances = usable_variances(own_values(given[COVARIANCE], given[3:7]))
         began = perf_counter()
-        said = self._bank.advance(KEY, stamp_ns, row, self._frame, now_ns or None)
+        said = self._bank.advance(key, stamp_ns, given[:width], frame, now_ns or None, variances)
         if said is None:
             return False
         took_s = perf_counter() - began
         numbers = said.tolist()
-        smooth = numbers[:self._bank.width]
-        self._outputs.send_bytes(KEY, stamp_ns, self._pack(
-            mark, sec, nanosec, length, frame, *smooth))
+        smooth = numbers[:width]
+        out = smooth if not self._stated else (
+            *smooth, *pose_values(numbers[self._variance], smooth[3:]), *given[TWIST])
+        self._outputs.send_bytes(key, stamp_ns, b''.join((
+            self._begin, STAMP.pack(sec, nanosec), written, self._numbers.pack(*out))))
+        self._outputs.send_transform(raw, Head(stamp_ns, frame), key, smooth)
         # what nobody waits for comes last
         self._tally.steps_s.add(took_s)
         stream.accept(stamp_ns, Arrival.STEP, numbers[self._nis])
         stream.heard = self._tally.received
-        trail = self._outputs.trail(KEY)
+        trail = self._outputs.trail(key)
         if trail is not None:
-            trail.add(stamp_ns, self._frame, np.array(smooth))
+            trail.add(stamp_ns, frame, np.array(smooth))
         self._tally.accepted += 1
         self._tally.published += 1
         return True
 
-    def _learn_layout(self, whole: struct.Struct) -> None:
-        self._unpack, self._pack = whole.unpack_from, whole.pack
+    def _split(self, raw: bytes, length: int) -> Tuple[Names, int]:
+        """Return the names of a message, and where its numbers begin."""
+        begin = self._at + HEAD.size
+        at = begin + length
+        frame, child = raw[begin:at], b''
+        if self._child:
+            at += -at % 4
+            length, = COUNT.unpack_from(raw, at)
+            at += COUNT.size + length
+            child = raw[at - length:at]
+        return (frame, child), even(at)
 
-    def _learn(self, raw: bytes) -> bool:
-        """Take this message's frame for that of the next ones; return False."""
-        if len(raw) < FRAME or raw[:ORIGIN] != LITTLE:
+    def _learn(self, raw: bytes, names: Names) -> bool:
+        """Take note of this message's names; return False."""
+        try:
+            batch = self._codec.read(raw)
+        except MalformedError:
             return False
-        length = HEADER['<'].unpack_from(raw, ORIGIN)[2]
-        frame = raw[FRAME:FRAME + length]
-        if len(frame) == length and frame[-1:] == b'\0':
-            padding = -(FRAME + length - ORIGIN) % 8
-            self._learn_layout(struct.Struct(f'<4siII{length}s{padding}x{self._bank.width}d'))
-            self._mark, self._frame = (LITTLE, length, frame), text(frame[:-1])
+        frame = batch.frames[0]
+        if self._frame_id and frame != self._frame_id:
+            return False
+        # what it would be in the node's own writing, which has no random bytes in its gaps
+        same = self._codec.moved(raw, Head(batch.stamps_ns[0], frame))
+        if len(same) == len(raw) and self._split(same, len(names[0]))[0] == names:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[names] = Known(
+                batch.keys[0], frame, same[self._at + STAMP.size:-self._numbers.size])
         return False
 
 
 def possible(params: Params) -> bool:
-    """Return whether messages may go the short way: nothing but the smooth ones goes out."""
-    return params.input_type in SIMPLE and not (
-        params.reorder_s or params.lookahead_s or params.publish_rate_hz or params.frame_id
-        or params.path_smoothed or params.publish_odometry or params.publish_tf or params.debug)
+    """Return whether messages may go the short way: an output a message, at its stamp."""
+    return params.input_type in FORMS and not (
+        params.reorder_s or params.lookahead_s or params.publish_rate_hz
+        or params.path_smoothed or params.publish_odometry or params.debug)

@@ -4,6 +4,7 @@
 """What leaves an input's channel: the smooth messages, odometry, TF, paths and plain numbers."""
 
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Callable, ContextManager, Dict, List, Optional, Sequence, Set, Tuple
 
 from nav_msgs.msg import Odometry, Path
@@ -13,17 +14,15 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64
 
-from liquid_ros.errors import ParameterError
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
 from liquid_ros.ros.messages import Head, Key, message_class, Smooth, turned
 from liquid_ros.ros.timers import forget_dead
-from liquid_ros.ros.trail import Hindsight, topic_word, Trail
+from liquid_ros.ros.trail import check_hindsight, Hindsight, topic_word, Trail
 from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, transform
 from liquid_ros.ros.watch import overridable, publisher_events, Warner
 from liquid_ros.ros.wire import odometry, WIRES
 from liquid_ros.smoothers import Smoother
-from liquid_ros.smoothers.rts import ABLE, has_hindsight
 
 # What ~/debug tells of each message: the mean over its poses.
 DEBUG = ('nis', 'weight', 'sigma_position', 'sigma_rotation', 'dt', 'age', 'step_ms')
@@ -45,12 +44,7 @@ class Outputs:
         smoother that has none; what rclpy raises for a topic name or a QoS override it cannot
         use.
         """
-        if params.path_smoothed and not has_hindsight(smoother):
-            raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
-                                 f'motion model; expected {ABLE}')
-        if params.path_smoothed and params.input_type == 'path':
-            raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
-                                 'once; expected another type')
+        check_hindsight(params, smoother)
         self._codec = codec = WIRES[params.input_type]
         self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
@@ -70,6 +64,9 @@ class Outputs:
                         if params.publish_tf else None)
             self._transforms = Bundle(self._tf)
             self._answers = Bundle(self.main) if codec.kind == TF else self.main
+            # of a plain one, whether it is active need not be asked once more
+            self._put = (self._answers.publish if codec.kind == TF
+                         else partial(Publisher.publish, self.main))
             if not codec.many:
                 self._paths[0] = self._publisher(Path, self._path_topic, 1)
             prefix = f'~/debug/{name}/' if name else '~/debug/'
@@ -164,7 +161,7 @@ class Outputs:
     def send_bytes(self, run: Optional[Key], stamp_ns: int, body: bytes) -> None:
         """Publish the bytes of an output whose stamp is expected, while the node is active."""
         self._newest_ns[run] = stamp_ns
-        Publisher.publish(self.main, body)  # whether it is active need not be asked once more
+        self._put(body)
 
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
              run: Optional[Key], keys: Sequence[Key], bodies: Smooth) -> bool:
@@ -189,6 +186,12 @@ class Outputs:
             own = self._codec.child(template) or self._own_child()
             self._send_bodies(head, [self._child(own, key) for key in keys], bodies)
         return True
+
+    def send_transform(self, template: Any, head: Head, key: Key, row: Sequence[float]) -> None:
+        """Publish a stream's pose (3 | 7,) to /tf, where it is wanted."""
+        if self._tf is not None:
+            own = self._codec.child(template) or self._own_child()
+            self._send_transforms(turned(np.array([row])), head, [self._child(own, key)], (0,))
 
     def _send_bodies(self, head: Head, children: Sequence[str], bodies: Smooth) -> None:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN

@@ -11,12 +11,14 @@ from zlib import crc32
 import numpy as np
 
 from liquid_ros.cdr import Poses
+from liquid_ros.errors import ParameterError
 from liquid_ros.intake import refuse, Revisions
 from liquid_ros.manifold import unit_rows
+from liquid_ros.params import Params
 from liquid_ros.ros.messages import Batch, Head, Key, ONE, turned
 from liquid_ros.ros.wire import path
 from liquid_ros.smoothers import Smoother
-from liquid_ros.smoothers.rts import has_hindsight, Window
+from liquid_ros.smoothers.rts import ABLE, has_hindsight, Window
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import TimePolicy
 
@@ -137,6 +139,16 @@ class Track:
                 rows[i] = row
                 given.add(stamp)
         return rows
+
+
+def check_hindsight(params: Params, smoother: Smoother) -> None:
+    """Raise ParameterError where a path in hindsight is wanted and there can be none."""
+    if params.path_smoothed and not has_hindsight(smoother):
+        raise ParameterError(f'path_smoothed: got smoother {params.smoother!r}, which has no '
+                             f'motion model; expected {ABLE}')
+    if params.path_smoothed and params.input_type == 'path':
+        raise ParameterError('path_smoothed: got input_type path, whose poses come many at '
+                             'once; expected another type')
 
 
 def topic_word(name: str) -> str:
