@@ -142,16 +142,19 @@ def _told(variance: float) -> float:
 
 def _blocks(variance: np.ndarray, quat_xyzw: Optional[np.ndarray], turn_first: bool
             ) -> np.ndarray:
-    said = np.where(np.isfinite(variance), np.clip(variance, LEAST_VARIANCE, NOT_KNOWN),
-                    NOT_KNOWN)
-    full = [*_columns(said), *[NOT_KNOWN] * (6 - variance.shape[1])]
+    if len(variance) == 1:
+        said = list(map(_told, variance[0].tolist()))
+    else:
+        said = list(np.where(np.isfinite(variance), np.clip(
+            variance, LEAST_VARIANCE, NOT_KNOWN), NOT_KNOWN).T)
+    said += [NOT_KNOWN] * (6 - len(said))
     turn = None
     if quat_xyzw is not None:
         columns = _columns(quat_xyzw)
         turn = _rotation(columns, _root(columns))
     if turn is not None and turn_first:  # fixed -> body, R^T V R
-        return _array(_filled(full, _back(turn), 0), len(variance))
-    return _array(_filled(full, turn, 3), len(variance))
+        return _array(_filled(said, _back(turn), 0), len(variance))
+    return _array(_filled(said, turn, 3), len(variance))
 
 
 def _filled(variance: Sequence[Column], turn: Optional[Sequence[Column]], first: int

@@ -4,7 +4,7 @@
 """A dictionary of arrays, one row a stream, as one array of packed rows."""
 
 import math
-from typing import Any, Dict, Mapping, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
 from liquid_ros.arrays import Array, namespace, tangent_size
 from liquid_ros.smoothers.base import Estimate
@@ -34,11 +34,12 @@ class Layout:
         flat = [arrays[name].reshape(len(arrays[name]), -1) for name in self.shapes]
         return namespace(flat[0]).concatenate(flat, 1)
 
-    def unpack(self, rows: Array) -> Dict[str, Array]:
-        """Return the arrays (B, ...) of rows (B, size), views where rows are neighbours."""
-        count = len(rows)
-        return {name: rows[:, start:stop].reshape((count,) + self.shapes[name])
-                for name, (start, stop) in self.columns.items()}
+    def unpack(self, rows: Array, names: Optional[Iterable[str]] = None) -> Dict[str, Array]:
+        """Return the arrays (B, ...) of rows (B, size), or those there are of some names."""
+        columns = {name: self.columns[name] for name in (
+            self.columns if names is None else names) if name in self.columns}
+        return {name: rows[:, start:stop].reshape((len(rows),) + self.shapes[name])
+                for name, (start, stop) in columns.items()}
 
 
 def estimate_layout(width: int) -> Layout:

@@ -87,8 +87,8 @@ class StreamBank:
         if key not in self._last_ns or not names:
             raise InputError(f'got stream {key!r} of {type(self._untuned).__name__}: expected one '
                              f'that has begun, of {ABLE}')
-        state = self._get((key,))
-        return {n: self._backend.to_numpy(state[n]).copy() for n in names if n in state}
+        state = self._layout.unpack(self._store.get(self._store.take((key,))), names)
+        return {n: self._backend.to_numpy(array).copy() for n, array in state.items()}
 
     def reset(self, keys: Optional[Sequence[Hashable]] = None) -> None:
         """Forget these streams' past, or that of all; the next message starts them anew."""

@@ -80,7 +80,8 @@ def message_of(kind, stamp_ns, row, rng):
 
 
 @pytest.mark.parametrize('options', [
-    {'path_length': 0}, {'path_length': 30}, {'path_length': 0, 'frame_id': 'map'}])
+    {'path_length': 0}, {'path_length': 30}, {'path_length': 0, 'frame_id': 'map'},
+    {'path_length': 30, 'path_smoothed': True, 'publish_odometry': True}])
 @pytest.mark.parametrize('kind', sorted(set(FORMS) - {'tf'}))
 def test_both_ways_say_the_same(graph, kind, options):
     """One node has debug topics, and with them no short way."""

@@ -21,12 +21,14 @@ from liquid_ros.geometry import own_values, pose_values
 from liquid_ros.intake import usable_variances
 from liquid_ros.packing import estimate_layout
 from liquid_ros.params import Params
+from liquid_ros.ros.answers import Answers
 from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.layout import HEADER, LENGTH, MalformedError
 from liquid_ros.ros.messages import Codec, Head, Key
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.transforms import ALONE
 from liquid_ros.ros.wire import COVARIANCE, TWIST
+from liquid_ros.smoothers.base import Estimate
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import Arrival, NS_PER_S
 
@@ -64,16 +66,18 @@ class Express:
     """Takes what it can from bytes to bytes, one message of one stream at a time."""
 
     def __init__(self, params: Params, codec: Codec, bank: StreamBank, tally: Tally,
-                 outputs: Outputs) -> None:
+                 outputs: Outputs, answers: Answers) -> None:
         """Know no names yet."""
         columns = estimate_layout(bank.width).columns
+        self._columns = [slice(*columns[name]) for name in Estimate._fields]
         self._variance, self._nis = slice(*columns['variance']), slice(*columns['nis'])
         form = FORMS[params.input_type]
         self._codec, self._frame_id = codec, params.frame_id
         self._begin, self._at = form.begin, len(form.begin)
         self._child, self._stated = form.child, form.numbers >= COVARIANCE.stop
         self._numbers = struct.Struct(f'<{form.numbers}d')
-        self._bank, self._tally, self._outputs = bank, tally, outputs
+        self._bank, self._tally, self._outputs, self._answers = bank, tally, outputs, answers
+        self._hindsight = params.path_smoothed
         self._known: Dict[Names, Known] = {}
 
     def take(self, raw: bytes, now_ns: int) -> bool:
@@ -111,14 +115,18 @@ class Express:
             *smooth, *pose_values(numbers[self._variance], smooth[3:]), *given[TWIST])
         self._outputs.send_bytes(key, stamp_ns, b''.join((
             self._begin, STAMP.pack(sec, nanosec), written, self._numbers.pack(*out))))
-        self._outputs.send_transform(raw, Head(stamp_ns, frame), key, smooth)
+        if self._outputs.has_bodies:
+            estimate = Estimate(*(said[None, part] for part in self._columns))
+            self._outputs.send_bodies(raw, Head(stamp_ns, frame), (key,),
+                                      self._answers.smooth((key,), estimate))
         # what nobody waits for comes last
         self._tally.steps_s.add(took_s)
         stream.accept(stamp_ns, Arrival.STEP, numbers[self._nis])
         stream.heard = self._tally.received
         trail = self._outputs.trail(key)
         if trail is not None:
-            trail.add(stamp_ns, frame, np.array(smooth))
+            trail.add(stamp_ns, frame,
+                      self._bank.peek(key) if self._hindsight else np.array(smooth))
         self._tally.accepted += 1
         self._tally.published += 1
         return True
@@ -157,5 +165,4 @@ class Express:
 def possible(params: Params) -> bool:
     """Return whether messages may go the short way: an output a message, at its stamp."""
     return params.input_type in FORMS and not (
-        params.reorder_s or params.lookahead_s or params.publish_rate_hz
-        or params.path_smoothed or params.publish_odometry or params.debug)
+        params.reorder_s or params.lookahead_s or params.publish_rate_hz or params.debug)

@@ -74,8 +74,8 @@ class Flow:
     def _follow_modes(self) -> None:
         """Choose the messages' way; begin a new run where outputs are less far ahead now."""
         short = self._enabled and possible(self.params)
-        self.express = Express(self.params, self._codec, self.bank, self.tally, self._outputs
-                               ) if short else None
+        self.express = Express(self.params, self._codec, self.bank, self.tally, self._outputs,
+                               self._answers) if short else None
         before = self._leads
         self._leads = (self.at_rate.wanted, self._ahead_ns) if self._enabled else (False, 0)
         if any(now < then for now, then in zip(self._leads, before)):

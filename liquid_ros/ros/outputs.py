@@ -182,18 +182,19 @@ class Outputs:
         head = Head(stamp_ns, frame_id)
         self._answers.publish(self._codec.moved(template, head) if smooth is None
                               else self._codec.write(template, head, smooth))
-        if self._odometry is not None or self._tf is not None:
-            own = self._codec.child(template) or self._own_child()
-            self._send_bodies(head, [self._child(own, key) for key in keys], bodies)
+        if self.has_bodies:
+            self.send_bodies(template, head, keys, bodies)
         return True
 
-    def send_transform(self, template: Any, head: Head, key: Key, row: Sequence[float]) -> None:
-        """Publish a stream's pose (3 | 7,) to /tf, where it is wanted."""
-        if self._tf is not None:
-            own = self._codec.child(template) or self._own_child()
-            self._send_transforms(turned(np.array([row])), head, [self._child(own, key)], (0,))
+    @property
+    def has_bodies(self) -> bool:
+        """Return whether odometry or TF goes out."""
+        return self._odometry is not None or self._tf is not None
 
-    def _send_bodies(self, head: Head, children: Sequence[str], bodies: Smooth) -> None:
+    def send_bodies(self, template: Any, head: Head, keys: Sequence[Key], bodies: Smooth) -> None:
+        """Publish the odometry and TF of streams, which a message has the names of."""
+        own = self._codec.child(template) or self._own_child()
+        children = [self._child(own, key) for key in keys]
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
         if self._tf is not None and known:
             self._send_transforms(turned(bodies.rows), head, children, known)
