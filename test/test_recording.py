@@ -277,8 +277,27 @@ def test_text_that_cannot_be_read(tmp_path, name, text, match):
 @pytest.mark.parametrize('name', ['a.tum', 'a.csv', 'a.png'])
 def test_a_binary_file_is_no_text(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(range(256)) * 10)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match='is not a' if name != 'a.png' else ''):
         samples_of(tmp_path / name)
+
+
+@pytest.mark.parametrize('name, header', [('a.tum', b''), ('a.csv', b't,x,y,z,qx,qy,qz,qw\n')])
+def test_a_comment_in_another_encoding_is_one(tmp_path, name, header):
+    """Its letters may be no UTF-8; a line with such a number is left out and told."""
+    path = tmp_path / name
+    rows = [f'{k} 0 0 0 0 0 0 1\n' for k in range(5)]
+    text = ''.join(rows).replace(' ', ',' if header else ' ').encode()
+    path.write_bytes(b'# t [s], turned by [\xb0]\n' + header + text)
+    assert len(samples_of(path)) == 5
+    path.write_bytes(header + b'\xb5' + text)
+    with pytest.raises(InputError, match='lines left out: 1'):
+        samples_of(path)
+
+
+def test_a_file_of_two_bytes_a_letter_is_no_text(tmp_path):
+    (tmp_path / 'a.tum').write_bytes('1 0 0 0 0 0 0 1\n'.encode('utf-16'))
+    with pytest.raises(InputError, match='is not a text file'):
+        samples_of(tmp_path / 'a.tum')
 
 
 @pytest.mark.parametrize('name', ['a.tum', 'a.csv', 'a.mcap', 'a.db3'])

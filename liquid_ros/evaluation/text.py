@@ -20,6 +20,7 @@ from liquid_ros.update import Update
 TUM_FIELDS = ('t',) + POSE_FIELDS
 UNSORTED = 0.05  # of the lines: fewer are late messages
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
+STRANGE = '\0\ufffd'  # the latter stands for what is no UTF-8, as a comment may be
 
 TUM_LAYOUT = Layout(8, ((0, seconds_to_ns),), tuple(range(1, 8)))
 
@@ -46,7 +47,7 @@ class TextSource:
 
     def samples(self) -> Iterator[Sample]:
         """Yield one sample a line; problems tell of lines that are none, an error if all are."""
-        count, broken, back, last_ns = 0, [], 0, -2**63
+        count, broken, back, last_ns, strange = 0, [], 0, -2**63, False
         times, numbers = self._layout.times, self._layout.numbers
         for fields in chain(self._waiting, self._read()):
             try:
@@ -59,13 +60,14 @@ class TextSource:
                 row = np.array([float(fields[i]) for i in numbers])
             except ValueError as error:
                 broken.append(f'{self.path}:{self._line}: {error}')
+                strange = strange or _is_strange(fields)
                 continue
             count += 1
             back += stamp_ns < last_ns
             last_ns = stamp_ns
             yield single('', stamp_ns, row)
         if broken and not count:
-            raise UnreadableError(broken[0])
+            raise UnreadableError(self._no_text() if strange else broken[0])
         if broken:
             self.problems.append(f'{broken[0]}; lines left out: {len(broken)}')
         if back > UNSORTED * count:
@@ -84,9 +86,11 @@ class TextSource:
                 self._line += 1
                 if fields and (comments or not fields[0].startswith('#')):
                     yield fields
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UnreadableError(f'{self.path}: is not a text file after line {self._line}, '
-                             f'expected rows of {self._expected()}') from error
+        except csv.Error as error:
+            raise UnreadableError(self._no_text()) from error
+
+    def _no_text(self) -> str:
+        return f'{self.path}: is not a text file, expected rows of {self._expected()}'
 
     def _expected(self) -> str:
         return ' '.join(TUM_FIELDS)
@@ -101,6 +105,8 @@ class TextSource:
             except InputError:
                 if is_comment:
                     continue
+                if commented is None and _is_strange(fields):
+                    raise UnreadableError(self._no_text()) from None
                 if commented is None:
                     raise
                 self._waiting.append(fields)
@@ -111,12 +117,17 @@ class TextSource:
         return commented or layout_of([], str(self.path))
 
 
+def _is_strange(fields: Sequence[str]) -> bool:
+    return any(mark in field for field in fields for mark in STRANGE)
+
+
 @contextmanager
 def open_text(path: Path, is_csv: bool) -> Iterator[TextSource]:
     """Open a text recording; InputError where there is none."""
     if not path.exists():
         raise InputError(f'{path}: no such file')
-    with open(path, encoding='utf-8-sig', newline='' if is_csv else None) as stream:
+    with open(path, encoding='utf-8-sig', errors='replace',
+              newline='' if is_csv else None) as stream:
         yield TextSource(path, stream, is_csv)
 
 
