@@ -121,9 +121,10 @@ class Params:
         'PoseWithCovarianceStamped, TransformStamped, TFMessage (needs tf2_msgs), PoseArray, '
         'Odometry or Path.', UNCONFIGURED, choices=TYPES)
     streams: str = _input(
-        '', 'Which streams of a transform or tf are used, patterns of their names between blanks: '
-        'child frames, of tf parent:child, such as *:tag* or odom:base_link; empty: all. Others '
-        'are as if they had not come.', ANY_TIME)
+        '', 'Which streams of a transform or tf are used: patterns of child frames, of tf '
+        'parent:child, between blanks or commas, such as camera:tag* or *:hand; empty: all. '
+        'Others are as if they had not come. What begins with * needs quotes in a file or '
+        'behind -p.', ANY_TIME)
     output_topic: str = _input(
         '', 'Topic of the smooth output; empty: <input_topic>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
@@ -136,7 +137,7 @@ class Params:
         'the package ships; empty: those of the smoother. Streams go on where they fit.', ANY_TIME)
     device: str = _node(
         'auto', 'Where the smoother runs; auto measures CUDA and the CPU in configure where an '
-        'input has arrays or transforms, else takes the CPU, which is faster for one stream; '
+        'input has arrays, else takes the CPU, which is faster for one stream; '
         'fastest measures for all.',
         UNCONFIGURED, choices=('auto', 'fastest', 'cuda', 'cpu'))
     require_device: bool = _node(
@@ -189,8 +190,8 @@ class Params:
     child_frame: str = _input(
         '', "The body's frame in odometry and TF. Empty: the input's child_frame_id or the last "
         'word of its topic, with _smoothed behind it (_0_smoothed, ... in a PoseArray). Of '
-        'an input with many streams: what their places or frames go behind, <child_frame>_0.',
-        UNCONFIGURED)
+        'an input with many streams: what their places or frames go behind, <child_frame>_0; of '
+        'tf _smoothed goes behind that.', UNCONFIGURED)
     path_topic: str = _input(
         '', 'Topic of the nav_msgs/Path, or of one for each stream below it; empty: '
         '<input_topic>/path.', UNCONFIGURED)

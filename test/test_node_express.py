@@ -9,6 +9,7 @@ from nav_msgs.msg import Path
 import numpy as np
 from objects import CODECS
 import pytest
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import channel_of, DEEP, lossless, stamped, START_NS, walk
 
@@ -125,3 +126,35 @@ def test_both_ways_say_the_same(graph, kind, options):
         paths = [channel.outputs.trail(key).message() for channel in channels]
         assert paths[0] == paths[1]
         assert len(deserialize_message(paths[0], Path).poses) > 5
+
+
+def test_what_frame_id_no_longer_allows_does_not_go_the_short_way(graph):
+    node = graph.smoother(input_topic='/in', **lossless('/in'))
+    made = channel_of(node, '/in')
+    stamps, rows = walk('pose', 20)
+    raws = [serialize_message(stamped('pose', *one, 'odom')) for one in zip(stamps, rows)]
+    for raw in raws[:10]:
+        made._on_message(raw)
+    assert node.set_parameters([Parameter('frame_id', value='map')])[0].successful
+    for raw in raws[10:]:
+        made._on_message(raw)
+    assert made.tally.accepted == 10 and made.tally.dropped == {'frame': 10}
+
+
+def test_names_are_known_of_streams_alone_and_of_all_of_those(graph):
+    """More of them than were ever to be expected; and what is dropped leaves nothing."""
+    node = graph.smoother(input_topic='/in', input_type='transform', max_streams=1200,
+                          path_length=0)
+    made = channel_of(node, '/in')
+    express = made.flow.express
+    short = []
+    take = express.take
+    express.take = lambda *message: short.append(take(*message)) or short[-1]
+    rows = walk('pose', 6)[1]
+    for k in range(6):
+        for i in range(1300):
+            message = stamped('transform', START_NS + k * NS // 30, rows[k])
+            message.child_frame_id = f'tag_{i}'
+            made._on_streams(serialize_message(message))
+    assert sum(short[-1300:]) == 1200 and len(express._known) == 1200
+    assert made.tally.dropped == {'max_streams': 600}

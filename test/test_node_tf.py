@@ -206,7 +206,7 @@ def test_its_own_transforms_are_not_smoothed_again(tf, child_frame):
     seen, out = tf.listen('/tf'), tf.listen('/tf/smoothed')
     tf.send(*walks(10, ('camera', 'a'), ('camera', 'b')))
     tf.settle(node, 20, out, 10)
-    names = ['held_a', 'held_b'] if child_frame else ['a_smoothed', 'b_smoothed']
+    names = [f'held_{name}_smoothed' if child_frame else f'{name}_smoothed' for name in 'ab']
     made = [one for one in seen if one[0][1] in names]
     assert len(seen) == 20 and [[t[1] for t in one] for one in made] == [names] * 10
     assert [[t[3] for t in one] for one in made] == [[t[3] for t in one] for one in out]
@@ -224,9 +224,10 @@ def test_at_a_rate_all_streams_go_out_together(tf):
 
 
 def test_two_inputs_may_be_of_one_topic(tf):
-    """Each with streams of its own; but one may not publish where the other one listens."""
+    """Each with streams, transforms and diagnostics of its own."""
     params = {'inputs': ['tags', 'base'], 'tags.input_topic': '/tf', 'base.input_topic': '/tf',
-              'tags.streams': '*:tag*', 'base.streams': 'odom:base',
+              'tags.streams': '*:tag*', 'base.streams': 'odom:base', 'publish_tf': True,
+              'tags.child_frame': 'x', 'base.child_frame': 'y',
               'base.output_topic': '/base/smoothed', 'base.path_topic': '/base/path'}
     node = tf.node(**params)
     tags, base = tf.listen('/tf/smoothed'), tf.listen('/base/smoothed')
@@ -235,10 +236,15 @@ def test_two_inputs_may_be_of_one_topic(tf):
     tf.settle(node, 10, base, 10, place=1)
     assert {t[1] for one in tags for t in one} == {'tag1', 'tag2'}
     assert {t[1] for one in base for t in one} == {'base'}
+    told = [channel.status()[0].name for channel in node.channels]
+    assert told == ['/smoother: /tf (tags)', '/smoother: /tf (base)']
 
 
-def test_an_output_may_not_go_where_the_input_comes_from(tf, capfd):
-    node = tf.graph.smoother(active=False, input_topic='/tf', input_type='tf', output_topic='/tf')
+@pytest.mark.parametrize('more', [{}, {'inputs': ['a', 'b'], 'a.input_topic': '/tf',
+                                       'b.input_topic': '/else', 'b.output_topic': '/tf'}])
+def test_no_output_may_go_where_an_input_comes_from(tf, capfd, more):
+    params = {'input_topic': '/tf', 'input_type': 'tf', 'output_topic': '/tf'}
+    node = tf.graph.smoother(active=False, **(more and {'input_type': 'tf'} or params), **more)
     assert not node.bring_up()
     assert 'cannot configure: got /tf twice' in capfd.readouterr().err
 
@@ -253,15 +259,49 @@ def test_where_no_stream_is_meant_the_reason_is_told(tf):
         return 'base:wheel' in told[0]
 
     tf.graph.until(found, 'a diagnosis')
-    assert "none of its streams fits 'camera:tag*': base:wheel, odom:base" in told[0]
+    assert "none of its streams fits 'camera:tag*'; there are base:wheel, odom:base" in told[0]
+    tf.send(*walks(2, ('camera', 'tag')), *walks(5, ('odom', 'base')))
+    tf.graph.until(lambda: node.channels[0].tally.received == 2, 'a tag')
+    tf.graph.pause(0.3)
+    found()
+    assert "no stream comes any more that fits 'camera:tag*'; there are base:wheel" in told[0]
 
 
-def test_bytes_that_are_no_message_are_counted(tf):
+def test_where_nobody_else_sends_that_is_told(tf):
+    """The node's own transforms are none that it could smooth."""
+    node = tf.graph.smoother(input_topic='/tf', input_type='tf', publish_tf=True, no_data_s=0.2)
+    tf.graph.peer.destroy_publisher(tf.publisher)
+    tf.graph.until(lambda: 'nobody publishes it' in node.channels[0].status()[0].message,
+                   'a diagnosis')
+
+
+def test_bytes_that_are_no_message_are_counted(tf, capfd):
     node = tf.node()
     out = tf.listen('/tf/smoothed')
     good, bad = walks(2, ('map', 'tag'))
     tf.send(good, bad[:-9])
     assert tf.settle(node, 2, out, 1).dropped == {'malformed': 1}
+    assert 'it ends in the transform 0 of 1' in capfd.readouterr().err
+
+
+def test_what_waited_goes_out_together(tf):
+    """The last message of a sender that falls silent."""
+    node = tf.node(reorder_s=0.05)
+    out = tf.listen('/tf/smoothed')
+    tf.send(*walks(3, ('map', 'a'), ('map', 'b'), rate_hz=5.0))
+    tf.graph.until(lambda: len(out) == 3, 'the last message')
+    assert [[t[1] for t in one] for one in out[1:]] == [['a', 'b']] * 2 and node.channels
+
+
+def test_what_is_left_out_is_no_longer_predicted(tf):
+    node = tf.node(publish_rate_hz=50.0, hold_timeout_s=30.0)
+    out = tf.listen('/tf/smoothed')
+    now_ns = node.get_clock().now().nanoseconds
+    tf.send(bytes_of(*(('map', child, now_ns, (1.0, 2.0, 3.0, 0, 0, 0, 1)) for child in 'ab')))
+    tf.graph.until(lambda: out and len(out[-1]) == 2, 'predictions')
+    assert node.set_parameters([Parameter('streams', value='map:a')])[0].successful
+    tf.graph.until(lambda: len(out[-1]) == 1, 'less of them')
+    assert out[-1][0][1] == 'a'
 
 
 @pytest.mark.skipif(INSTALLED, reason='tf2_msgs is installed')

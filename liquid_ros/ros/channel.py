@@ -71,6 +71,9 @@ class Channel:
             raise
         self.topic: str = self._subscription.topic_name
         self.outputs.input_topic = self.topic
+        # of /tf there may be several inputs
+        self.outputs.label = self._label = f'{self.topic} ({name})' if name and (
+            params.input_type == 'tf') else self.topic
         bank = StreamBank(smoother, self._codec.width, backend=backend)
         self.flow = Flow(params, self._codec, smoother, bank, self.outputs, self._warn)
         self.tally = self.flow.tally
@@ -109,6 +112,9 @@ class Channel:
         self.outputs.apply(params)
         if self._chooser is not None:
             self._chooser.apply(params)
+            for key in self.tally.streams:
+                if not self._chooser.wants(str(key)):
+                    self.flow.at_rate.drop(key)
         if self._active and any(getattr(before, name) != getattr(params, name) for name in (
                 'path_rate_hz', 'publish_rate_hz', 'reorder_s')):
             self._start_timers()
@@ -150,7 +156,12 @@ class Channel:
         self._due = []
 
     def _flush_if_silent(self) -> None:
-        self.flow.flush(max(self.params.reorder_s, SILENCE_S))
+        self.flush(max(self.params.reorder_s, SILENCE_S))
+
+    def flush(self, silent_s: float = 0.0) -> None:
+        """Publish what is held back of streams silent for so long."""
+        with self.outputs.together():
+            self.flow.flush(silent_s)
 
     def _tick(self) -> None:
         with self.outputs.together():
@@ -174,7 +185,7 @@ class Channel:
         """Return what /diagnostics tells of this input."""
         now = monotonic()
         elapsed_s, self._reported = now - self._reported, now
-        name = f'{self._node.get_fully_qualified_name()}: {self.topic}'
+        name = f'{self._node.get_fully_qualified_name()}: {self._label}'
         now_ns = self.now_ns()
         behind = self.flow.at_rate.behind(now_ns) if self._active else ''
         return statuses(self.tally, Report(
@@ -206,7 +217,7 @@ class Channel:
         why = self._chooser.passed_over() if self._chooser is not None else ''
         why = why or why_silent(self._node, self.topic, self.params.input_type,
                                 self._wanted_qos(), self.tally.received > 0)
-        text = f'no data on {self.topic} for {silent_s:.0f} s: {why}'
+        text = f'no data on {self._label} for {silent_s:.0f} s: {why}'
         if why != self._told_silent:
             self._told_silent = why
             self._node.get_logger().warning(text)

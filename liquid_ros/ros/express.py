@@ -34,7 +34,7 @@ from liquid_ros.timing import Arrival, NS_PER_S
 
 STAMP = struct.Struct('<iI')  # sec, nanosec
 HEAD, COUNT = HEADER['<'], LENGTH['<']
-MOST_KNOWN = 1000  # names
+MOST_KNOWN, LONG = 1000, 500  # names, and letters of some
 
 Names = Tuple[bytes, bytes]  # of the frame and its child
 
@@ -73,6 +73,7 @@ class Express:
         self._variance, self._nis = slice(*columns['variance']), slice(*columns['nis'])
         form = FORMS[params.input_type]
         self._codec, self._frame_id = codec, params.frame_id
+        self._most = max(MOST_KNOWN, params.max_streams)
         self._begin, self._at = form.begin, len(form.begin)
         self._child, self._stated = form.child, form.numbers >= COVARIANCE.stop
         self._numbers = struct.Struct(f'<{form.numbers}d')
@@ -149,16 +150,17 @@ class Express:
             batch = self._codec.read(raw)
         except MalformedError:
             return False
-        frame = batch.frames[0]
-        if self._frame_id and frame != self._frame_id:
+        key, frame = batch.keys[0], batch.frames[0]
+        if (self._frame_id and frame != self._frame_id or key not in self._tally.streams
+                or sum(map(len, names)) > LONG):
             return False
         # what it would be in the node's own writing, which has no random bytes in its gaps
         same = self._codec.moved(raw, Head(batch.stamps_ns[0], frame))
         if len(same) == len(raw) and self._split(same, len(names[0]))[0] == names:
-            if len(self._known) >= MOST_KNOWN:
+            if len(self._known) >= self._most:
                 self._known.clear()
             self._known[names] = Known(
-                batch.keys[0], frame, same[self._at + STAMP.size:-self._numbers.size])
+                key, frame, same[self._at + STAMP.size:-self._numbers.size])
         return False
 
 

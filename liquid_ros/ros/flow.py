@@ -245,7 +245,7 @@ class Flow:
         self._tell(reason, detail or f'{self.tally.dropped[reason]} messages dropped')
 
     def _tell(self, reason: str, detail: str) -> None:
-        self._warn(reason, lambda: (f'{self._outputs.input_topic}: {reason}: '
+        self._warn(reason, lambda: (f'{self._outputs.label}: {reason}: '
                                     f'{HINTS.get(reason, "")}; {detail}'))
 
     def _send(self, message: Any, batch: Batch, update: Update, now_ns: int) -> bool:

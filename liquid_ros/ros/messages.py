@@ -94,6 +94,11 @@ class Codec(NamedTuple):
     apart: Optional[Callable[[bytes], Sequence[Tuple[str, bytes]]]] = None
 
     @property
+    def side_by_side(self) -> bool:
+        """Return whether one step takes several streams."""
+        return self.many and self.apart is None
+
+    @property
     def message(self) -> type:
         """Return its class. Errors: ParameterError where that is not installed."""
         return message_class(self.kind)

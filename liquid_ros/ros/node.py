@@ -154,7 +154,7 @@ class SmootherNode(LifecycleNode):
     def flush(self) -> None:
         """Publish what is held back."""
         for channel in self.channels:
-            channel.flow.flush()
+            channel.flush()
 
     def _open(self, smoother: Smoother, backend: Backend) -> None:
         topics: List[str] = []
@@ -212,10 +212,10 @@ class SmootherNode(LifecycleNode):
 
     def _pick_backend(self) -> Backend:
         kinds = [WIRES[of_input(self._values, name).input_type] for name in self.inputs or ('',)]
-        found = candidates(self.params.device, any(kind.many for kind in kinds),
+        found = candidates(self.params.device, any(kind.side_by_side for kind in kinds),
                            self.params.require_device)
         return found[0] if len(found) == 1 else fastest(found, self._build, [
-            (kind.width, MANY if kind.many else 1) for kind in kinds])
+            (kind.width, MANY if kind.side_by_side else 1) for kind in kinds])
 
     def _build(self, backend: Backend) -> Smoother:
         return build(self.params.smoother, self.params.checkpoint, backend)

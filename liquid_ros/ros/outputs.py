@@ -53,7 +53,7 @@ class Outputs:
         self._paths: Dict[Key, Any] = {}
         self._changed: Set[Key] = set()
         self._listeners: Dict[Key, int] = {}  # of each path, when it was published last
-        self.input_topic = topic = params.input_topic
+        self.input_topic = self.label = topic = params.input_topic
         self._path_topic = params.path_topic or f'{topic}/path'
         try:
             self.main = self._publisher(
@@ -213,7 +213,7 @@ class Outputs:
         frame = head.frame_id  # of a tf2 listener an error, if it is '' or the child's own
         fit = [i for i in known if children[i] != frame] if frame else []
         if len(fit) < len(known):
-            self._warn('tf', lambda: f'{self.input_topic}: no transform from {frame!r}: set '
+            self._warn('tf', lambda: f'{self.label}: no transform from {frame!r}: set '
                        + ('child_frame, it is the same' if frame else 'frame_id'))
         with self._transforms.holding():
             for i in fit:
@@ -226,8 +226,11 @@ class Outputs:
         given = self._params.child_frame
         if not self._codec.many:
             return given or own + SMOOTHED
+        name = own if isinstance(key, str) else key
+        if self._codec.kind == TF:  # by which every smoother knows what is smooth
+            return f'{given}_{name}{SMOOTHED}' if given else f'{name}{SMOOTHED}'
         if given:
-            return f'{given}_{own if isinstance(key, str) else key}'
+            return f'{given}_{name}'
         return own + SMOOTHED if isinstance(key, str) else f'{own}_{key}{SMOOTHED}'
 
     # Paths.

@@ -52,7 +52,16 @@ _LISTED = Layout(TF, 1, 7, ALONE)
 
 def listed_transform() -> Codec:
     """Return the codec of a TFMessage of one transform; apart() takes any other."""
-    return _codec(_LISTED, stream_name, apart)
+    codec = _codec(_LISTED, stream_name, apart)
+
+    def read(raw: bytes) -> Batch:
+        try:
+            return codec.read(raw)
+        except MalformedError:
+            apart(raw)  # which may know better why
+            raise
+
+    return codec._replace(read=read)
 
 
 def stream_name(parent: str, child: str) -> str:
@@ -145,8 +154,8 @@ class Chooser:
         """Know no stream; codec: one that can take messages apart."""
         assert codec.apart is not None
         self._apart, self._listed = codec.apart, codec.kind == TF
-        self._own = f':{params.child_frame}_' if params.child_frame else SMOOTHED
         self._known: Dict[str, bool] = {}
+        self._came, self._missed = False, 0
         self.apply(params)
 
     def apply(self, params: Params) -> None:
@@ -154,31 +163,37 @@ class Chooser:
         self._text = params.streams
         self._patterns = [word for word in re.split(r'[\s,]+', params.streams) if word]
         self._known.clear()
+        self._came = False
 
     def take(self, raw: bytes) -> Sequence[bytes]:
         """Return the chosen parts of a message; one that is malformed goes on as it is."""
         try:
-            return [part for name, part in self._apart(raw) if self._wants(name)]
+            chosen = [part for name, part in self._apart(raw) if self.wants(name)]
         except MalformedError:
             return [raw]
+        self._came = self._came or bool(chosen)
+        self._missed = 0 if chosen else self._missed + 1
+        return chosen
 
-    def _wants(self, name: str) -> bool:
+    def wants(self, name: str) -> bool:
+        """Return whether a stream is chosen; what was smoothed already is not."""
         found = self._known.get(name)
         if found is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            found = self._known[name] = not self._is_output(name) and (not self._patterns or any(
+            found = self._known[name] = not self._is_smooth(name) and (not self._patterns or any(
                 fnmatchcase(name, pattern) for pattern in self._patterns))
         return found
 
-    def _is_output(self, name: str) -> bool:
-        """Return whether it is what this node, or another one of its kind, made of a transform."""
-        return self._listed and (name.endswith(SMOOTHED) or self._own in name)
+    def _is_smooth(self, name: str) -> bool:
+        return self._listed and name.endswith(SMOOTHED)
 
     def passed_over(self) -> str:
-        """Return, in words, that there was nothing but streams which are not chosen; or ''."""
-        others = sorted(name for name, wanted in self._known.items() if not wanted)
-        if not others or any(self._known.values()):
+        """Return, in words, that there is nothing but streams which are not chosen; or ''."""
+        others = sorted(name for name, wanted in self._known.items()
+                        if not wanted and not self._is_smooth(name))
+        if not others or not self._missed:
             return ''
         more = f' and {len(others) - SHOWN} more' if len(others) > SHOWN else ''
-        return f'none of its streams fits {self._text!r}: {", ".join(others[:SHOWN])}{more}'
+        which = 'no stream comes any more that' if self._came else 'none of its streams'
+        return f'{which} fits {self._text!r}; there are {", ".join(others[:SHOWN])}{more}'

@@ -125,7 +125,9 @@ def _override(policy: str, topic: str, end: str) -> str:
 
 def why_silent(node: Any, topic: str, kind: str, wanted: QoSProfile, heard: bool) -> str:
     """Return what is known of an input that brings nothing, or no more, and what to do."""
-    sources = node.get_publishers_info_by_topic(topic)
+    me = node.get_name(), node.get_namespace()
+    sources = [source for source in node.get_publishers_info_by_topic(topic)
+               if (source.node_name, source.node_namespace) != me]
     if not sources and heard:
         return 'nobody publishes it any more'
     if not sources:
