@@ -44,7 +44,7 @@ ARGUMENTS = [
         description=f'what the input carries; {KEEP}'),
     DeclareLaunchArgument(
         'streams', default_value='',
-        description=f'which frames of a transform or tf, such as "*:tag*"; {KEEP}'),
+        description=f'which frames of a transform or tf, such as "tag*"; {KEEP}'),
     DeclareLaunchArgument(
         'publish_tf', default_value='', choices=['', *SWITCH],
         description=f'the smooth poses to /tf, too; {KEEP}'),

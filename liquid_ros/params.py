@@ -19,6 +19,8 @@ AT_START = 'at start only'
 TYPES = ('pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array', 'odometry',
          'path')
 
+TF_TOPIC = '/tf'
+
 Value = Union[bool, int, float, str, Tuple[str, ...]]
 
 
@@ -115,18 +117,18 @@ class Params:
         AT_START, choices=tuple(PRESETS))
     input_topic: str = _input(
         'pose', 'Topic of the noisy input; a relative name lands in the namespace of the node. '
-        'Of an input with a name: that name.', UNCONFIGURED)
+        'Of an input with a name: that name; of a tf at start: /tf.', UNCONFIGURED)
     input_type: str = _input(
         'pose', 'What the input carries, and the output: PoseStamped, PointStamped, '
         'PoseWithCovarianceStamped, TransformStamped, TFMessage (needs tf2_msgs), PoseArray, '
         'Odometry or Path.', UNCONFIGURED, choices=TYPES)
     streams: str = _input(
-        '', 'Which streams of a transform or tf are used: patterns of child frames, of tf '
-        'parent:child, between blanks or commas, such as camera:tag* or *:hand; empty: all. '
-        'Others are as if they had not come. What begins with * needs quotes in a file or '
-        'behind -p.', ANY_TIME)
+        '', 'Which streams of a transform or tf are used: patterns, between blanks or commas, of '
+        'child frames, of tf also of parent:child, such as tag* or odom:base_link (in a file in '
+        'quotes); empty: all. Others are as if they had not come.', ANY_TIME)
     output_topic: str = _input(
-        '', 'Topic of the smooth output; empty: <input_topic>/smoothed.', UNCONFIGURED)
+        '', 'Topic of the smooth output; empty: <input_topic>/smoothed, of a tf with a name '
+        '<name>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
         '', 'The only frame that is used, and that of messages which name none; empty: any, and '
         'another frame than the last starts the stream anew.', ANY_TIME)
@@ -183,8 +185,8 @@ class Params:
         'input_type path.',
         ANY_TIME, unit='s', minimum=0.0, maximum=10.0)
     publish_odometry: bool = _input(
-        False, 'Publish nav_msgs/Odometry at <input_topic>/odometry: pose, twist and the '
-        'covariance of both.', UNCONFIGURED)
+        False, 'Publish nav_msgs/Odometry at <input_topic>/odometry (of a tf with a name '
+        '<name>/odometry): pose, twist and the covariance of both.', UNCONFIGURED)
     publish_tf: bool = _input(
         False, 'Publish the smooth poses to /tf; needs tf2_msgs.', UNCONFIGURED)
     child_frame: str = _input(
@@ -194,7 +196,7 @@ class Params:
         'tf _smoothed goes behind that.', UNCONFIGURED)
     path_topic: str = _input(
         '', 'Topic of the nav_msgs/Path, or of one for each stream below it; empty: '
-        '<input_topic>/path.', UNCONFIGURED)
+        '<input_topic>/path, of a tf with a name <name>/path.', UNCONFIGURED)
     path_length: int = _input(
         200, 'How many of the newest poses the path keeps; 0 publishes none.',
         ANY_TIME, minimum=0, maximum=10000)
@@ -256,13 +258,16 @@ def resolve(given: Mapping[str, Any]) -> Dict[str, Value]:
     given = _checked(given, inputs)  # type: ignore[arg-type]
     values = {**{n: spec.default for n, spec in SPECS.items()},
               **PRESETS.get(given.get('preset', 'default'), {}), **given}
+    if values['input_type'] == 'tf' and 'input_topic' not in given:
+        values['input_topic'] = TF_TOPIC
     for name in inputs:  # type: ignore[union-attr]
         own = {n: given[f'{name}.{n}'] for n in SPECS if f'{name}.{n}' in given}
         top = {n: value for n, value in given.items() if n in SPECS}
         kind = PRESETS.get(own.get('preset', top.get('preset', 'default')), {})
+        is_tf = {**kind, **top, **own}.get('input_type') == 'tf'
         for n, spec in SPECS.items():
             if spec.per_input:
-                fallback = name if n == 'input_topic' else spec.default
+                fallback = spec.default if n != 'input_topic' else TF_TOPIC if is_tf else name
                 values[f'{name}.{n}'] = own.get(n, top.get(n, kind.get(n, fallback)))
     return values
 

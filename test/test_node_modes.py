@@ -247,6 +247,24 @@ def settle_input(graph, node, count):
     graph.until(lambda: node.channels[0].tally.received >= count, f'{count} messages')
 
 
+def test_what_waited_a_moment_at_the_start_is_no_clock_that_differs(graph, capfd):
+    """Only where it goes on for a second."""
+    node = graph.smoother(publish_rate_hz=100.0, hold_timeout_s=0.2, **lossless('/pose'))
+    publisher, _ = graph.connect(node, 'pose')
+    row = walk('pose', 1)[1][0]
+
+    def send(count):
+        for _ in range(count):
+            now_ns = node.get_clock().now().nanoseconds
+            publisher.publish(stamped('pose', now_ns - 300_000_000, row))
+            graph.pause(0.02)
+
+    send(10)
+    assert 'stale' not in capfd.readouterr().err
+    send(60)
+    assert capfd.readouterr().err.count('use_sim_time missing') == 1
+
+
 def test_a_fixed_rate_far_from_the_stamps_says_why_nothing_comes(graph, capfd):
     """Old stamps and a real clock: one warning that names use_sim_time."""
     node = graph.smoother(publish_rate_hz=100.0, **lossless('/pose'))

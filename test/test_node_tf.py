@@ -18,6 +18,7 @@ from rosbags.rosbag2 import Reader
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Fused
+from liquid_ros.params import resolve
 from liquid_ros.ros import layout, messages, outputs
 from liquid_ros.ros.layout import MalformedError
 from liquid_ros.ros.messages import Head, message_class, Smooth
@@ -197,6 +198,9 @@ def test_only_the_streams_that_are_asked_for_are_smoothed(tf):
     tf.send(*walks(5, ('odom', 'base'), ('base', 'wheel')))
     tf.settle(node, 25, out, 15)
     assert out[-1][0][:2] == ('base', 'wheel') and len(out[-1]) == 1
+    assert list(tally.streams) == ['base:wheel'] and tally.poses == 20
+    assert [told.name for told in node.channels[0].status()] == [
+        '/smoother: /tf', '/smoother: /tf [base:wheel]']
 
 
 @pytest.mark.parametrize('child_frame', ['', 'held'])
@@ -224,13 +228,11 @@ def test_at_a_rate_all_streams_go_out_together(tf):
 
 
 def test_two_inputs_may_be_of_one_topic(tf):
-    """Each with streams, transforms and diagnostics of its own."""
-    params = {'inputs': ['tags', 'base'], 'tags.input_topic': '/tf', 'base.input_topic': '/tf',
-              'tags.streams': '*:tag*', 'base.streams': 'odom:base', 'publish_tf': True,
-              'tags.child_frame': 'x', 'base.child_frame': 'y',
-              'base.output_topic': '/base/smoothed', 'base.path_topic': '/base/path'}
-    node = tf.node(**params)
-    tags, base = tf.listen('/tf/smoothed'), tf.listen('/base/smoothed')
+    """Each with streams, topics, transforms and diagnostics of its own."""
+    node = tf.node(**{'inputs': ['tags', 'base'], 'input_topic': '/tf', 'tags.streams': 'tag?',
+                      'base.streams': 'odom:base', 'publish_tf': True, 'publish_odometry': True,
+                      'tags.child_frame': 'x', 'base.child_frame': 'y'})
+    tags, base = tf.listen('/tags/smoothed'), tf.listen('/base/smoothed')
     tf.send(*walks(10, ('odom', 'base'), ('camera', 'tag1'), ('camera', 'tag2')))
     tf.settle(node, 20, tags, 10)
     tf.settle(node, 10, base, 10, place=1)
@@ -238,6 +240,36 @@ def test_two_inputs_may_be_of_one_topic(tf):
     assert {t[1] for one in base for t in one} == {'base'}
     told = [channel.status()[0].name for channel in node.channels]
     assert told == ['/smoother: /tf (tags)', '/smoother: /tf (base)']
+    assert node.count_publishers('/tags/odometry') == node.count_publishers('/base/odometry') == 1
+
+
+def test_a_frame_that_two_inputs_publish_is_told(tf, capfd):
+    """Once one of them is there no more nothing is wrong."""
+    node = tf.node(**{'inputs': ['tags', 'all'], 'input_topic': '/tf', 'tags.streams': 'tag*',
+                      'publish_tf': True})
+    out = tf.listen('/tags/smoothed')
+    tf.send(*walks(10, ('odom', 'base'), ('camera', 'tag1')))
+    tf.settle(node, 10, out, 10)
+    said = capfd.readouterr().err
+    assert said.count('publishes tag1_smoothed to /tf, too: set child_frame or streams') == 1
+    assert 'base_smoothed' not in said
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    assert not node.frames.taken('tag1_smoothed', 'another')
+
+
+def test_tf_is_where_transforms_come_from(tf):
+    """Of the only input and of named ones, where nothing else is said."""
+    node = tf.graph.smoother(active=False, input_type='tf')
+    assert node.get_parameter('input_topic').value == '/tf'
+    here = {'input_type': 'tf', 'tags.input_topic': 'here'}
+    for given, wanted in (({'tags.input_type': 'tf'}, '/tf'), ({}, 'tags'), (here, 'here')):
+        assert resolve({'inputs': ['tags'], **given})['tags.input_topic'] == wanted
+
+
+def test_streams_of_what_has_one_stream_are_told(graph, capfd):
+    graph.smoother(streams='tag*')
+    assert "streams: got 'tag*', which does nothing for input_type pose" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('more', [{}, {'inputs': ['a', 'b'], 'a.input_topic': '/tf',

@@ -23,7 +23,6 @@ from liquid_ros.evaluation.replay import replay
 from liquid_ros.ros.layout import HEADER, ORIGIN
 from liquid_ros.ros.messages import header_at
 from liquid_ros.ros.state import load, save
-from liquid_ros.ros.transforms import Bundle
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.streams import StreamBank
 
@@ -266,7 +265,7 @@ def test_transforms_that_no_listener_takes_are_left_out(graph, capfd):
     _, made, out = channel(graph, child_frame='body')
     told = []
     made.outputs._tf = type('Publisher', (), {'publish': staticmethod(told.append)})
-    made.outputs._transforms = Bundle(made.outputs._tf)
+    made.outputs._transforms._publisher = made.outputs._tf
     give(made, pose(100.0), pose(100.1, frame=''), pose(100.2, frame='body'), pose(100.3))
     assert [WIRES['tf'].child(message) for message in told] == ['body', 'body']
     assert len(out) == 4

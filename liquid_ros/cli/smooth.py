@@ -60,6 +60,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
     from liquid_ros.evaluation.recording import (
         open_sink,
         open_source,
+        other_streams,
         policy_for,
         refuse_overlap,
         states_covariance,
@@ -85,8 +86,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                 if not answer.withheld:
                     write(answer.sample, answer.update, answer.covariance)
             if not tally.accepted:
-                raise InputError('; '.join([f'{source_path}: no message can be used: {tally}',
-                                            *source.problems]))
+                raise InputError('; '.join([f'{source_path}: no message can be used: {tally}'
+                                            + other_streams(source), *source.problems]))
     for problem in source.problems:
         print(f'liquid_ros: warning: {problem}', file=sys.stderr)
     for warning in warnings(tally, smoother == DEFAULT and place(model, backend) == PLAIN):

@@ -20,6 +20,7 @@ from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
     open_sink,
     open_source,
+    other_streams,
     policy_for,
     refuse_overlap,
 )
@@ -232,7 +233,7 @@ class _Keeper:
             raise InputError(f'{source.path}: ' + (
                 '; '.join(problems) or ('no transform ever changes' if self._streams else
                                         'no message has a pose that was asked for'
-                                        + _there(source))))
+                                        + other_streams(source))))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:
@@ -243,11 +244,6 @@ class _Keeper:
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
             kept.tally.accepted - len(kept.stamps_ns),
             later and later.rows, later and later.variance, expected=later and later.expected)
-
-
-def _there(source: Source) -> str:
-    others = source.others if isinstance(source, BagSource) else ()
-    return f'; there are {", ".join(others)}' if others else ''
 
 
 def _with_truth(runs: List[Run], truth: Truth, path: Path, keep: int, left_ns: int

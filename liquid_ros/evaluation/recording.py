@@ -88,3 +88,9 @@ def refuse_overlap(source: Path, output: Path) -> None:
     same = a == b or a in b.parents or b in a.parents
     if same or (source.exists() and output.exists() and os.path.samefile(source, output)):
         raise InputError(f'{output}: would overwrite the input {source}')
+
+
+def other_streams(source: Source) -> str:
+    """Return, in words, streams of a bag that were not asked for; or ''."""
+    others = source.others if isinstance(source, BagSource) else ()
+    return f'; there are {", ".join(others)}' if others else ''

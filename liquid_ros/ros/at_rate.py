@@ -34,7 +34,7 @@ class AtRate:
         self._bank, self._answers, self._outputs, self._tally = bank, answers, outputs, tally
         self._tell = tell
         self._latest: Dict[Optional[Key], Latest] = {}
-        self._ticks, self._told_ns = 0, 0
+        self._ticks, self._told_ns, self._stale_ns = 0, 0, 0
         self.wanted = False
 
     def apply(self, params: Params) -> None:
@@ -65,8 +65,12 @@ class AtRate:
             self._latest[run] = Latest(*latest)
 
     def judge(self, stamp_ns: int, now_ns: int) -> None:
-        """Tell of a message that is too old to be predicted from."""
-        if now_ns and now_ns - stamp_ns > self._hold_ns:
+        """Tell of messages too old to be predicted from; a few of late may wait at a start."""
+        if not now_ns or now_ns - stamp_ns <= self._hold_ns:
+            self._stale_ns = 0
+            return
+        self._stale_ns = self._stale_ns or now_ns
+        if now_ns - min(self._stale_ns, stamp_ns + self._hold_ns) >= NS_PER_S:
             self._tell('stale', f'it is {(now_ns - stamp_ns) / NS_PER_S:.1f} s old')
 
     def trouble(self, now_ns: int) -> str:

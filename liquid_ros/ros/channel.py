@@ -21,7 +21,8 @@ from liquid_ros.ros.now import Now
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
 from liquid_ros.ros.transforms import Chooser
-from liquid_ros.ros.watch import overridable, subscription_events, Warner, why_silent
+from liquid_ros.ros.warner import Warner
+from liquid_ros.ros.watch import overridable, subscription_events, why_silent
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.saved import weights_hash
 from liquid_ros.smoothers import Smoother
@@ -54,6 +55,9 @@ class Channel:
         self._chooser: Optional[Chooser] = None
         if self._codec.apart is not None:
             self._chooser = Chooser(self._codec, params)
+        elif params.streams:
+            node.get_logger().warning(f'streams: got {params.streams!r}, which does nothing for '
+                                      f'input_type {params.input_type}')
         self._timers = timers
         self._due: List[Due] = []
         self._heard = self._reported = monotonic()
@@ -112,9 +116,8 @@ class Channel:
         self.outputs.apply(params)
         if self._chooser is not None:
             self._chooser.apply(params)
-            for key in self.tally.streams:
-                if not self._chooser.wants(str(key)):
-                    self.flow.at_rate.drop(key)
+            self.flow.leave_out([key for key in self.tally.streams
+                                 if not self._chooser.wants(str(key))])
         if self._active and any(getattr(before, name) != getattr(params, name) for name in (
                 'path_rate_hz', 'publish_rate_hz', 'reorder_s')):
             self._start_timers()

@@ -4,7 +4,7 @@
 """From a message to what goes out: the streams of one input, their bank, the modes."""
 
 from time import perf_counter
-from typing import Any, Optional
+from typing import Any, Iterable, Optional
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from liquid_ros.ros.layout import MalformedError
 from liquid_ros.ros.messages import Arrived, Batch, Codec, Key, Smooth
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.trail import Track
-from liquid_ros.ros.watch import HINTS, Warner
+from liquid_ros.ros.warner import Warner
+from liquid_ros.ros.watch import HINTS
 from liquid_ros.smoothers.base import Smoother
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
@@ -33,8 +34,7 @@ class Flow:
     def __init__(self, params: Params, codec: Codec, smoother: Smoother, bank: StreamBank,
                  outputs: Outputs, warn: Warner) -> None:
         """Start with no streams; smoother: the bank's."""
-        # what outputs are ahead of messages: the present, or so many ns
-        self._enabled, self._leads = True, (False, 0)
+        self._enabled, self._leads = True, (False, 0)  # outputs are of the present, so far ahead
         self.bank, self.tally = bank, Tally()
         self._codec, self._outputs, self._warn = codec, outputs, warn
         kind = params.input_type
@@ -190,12 +190,14 @@ class Flow:
                 None, batch.stamps_ns[0], self.bank.policy, now_ns or None)
             if None not in reasons or arrival is Arrival.ZERO_STAMP:
                 return reasons[0] or arrival.value
-            self._evict(now_ns if future else stamp_ns, set(batch.keys))
+            self.leave_out({*self.tally.outdated(
+                now_ns if future else stamp_ns, self.bank.policy, self.params.max_streams)
+            }.difference(batch.keys))
         return 'max_streams' if len(streams) > room else None
 
-    def _evict(self, stamp_ns: int, kept: 'set[Key]') -> None:
-        most = self.params.max_streams
-        for key in set(self.tally.outdated(stamp_ns, self.bank.policy, most)) - kept:
+    def leave_out(self, keys: Iterable[Key]) -> None:
+        """Forget streams with all they have."""
+        for key in keys:
             self.tally.poses += self.tally.streams.pop(key).accepted
             self.bank.reset((key,))
             self.at_rate.drop(key)

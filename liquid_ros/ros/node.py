@@ -25,6 +25,7 @@ from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel, warm_up
 from liquid_ros.ros.timers import Due, forget_dead, Timers
+from liquid_ros.ros.transforms import Frames
 from liquid_ros.ros.wire import WIRES
 from liquid_ros.smoothers import Smoother
 
@@ -50,6 +51,7 @@ class SmootherNode(LifecycleNode):
         self._values: Dict[str, Value] = parameters.declare(self)
         self.inputs: Tuple[str, ...] = self._values['inputs']  # type: ignore[assignment]
         self.channels: List[Channel] = []
+        self.frames = Frames()
         self.enabled = True
         self._backend: Backend = NumpyBackend()
         self._diagnostics: Any = None
@@ -171,7 +173,8 @@ class SmootherNode(LifecycleNode):
         twice = sorted({topic for topic in topics if topics.count(topic) > 1})
         if twice:
             raise ParameterError(f'got {", ".join(twice)} twice among the topics of inputs and '
-                                 'outputs, expected a topic of its own for each')
+                                 'outputs, expected a topic of its own for each (output_topic, '
+                                 'path_topic; to /tf: publish_tf)')
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let messages flow."""

@@ -19,8 +19,9 @@ from liquid_ros.params import Params
 from liquid_ros.ros.messages import Head, Key, message_class, Smooth, turned
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import check_hindsight, Hindsight, topic_word, Trail
-from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, transform
-from liquid_ros.ros.watch import overridable, publisher_events, Warner
+from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, ToTf
+from liquid_ros.ros.warner import Warner
+from liquid_ros.ros.watch import overridable, publisher_events
 from liquid_ros.ros.wire import odometry, WIRES
 from liquid_ros.smoothers import Smoother
 
@@ -53,7 +54,9 @@ class Outputs:
         self._paths: Dict[Key, Any] = {}
         self._changed: Set[Key] = set()
         self._listeners: Dict[Key, int] = {}  # of each path, when it was published last
-        self.input_topic = self.label = topic = params.input_topic
+        self.input_topic = self.label = params.input_topic
+        # of /tf there may be several inputs
+        topic = name if name and codec.kind == TF else params.input_topic
         self._path_topic = params.path_topic or f'{topic}/path'
         try:
             self.main = self._publisher(
@@ -62,7 +65,7 @@ class Outputs:
                               if params.publish_odometry else None)
             self._tf = (self._publisher(message_class(TF), '/tf', 100)
                         if params.publish_tf else None)
-            self._transforms = Bundle(self._tf)
+            self._transforms = ToTf(self._tf, node.frames, warn)
             self._answers = Bundle(self.main) if codec.kind == TF else self.main
             # of a plain one, whether it is active need not be asked once more
             self._put = (self._answers.publish if codec.kind == TF
@@ -111,6 +114,7 @@ class Outputs:
         """Take the topics off the graph."""
         for publisher in self._every:
             self._node.destroy_lifecycle_publisher(publisher)
+        self._node.frames.release(self.label)
         self._every.clear()
         self._paths.clear()
 
@@ -196,28 +200,18 @@ class Outputs:
         own = self._codec.child(template) or self._own_child()
         children = [self._child(own, key) for key in keys]
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
+        poses = turned(bodies.rows)
         if self._tf is not None and known:
-            self._send_transforms(turned(bodies.rows), head, children, known)
+            self._transforms.send(head, [(children[i], poses[i]) for i in known], self.label)
         if self._odometry is None or not known:
             return
         rows, variance, twist, twist_variance = (part[known] for part in bodies)
         quat = rows[:, 3:] if self._codec.width == 7 else None
         pose_36 = pose_covariance(variance, quat)
         twist_36 = twist_covariance(twist_variance, quat)
-        numbers = np.concatenate([turned(rows), pose_36, body_twist(twist, quat), twist_36], 1)
+        numbers = np.concatenate([poses[known], pose_36, body_twist(twist, quat), twist_36], 1)
         for i, row in zip(known, numbers):
             self._odometry.publish(odometry(head, children[i], row))
-
-    def _send_transforms(self, rows: np.ndarray, head: Head, children: Sequence[str],
-                         known: Sequence[int]) -> None:
-        frame = head.frame_id  # of a tf2 listener an error, if it is '' or the child's own
-        fit = [i for i in known if children[i] != frame] if frame else []
-        if len(fit) < len(known):
-            self._warn('tf', lambda: f'{self.label}: no transform from {frame!r}: set '
-                       + ('child_frame, it is the same' if frame else 'frame_id'))
-        with self._transforms.holding():
-            for i in fit:
-                self._transforms.publish(transform(head, children[i], rows[i].tolist()))
 
     def _own_child(self) -> str:
         return self.input_topic.rsplit('/', 1)[-1].lstrip('~') or 'body'

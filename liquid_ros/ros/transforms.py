@@ -14,10 +14,13 @@ import re
 import struct
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 from liquid_ros.cdr import even, LITTLE, POSE_BYTES, read_count, read_header, read_string, text
 from liquid_ros.params import Params
 from liquid_ros.ros.layout import again, Layout, LENGTH, malformed, MalformedError, opened, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, nothing, one, Smooth
+from liquid_ros.ros.warner import Warner
 
 TF = 'tf2_msgs/msg/TFMessage'
 SMOOTHED = '_smoothed'  # behind the child of a transform that goes out to /tf
@@ -117,6 +120,25 @@ def transform(head: Head, child: str, row: Sequence[float]) -> bytes:
     return _LISTED.join(head, b'', (child.encode('utf-8', 'replace'),), row)
 
 
+class Frames:
+    """Who publishes a frame to /tf: another one of them would make it jump to and fro."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._whose: Dict[str, str] = {}
+
+    def taken(self, child: str, by: str) -> str:
+        """Return who else publishes a child frame, '' where nobody does."""
+        if len(self._whose) >= MOST_KNOWN:
+            self._whose.clear()
+        whose = self._whose.setdefault(child, by)
+        return whose if whose != by else ''
+
+    def release(self, by: str) -> None:
+        """Forget what was published by one."""
+        self._whose = {child: whose for child, whose in self._whose.items() if whose != by}
+
+
 class Bundle:
     """A publisher of TFMessages; what is given while it is held goes out as one."""
 
@@ -145,6 +167,32 @@ class Bundle:
             self._held = None
             if held:
                 self._publisher.publish(joined(held))
+
+
+class ToTf(Bundle):
+    """The publisher of /tf."""
+
+    def __init__(self, publisher: Any, frames: Frames, warn: Warner) -> None:
+        """Take what all such of a node share."""
+        super().__init__(publisher)
+        self._frames, self._warn = frames, warn
+
+    def send(self, head: Head, transforms: Sequence[Tuple[str, np.ndarray]], by: str) -> None:
+        """Publish child frames and rows (7,); by: whose they are, for warnings."""
+        frame = head.frame_id  # of a tf2 listener an error, if it is '' or the child's own
+        fit = [one for one in transforms if one[0] != frame] if frame else []
+        if len(fit) < len(transforms):
+            self._warn('tf', lambda: f'{by}: no transform from {frame!r}: set '
+                       + ('child_frame, it is the same' if frame else 'frame_id'))
+        with self.holding():
+            for child, row in fit:
+                if whose := self._frames.taken(child, by):
+                    self._twice(child, whose, by)
+                self.publish(transform(head, child, row.tolist()))
+
+    def _twice(self, child: str, whose: str, by: str) -> None:
+        self._warn('tf twice', lambda: f'{by}: {whose} publishes {child} to /tf, too: set '
+                   'child_frame or streams')
 
 
 class Chooser:
@@ -181,8 +229,9 @@ class Chooser:
         if found is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
+            both = name, name.partition(':')[2]  # and the child alone
             found = self._known[name] = not self._is_smooth(name) and (not self._patterns or any(
-                fnmatchcase(name, pattern) for pattern in self._patterns))
+                fnmatchcase(one, pattern) for pattern in self._patterns for one in both))
         return found
 
     def _is_smooth(self, name: str) -> bool:

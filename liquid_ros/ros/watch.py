@@ -3,8 +3,7 @@
 
 """Why nothing comes: silence, QoS that does not fit, and what to do about it."""
 
-from time import monotonic
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from rclpy.qos import (
     qos_check_compatible,
@@ -20,9 +19,9 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
+from liquid_ros.ros.warner import Warner
 from liquid_ros.ros.wire import WIRES
 
-WARN_EVERY_S = 10.0
 MOST_DEEP = 2**31 - 1  # messages in a queue
 
 # What to do where the two ends' values of a policy do not fit: subscription, publisher.
@@ -69,22 +68,6 @@ def _possible(qos: QoSProfile) -> QosCallbackResult:
     return QosCallbackResult(
         successful=0 <= qos.depth <= MOST_DEEP,
         reason=f'depth: got {qos.depth}, expected an integer from 0 to {MOST_DEEP}')
-
-
-class Warner:
-    """Warns of each thing at most once in ten seconds."""
-
-    def __init__(self, node: Any) -> None:
-        """Take the node that logs."""
-        self._logger = node.get_logger()
-        self._said_at: Dict[str, float] = {}
-
-    def __call__(self, thing: str, text: Callable[[], str]) -> None:
-        """Warn, unless it was done a moment ago; the text is made only then."""
-        now = monotonic()
-        if now - self._said_at.get(thing, -WARN_EVERY_S) >= WARN_EVERY_S:
-            self._said_at[thing] = now
-            self._logger.warning(text())
 
 
 def subscription_events(warn: Warner, topic: Callable[[], str]) -> SubscriptionEventCallbacks:
