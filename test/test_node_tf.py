@@ -263,8 +263,8 @@ def test_tf_is_where_transforms_come_from(tf):
     node = tf.graph.smoother(active=False, input_type='tf')
     assert node.get_parameter('input_topic').value == '/tf'
     here = {'input_type': 'tf', 'tags.input_topic': 'here'}
-    for given, wanted in (({'tags.input_type': 'tf'}, '/tf'), ({}, 'tags'), (here, 'here')):
-        assert resolve({'inputs': ['tags'], **given})['tags.input_topic'] == wanted
+    for values, wanted in (({'tags.input_type': 'tf'}, '/tf'), ({}, 'tags'), (here, 'here')):
+        assert resolve({'inputs': ['tags'], **values})['tags.input_topic'] == wanted
 
 
 def test_streams_of_what_has_one_stream_are_told(graph, capfd):
