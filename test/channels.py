@@ -19,9 +19,12 @@ def channel(graph, **params):
     """Return a node, its channel and what its output publishes from here on."""
     node = graph.smoother(**params)
     made, out = node.channels[0], []
-    publish = made.outputs.main.publish
-    made.outputs.main.publish = lambda message: (
-        out.append(typed(made, message)), publish(message))
+
+    def seen(publish):
+        return lambda message: (out.append(typed(made, message)), publish(message))
+
+    made.outputs.main.publish = seen(made.outputs.main.publish)
+    made.outputs._put = seen(made.outputs._put)  # by the short way
     return node, made, out
 
 
