@@ -13,7 +13,7 @@ from typing import NamedTuple
 from liquid_ros.arrays import Array, clip
 from liquid_ros.smoothers.bank import Trust
 from liquid_ros.smoothers.base import State
-from liquid_ros.smoothers.reading import FAR, Innovation, Reading, TRUSTED
+from liquid_ros.smoothers.reading import FAR, GAP, Innovation, Reading, TRUSTED
 from liquid_ros.smoothers.rejects import adrift, believed, count, jumped, Rejects, remember
 from liquid_ros.smoothers.repeats import Sent
 from liquid_ros.smoothers.sight import below, mean, WILD
@@ -27,6 +27,7 @@ STALE = 1e8  # a squared miss beyond so many times P
 NEW, YOUNG = 100.0, 3.5  # the same so many messages after a stream that rested first moved
 FOUND = 0.01  # of a squared miss: R of a stream that rested, where it is found again
 SURPRISE, UNUSUAL = 3.0, 25.0  # of a mean nu^2 / S, or nu^2 over the unit's square, beyond
+MOMENT = 6.0  # mean dt; in more of them a body may have gone elsewhere
 AGREE = 0.3  # two rejected messages agree when they are this close, in squared distance
 
 
@@ -86,7 +87,9 @@ def believe(xp: ModuleType, state: State, got: Reading, due: Innovation, words: 
         undisturbed(xp, strays, held_off, words.told, due.expected, noise))
     # a fraction of the way since the last message is no surprise
     surprise = mean(average, square / (judged + SLACK**2 * made))
-    gate = narrowed(xp, xp.where(words.asked > 0.0, words.asked, words.gate), held_off,
+    # what hides a target for a moment spoils what is seen of it behind that
+    hidden = (clock.pace > GAP) & (clock.pace < MOMENT)
+    gate = narrowed(xp, xp.where(words.asked > 0.0, words.asked, words.gate), held_off | hidden,
                     strays.come_back())
     near = mean(average, xp.minimum(moved * moved, got.agile * got.agile)) < AGREE * miss
     # a filter that has only ever seen one value has a P of nothing: it can but wait

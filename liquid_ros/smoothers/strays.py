@@ -86,9 +86,9 @@ def undisturbed(xp: ModuleType, strays: Strays, held_off: Array, told: Array, ex
     return xp.where(strays.come_back(), xp.minimum(noise, calm), noise)
 
 
-def narrowed(xp: ModuleType, gate: Array, held_off: Array, strays: Array) -> Array:
+def narrowed(xp: ModuleType, gate: Array, wary: Array, strays: Array) -> Array:
     """Return the gate: of two messages that agree the second is not believed for that."""
-    gate = xp.where(held_off, xp.minimum(gate, WARY + 0.0 * gate), gate)
+    gate = xp.where(wary, xp.minimum(gate, WARY + 0.0 * gate), gate)
     return xp.where(strays, xp.minimum(gate, STRICT + 0.0 * gate), gate)
 
 
