@@ -14,7 +14,7 @@ that one row and many give the same bits; as numbers one row takes a tenth of th
 """
 
 from math import inf, isfinite, nan, sqrt
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
@@ -22,14 +22,14 @@ import numpy as np
 LEAST_VARIANCE = 1e-12
 NOT_KNOWN = 1e6
 
-
 Column = Any  # a number, or (N,) of them
 DIAGONAL = range(0, 36, 7)
 
 
-def _rotation(quat_xyzw: Sequence[Column], root: Callable[[Column], Column]) -> List[Column]:
+def _rotation(quat_xyzw: Sequence[Column]) -> List[Column]:
     """Return the nine entries of R, row by row, with p_fixed = R p_body."""
     x, y, z, w = quat_xyzw
+    root = sqrt if type(x) is float else np.sqrt
     norm = root(x * x + y * y + z * z + w * w)
     if type(norm) is float and not norm:
         return [nan] * 9
@@ -83,14 +83,9 @@ def _array(columns: Sequence[Column], count: int) -> np.ndarray:
     return out
 
 
-def _root(columns: Sequence[Column]) -> Callable[[Column], Column]:
-    return sqrt if type(columns[0]) is float else np.sqrt
-
-
 def rotation_matrix(quat_xyzw: np.ndarray) -> np.ndarray:
     """Return (N, 3, 3): R with p_fixed = R p_body."""
-    columns = _columns(quat_xyzw)
-    return _array(_rotation(columns, _root(columns)), len(quat_xyzw)).reshape(-1, 3, 3)
+    return _array(_rotation(_columns(quat_xyzw)), len(quat_xyzw)).reshape(-1, 3, 3)
 
 
 def own_variances(covariance: np.ndarray, quat_xyzw: np.ndarray) -> Optional[np.ndarray]:
@@ -104,18 +99,17 @@ def own_variances(covariance: np.ndarray, quat_xyzw: np.ndarray) -> Optional[np.
     if len(covariance) == 1:
         return np.array([own_values(covariance[0].tolist(), quat_xyzw[0].tolist())])
     with np.errstate(all='ignore'):
-        found = _array(_own(_columns(covariance), _columns(quat_xyzw), np.sqrt), len(covariance))
+        found = _array(_own(_columns(covariance), _columns(quat_xyzw)), len(covariance))
         return np.where((found > 0.0) & (found < np.inf), found, np.nan)
 
 
 def own_values(covariance: Sequence[float], quat_xyzw: Sequence[float]) -> List[float]:
     """Return own_variances() of one pose, of which something is not zero, as numbers."""
-    return [value if 0.0 < value < inf else nan for value in _own(covariance, quat_xyzw, sqrt)]
+    return [value if 0.0 < value < inf else nan for value in _own(covariance, quat_xyzw)]
 
 
-def _own(covariance: Sequence[Column], quat_xyzw: Sequence[Column],
-         root: Callable[[Column], Column]) -> List[Column]:
-    rotation = _turned_variance(_rotation(quat_xyzw, root), [
+def _own(covariance: Sequence[Column], quat_xyzw: Sequence[Column]) -> List[Column]:
+    rotation = _turned_variance(_rotation(quat_xyzw), [
         covariance[6 * i + j] for i in (3, 4, 5) for j in (3, 4, 5)])
     return [covariance[0], covariance[7], covariance[14], *rotation]
 
@@ -132,7 +126,7 @@ def twist_covariance(variance: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> n
 
 def pose_values(variance: Sequence[float], quat_xyzw: Sequence[float]) -> List[float]:
     """Return pose_covariance() of one pose as numbers."""
-    return _filled(list(map(_told, variance)), _rotation(quat_xyzw, sqrt), 3)
+    return _filled(list(map(_told, variance)), _rotation(quat_xyzw), 3)
 
 
 def _told(variance: float) -> float:
@@ -148,10 +142,7 @@ def _blocks(variance: np.ndarray, quat_xyzw: Optional[np.ndarray], turn_first: b
         said = list(np.where(np.isfinite(variance), np.clip(
             variance, LEAST_VARIANCE, NOT_KNOWN), NOT_KNOWN).T)
     said += [NOT_KNOWN] * (6 - len(said))
-    turn = None
-    if quat_xyzw is not None:
-        columns = _columns(quat_xyzw)
-        turn = _rotation(columns, _root(columns))
+    turn = None if quat_xyzw is None else _rotation(_columns(quat_xyzw))
     if turn is not None and turn_first:  # fixed -> body, R^T V R
         return _array(_filled(said, _back(turn), 0), len(variance))
     return _array(_filled(said, turn, 3), len(variance))
@@ -176,8 +167,7 @@ def body_twist(twist: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> np.ndarray
     columns: List[Column] = _columns(twist)
     columns += [0.0] * (6 - len(columns))
     if quat_xyzw is not None:
-        quat = _columns(quat_xyzw)
-        turn, (x, y, z) = _rotation(quat, _root(quat)), columns[:3]
+        turn, (x, y, z) = _rotation(_columns(quat_xyzw)), columns[:3]
         columns[:3] = [turn[i] * x + turn[3 + i] * y + turn[6 + i] * z for i in range(3)]
     return _array(columns, len(twist))
 

@@ -192,8 +192,8 @@ class StreamBank:
         row: width floats; variances: A, as usable_variances() has them. None, and all is as it
         was, where update() has more to say or nothing is compiled. The next call overwrites it.
         """
-        values = usable_values(row)
         dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
+        values = usable_values(row)
         if (not dt_s or values is None or self._frames.get(key) != frame or key in self._young
                 or not isinstance(self._smoother, Fused) or not self._leaps.ordinary(key, dt_s)):
             return None

@@ -105,9 +105,9 @@ class TextSource:
             except InputError:
                 if is_comment:
                     continue
-                if commented is None and _is_strange(fields):
-                    raise UnreadableError(self._no_text()) from None
                 if commented is None:
+                    if _is_strange(fields):
+                        raise UnreadableError(self._no_text()) from None
                     raise
                 self._waiting.append(fields)
                 return commented

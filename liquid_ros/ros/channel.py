@@ -76,7 +76,7 @@ class Channel:
         self.topic: str = self._subscription.topic_name
         self.outputs.input_topic = self.topic
         # of /tf there may be several inputs
-        self.outputs.label = self._label = f'{self.topic} ({name})' if name and (
+        self.outputs.label = f'{self.topic} ({name})' if name and (
             params.input_type == 'tf') else self.topic
         bank = StreamBank(smoother, self._codec.width, backend=backend)
         self.flow = Flow(params, self._codec, smoother, bank, self.outputs, self._warn)
@@ -188,7 +188,7 @@ class Channel:
         """Return what /diagnostics tells of this input."""
         now = monotonic()
         elapsed_s, self._reported = now - self._reported, now
-        name = f'{self._node.get_fully_qualified_name()}: {self._label}'
+        name = f'{self._node.get_fully_qualified_name()}: {self.outputs.label}'
         now_ns = self.now_ns()
         behind = self.flow.at_rate.behind(now_ns) if self._active else ''
         return statuses(self.tally, Report(
@@ -220,7 +220,7 @@ class Channel:
         why = self._chooser.passed_over() if self._chooser is not None else ''
         why = why or why_silent(self._node, self.topic, self.params.input_type,
                                 self._wanted_qos(), self.tally.received > 0)
-        text = f'no data on {self._label} for {silent_s:.0f} s: {why}'
+        text = f'no data on {self.outputs.label} for {silent_s:.0f} s: {why}'
         if why != self._told_silent:
             self._told_silent = why
             self._node.get_logger().warning(text)

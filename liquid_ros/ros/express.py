@@ -26,7 +26,6 @@ from liquid_ros.ros.diagnostics import Tally
 from liquid_ros.ros.layout import HEADER, LENGTH, MalformedError
 from liquid_ros.ros.messages import Codec, Head, Key
 from liquid_ros.ros.outputs import Outputs
-from liquid_ros.ros.transforms import ALONE
 from liquid_ros.ros.wire import COVARIANCE, TWIST
 from liquid_ros.smoothers.base import Estimate
 from liquid_ros.streams import StreamBank
@@ -37,21 +36,6 @@ HEAD, COUNT = HEADER['<'], LENGTH['<']
 MOST_KNOWN, LONG = 1000, 500  # names, and letters of some
 
 Names = Tuple[bytes, bytes]  # of the frame and its child
-
-
-class Form(NamedTuple):
-    """A type of message: what is before its stamp, whether a child, how many numbers."""
-
-    begin: bytes
-    child: bool
-    numbers: int
-
-
-FORMS = {
-    'pose': Form(LITTLE, False, 7), 'point': Form(LITTLE, False, 3),
-    'pose_with_covariance': Form(LITTLE, False, COVARIANCE.stop),
-    'transform': Form(LITTLE, True, 7), 'tf': Form(LITTLE + ALONE, True, 7),
-    'odometry': Form(LITTLE, True, TWIST.stop)}
 
 
 class Known(NamedTuple):
@@ -71,12 +55,13 @@ class Express:
         columns = estimate_layout(bank.width).columns
         self._columns = [slice(*columns[name]) for name in Estimate._fields]
         self._variance, self._nis = slice(*columns['variance']), slice(*columns['nis'])
-        form = FORMS[params.input_type]
+        layout = codec.layout
         self._codec, self._frame_id = codec, params.frame_id
         self._most = max(MOST_KNOWN, params.max_streams)
-        self._begin, self._at = form.begin, len(form.begin)
-        self._child, self._stated = form.child, form.numbers >= COVARIANCE.stop
-        self._numbers = struct.Struct(f'<{form.numbers}d')
+        self._begin = LITTLE + layout.before
+        self._at = len(self._begin)
+        self._child, self._stated = layout.strings > 0, layout.count >= COVARIANCE.stop
+        self._numbers = struct.Struct(f'<{layout.count}d')
         self._bank, self._tally, self._outputs, self._answers = bank, tally, outputs, answers
         self._hindsight = params.path_smoothed
         self._known: Dict[Names, Known] = {}
@@ -164,7 +149,7 @@ class Express:
         return False
 
 
-def possible(params: Params) -> bool:
+def possible(params: Params, codec: Codec) -> bool:
     """Return whether messages may go the short way: an output a message, at its stamp."""
-    return params.input_type in FORMS and not (
+    return codec.layout is not None and not (
         params.reorder_s or params.lookahead_s or params.publish_rate_hz or params.debug)

@@ -73,7 +73,7 @@ class Flow:
 
     def _follow_modes(self) -> None:
         """Choose the messages' way; begin a new run where outputs are less far ahead now."""
-        short = self._enabled and possible(self.params)
+        short = self._enabled and possible(self.params, self._codec)
         self.express = Express(self.params, self._codec, self.bank, self.tally, self._outputs,
                                self._answers) if short else None
         before = self._leads

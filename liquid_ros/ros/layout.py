@@ -42,12 +42,18 @@ def again(raw: bytes, kind: str) -> bytes:
         deserialize_message(raw, message_class(kind)))
 
 
+def little(raw: bytes, kind: str) -> bytes:
+    """Return a message as little-endian CDR."""
+    plain, order = opened(raw, kind)
+    return plain if order == '<' else again(plain, kind)
+
+
 class Layout:
     """One type: its header, then so many strings and so many numbers, or an array of poses."""
 
     def __init__(self, kind: str, strings: int, numbers: int, before: bytes = b'') -> None:
         """Prepare to read; numbers: doubles, -1 for an array of poses. before: the header."""
-        self.kind, self._strings, self._count, self._before = kind, strings, numbers, before
+        self.kind, self.strings, self.count, self.before = kind, strings, numbers, before
         self._last: Tuple[Any, Tuple[int, Tuple[bytes, ...], Any]] = None, (0, (), ())
         self._numbers = {order: struct.Struct(f'{order}{max(numbers, 0)}d') for order in '<>'}
 
@@ -62,21 +68,21 @@ class Layout:
         given = raw
         try:
             raw, order = opened(raw, self.kind)
-            at = ORIGIN + len(self._before)
-            if raw[ORIGIN:at] != self._before:
+            at = ORIGIN + len(self.before)
+            if raw[ORIGIN:at] != self.before:
                 raise ValueError('there are more or fewer in it than one')
             sec, nanosec, length = HEADER[order].unpack_from(raw, at)
             at += HEADER[order].size
             strings = [raw[at:at + length]]
             at += length
-            for _ in range(self._strings):
+            for _ in range(self.strings):
                 at = at + 3 & ~3
                 length, = LENGTH[order].unpack_from(raw, at)
                 at += 4
                 strings.append(raw[at:at + length])
                 at += length
             numbers: Any
-            if self._count < 0:
+            if self.count < 0:
                 at = at + 3 & ~3
                 count, = LENGTH[order].unpack_from(raw, at)
                 at = (at + 4 - ORIGIN + 7 & ~7) + ORIGIN
@@ -95,10 +101,10 @@ class Layout:
         if text(frame) != head.frame_id:
             frame = head.frame_id.encode('utf-8', 'replace')
         sec, nanosec = divmod(held_ns(head.stamp_ns), NS_PER_S)
-        out = self._before + HEADER['<'].pack(sec, nanosec, len(frame) + 1) + frame + b'\0'
+        out = self.before + HEADER['<'].pack(sec, nanosec, len(frame) + 1) + frame + b'\0'
         for string in strings:
             out += bytes(-len(out) % 4) + LENGTH['<'].pack(len(string) + 1) + string + b'\0'
-        if self._count < 0:
+        if self.count < 0:
             out += bytes(-len(out) % 4) + LENGTH['<'].pack(len(numbers))
             if len(numbers):
                 out += bytes(-len(out) % 8) + np.ascontiguousarray(numbers, '<f8').tobytes()
@@ -113,4 +119,4 @@ class Layout:
 
     def child(self, raw: bytes) -> str:
         """Return the child_frame_id, '' where the type has none."""
-        return text(self.split(raw)[1][1]) if self._strings else ''
+        return text(self.split(raw)[1][1]) if self.strings else ''

@@ -81,6 +81,7 @@ class Codec(NamedTuple):
     message under another header. child: its child_frame_id, or ''. numbers: what else in it must
     be finite. many: True where there may be more than one stream. apart: message -> the names of
     its streams, and of each the message that it alone would be; None where none are chosen.
+    layout: where its names and numbers stand; None where there may be more than one row.
     """
 
     kind: str
@@ -92,6 +93,7 @@ class Codec(NamedTuple):
     numbers: Callable[[bytes], Sequence[float]]
     many: bool
     apart: Optional[Callable[[bytes], Sequence[Tuple[str, bytes]]]] = None
+    layout: Any = None  # a layout.Layout
 
     @property
     def side_by_side(self) -> bool:

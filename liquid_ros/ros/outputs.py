@@ -220,11 +220,10 @@ class Outputs:
         given = self._params.child_frame
         if not self._codec.many:
             return given or own + SMOOTHED
-        name = own if isinstance(key, str) else key
-        if self._codec.kind == TF:  # by which every smoother knows what is smooth
-            return f'{given}_{name}{SMOOTHED}' if given else f'{name}{SMOOTHED}'
         if given:
-            return f'{given}_{name}'
+            name = f'{given}_{own if isinstance(key, str) else key}'
+            # by which every smoother of /tf knows what is smooth
+            return name + SMOOTHED if self._codec.kind == TF else name
         return own + SMOOTHED if isinstance(key, str) else f'{own}_{key}{SMOOTHED}'
 
     # Paths.

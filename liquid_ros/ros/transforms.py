@@ -18,7 +18,7 @@ import numpy as np
 
 from liquid_ros.cdr import even, LITTLE, POSE_BYTES, read_count, read_header, read_string, text
 from liquid_ros.params import Params
-from liquid_ros.ros.layout import again, Layout, LENGTH, malformed, MalformedError, opened, ORIGIN
+from liquid_ros.ros.layout import Layout, LENGTH, little, malformed, MalformedError, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, nothing, one, Smooth
 from liquid_ros.ros.warner import Warner
 
@@ -41,7 +41,8 @@ def _codec(layout: Layout, name: Callable[[str, str], str],
         frame, child = layout.split(raw)[1]
         return layout.join(head, frame, (child,), smooth.rows[0].tolist())
 
-    return Codec(layout.kind, 7, read, write, layout.moved, layout.child, nothing, True, apart)
+    return Codec(layout.kind, 7, read, write, layout.moved, layout.child, nothing, True, apart,
+                 layout)
 
 
 def single_transform() -> Codec:
@@ -80,9 +81,7 @@ def apart(raw: bytes) -> List[Tuple[str, bytes]]:
     """
     found: List[Tuple[str, bytes]] = []
     try:
-        plain, order = opened(raw, TF)
-        if order == '>':
-            plain = again(plain, TF)
+        plain = little(raw, TF)
         count, at = read_count(plain, ORIGIN)
         for _ in range(count):
             begun = at = at + -at % 4
@@ -203,7 +202,7 @@ class Chooser:
         assert codec.apart is not None
         self._apart, self._listed = codec.apart, codec.kind == TF
         self._known: Dict[str, bool] = {}
-        self._came, self._missed = False, 0
+        self._came, self._missed = False, False
         self.apply(params)
 
     def apply(self, params: Params) -> None:
@@ -220,7 +219,7 @@ class Chooser:
         except MalformedError:
             return [raw]
         self._came = self._came or bool(chosen)
-        self._missed = 0 if chosen else self._missed + 1
+        self._missed = not chosen
         return chosen
 
     def wants(self, name: str) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from liquid_ros.cdr import path_of, Poses, read_header, read_poses, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.layout import again, Layout, malformed, opened, ORIGIN
+from liquid_ros.ros.layout import Layout, little, malformed, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, nothing, ONE, one, Smooth
 from liquid_ros.ros.transforms import listed_transform, single_transform
 from liquid_ros.timing import held_ns
@@ -52,7 +52,8 @@ def _simple(kind: str, width: int) -> Codec:
     def write(raw: bytes, head: Head, smooth: Smooth) -> bytes:
         return wire.join(head, wire.split(raw)[1][0], (), smooth.rows[0].tolist())
 
-    return Codec(kind, width, read, write, wire.moved, wire.child, nothing, many=False)
+    return Codec(kind, width, read, write, wire.moved, wire.child, nothing, many=False,
+                 layout=wire)
 
 
 def _covariant(kind: str, strings: int, count: int) -> Codec:
@@ -77,7 +78,7 @@ def _covariant(kind: str, strings: int, count: int) -> Codec:
     def numbers(raw: bytes) -> Sequence[float]:
         return wire.split(raw)[2][7:]  # type: ignore[no-any-return]
 
-    return Codec(kind, 7, read, write, wire.moved, wire.child, numbers, many=False)
+    return Codec(kind, 7, read, write, wire.moved, wire.child, numbers, many=False, layout=wire)
 
 
 def _poses() -> Codec:
@@ -106,9 +107,7 @@ class Paths:
         """Return the path's frame_id and its poses. Errors: MalformedError."""
         if raw is not self._last[0]:
             try:
-                plain, order = opened(raw, PATH)
-                if order == '>':
-                    plain = again(plain, PATH)
+                plain = little(raw, PATH)
                 _, frame_id, at = read_header(plain, ORIGIN)
                 self._last = raw, frame_id, read_poses(plain, at)
             except (struct.error, ValueError, RuntimeError) as error:
