@@ -40,7 +40,7 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         'input_type', default_value='', choices=[
             '', 'pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array',
-            'odometry', 'path'],
+            'odometry', 'path', 'fix'],
         description=f'what the input carries; {KEEP}'),
     DeclareLaunchArgument(
         'streams', default_value='',

@@ -40,12 +40,12 @@ def _rotation(quat_xyzw: Sequence[Column]) -> List[Column]:
             2.0 * (x * z - y * w), 2.0 * (y * z + x * w), zz - xx - yy + ww]
 
 
-def _back(turn: Sequence[Column]) -> List[Column]:
+def transposed(turn: Sequence[Column]) -> List[Column]:
     """Return R^T."""
     return [turn[3 * j + i] for i in range(3) for j in range(3)]
 
 
-def _turned(turn: Sequence[Column], variance: Sequence[Column]) -> List[Column]:
+def turned(turn: Sequence[Column], variance: Sequence[Column]) -> List[Column]:
     """Return the nine entries of R diag(variance) R^T."""
     a, b, c = variance
     out = [0.0] * 9
@@ -57,7 +57,7 @@ def _turned(turn: Sequence[Column], variance: Sequence[Column]) -> List[Column]:
     return out
 
 
-def _turned_variance(turn: Sequence[Column], block: Sequence[Column]) -> List[Column]:
+def turned_variance(turn: Sequence[Column], block: Sequence[Column]) -> List[Column]:
     """Return the diagonal of R^T C R for the nine entries of C."""
     found = []
     for k in range(3):
@@ -109,7 +109,7 @@ def own_values(covariance: Sequence[float], quat_xyzw: Sequence[float]) -> List[
 
 
 def _own(covariance: Sequence[Column], quat_xyzw: Sequence[Column]) -> List[Column]:
-    rotation = _turned_variance(_rotation(quat_xyzw), [
+    rotation = turned_variance(_rotation(quat_xyzw), [
         covariance[6 * i + j] for i in (3, 4, 5) for j in (3, 4, 5)])
     return [covariance[0], covariance[7], covariance[14], *rotation]
 
@@ -126,10 +126,10 @@ def twist_covariance(variance: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> n
 
 def pose_values(variance: Sequence[float], quat_xyzw: Sequence[float]) -> List[float]:
     """Return pose_covariance() of one pose as numbers."""
-    return _filled(list(map(_told, variance)), _rotation(quat_xyzw), 3)
+    return _filled(list(map(told, variance)), _rotation(quat_xyzw), 3)
 
 
-def _told(variance: float) -> float:
+def told(variance: float) -> float:
     """Return what is said of a variance."""
     return min(max(variance, LEAST_VARIANCE), NOT_KNOWN) if isfinite(variance) else NOT_KNOWN
 
@@ -137,14 +137,14 @@ def _told(variance: float) -> float:
 def _blocks(variance: np.ndarray, quat_xyzw: Optional[np.ndarray], turn_first: bool
             ) -> np.ndarray:
     if len(variance) == 1:
-        said = list(map(_told, variance[0].tolist()))
+        said = list(map(told, variance[0].tolist()))
     else:
         said = list(np.where(np.isfinite(variance), np.clip(
             variance, LEAST_VARIANCE, NOT_KNOWN), NOT_KNOWN).T)
     said += [NOT_KNOWN] * (6 - len(said))
     turn = None if quat_xyzw is None else _rotation(_columns(quat_xyzw))
     if turn is not None and turn_first:  # fixed -> body, R^T V R
-        return _array(_filled(said, _back(turn), 0), len(variance))
+        return _array(_filled(said, transposed(turn), 0), len(variance))
     return _array(_filled(said, turn, 3), len(variance))
 
 
@@ -155,7 +155,7 @@ def _filled(variance: Sequence[Column], turn: Optional[Sequence[Column]], first:
     for at, value in zip(DIAGONAL, variance):
         out[at] = value
     if turn is not None:
-        block = _turned(turn, variance[first:first + 3])
+        block = turned(turn, variance[first:first + 3])
         for i in range(3):
             at = 6 * (first + i) + first
             out[at:at + 3] = block[3 * i:3 * i + 3]

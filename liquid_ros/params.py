@@ -17,10 +17,9 @@ UNCONFIGURED = 'while unconfigured'
 AT_START = 'at start only'
 
 TYPES = ('pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array', 'odometry',
-         'path')
+         'path', 'fix')
 
 TF_TOPIC = '/tf'
-
 Value = Union[bool, int, float, str, Tuple[str, ...]]
 
 
@@ -121,7 +120,7 @@ class Params:
     input_type: str = _input(
         'pose', 'What the input carries, and the output: PoseStamped, PointStamped, '
         'PoseWithCovarianceStamped, TransformStamped, TFMessage (needs tf2_msgs), PoseArray, '
-        'Odometry or Path.', UNCONFIGURED, choices=TYPES)
+        'Odometry, Path or NavSatFix.', UNCONFIGURED, choices=TYPES)
     streams: str = _input(
         '', 'Which streams of a transform or tf are used: patterns, between blanks or commas, of '
         'child frames, of tf also of parent:child, such as tag* or odom:base_link (in a file in '
@@ -131,7 +130,10 @@ class Params:
         '<name>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
         '', 'The only frame that is used, and that of messages which name none; empty: any, and '
-        'another frame than the last starts the stream anew.', ANY_TIME)
+        'another than the last starts the stream anew. Of a fix: that of odometry, path and TF; '
+        'empty: map.', ANY_TIME)
+    datum: str = _input(
+        '', "Latitude, longitude, altitude of a fix's frame; empty: of the first.", UNCONFIGURED)
     smoother: str = _node(
         'liquid', 'Name of the smoother in the registry.', UNCONFIGURED)
     checkpoint: str = _node(

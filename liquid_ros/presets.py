@@ -26,7 +26,7 @@ REASONS: Dict[str, Dict[str, Tuple[Setting, str]]] = {
         'hold_timeout_s': (1.0, 'Tags take turns: 2 to 10 fixes a second, some of them lost.'),
     },
     'gnss': {
-        'input_type': ('point', 'A receiver gives a position and no orientation.'),
+        'input_type': ('fix', 'Drivers publish NavSatFix; others may give input_type: point.'),
         'gap_reset_s': (30.0, 'Bridges and tunnels last that long; a vehicle goes on as it was.'),
         'hold_timeout_s': (2.5, 'One fix a second, and one may be lost.'),
         'future_s': (20.0, 'Some receivers stamp with GPS time, which is 18 s ahead of UTC.'),

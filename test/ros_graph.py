@@ -150,10 +150,11 @@ class Graph:
         return self.received[topic]
 
     def speak(self, kind, topic, best_effort=False):
-        """Return a publisher."""
+        """Return a publisher; kind as of listen()."""
         qos = QoSProfile(depth=5000, reliability=(
             ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE))
-        return self.peer.create_publisher(CODECS[kind].message, topic, qos)
+        message = CODECS[kind].message if isinstance(kind, str) else kind
+        return self.peer.create_publisher(message, topic, qos)
 
     def matched(self, publisher=None, topic=None, count=1):
         """Wait until the peer's publisher, or its subscription to a topic, has its partners."""

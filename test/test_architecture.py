@@ -18,7 +18,8 @@ HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier:
 
 # Names of this package's modules; a name stands for what is below it, too.
 L0 = ('errors', 'files', 'params', 'params_text', 'presets', 'signals', 'timing')
-L1 = L0 + ('arrays', 'cdr', 'cuda', 'fusing', 'geometry', 'manifold', 'packing', 'smoothers')
+L1 = L0 + ('arrays', 'cdr', 'cuda', 'fusing', 'geometry', 'manifold', 'navsat', 'packing',
+           'smoothers')
 L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'fused_cuda', 'intake',
            'leaps', 'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams', 'update')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',

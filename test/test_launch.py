@@ -191,7 +191,7 @@ def test_a_preset_by_name(graph, launch):
     launch('autostart:=false', 'preset:=gnss', yaml='    hold_timeout_s: 4.0\n')
     reach(graph, State.PRIMARY_STATE_UNCONFIGURED)
     told = values(graph, 'preset', 'input_type', 'gap_reset_s', 'hold_timeout_s')
-    assert told == ['gnss', 'point', 30.0, 4.0]
+    assert told == ['gnss', 'fix', 30.0, 4.0]
 
 
 @launches

@@ -39,9 +39,9 @@ def offline(kind, stamps_ns, rows):
 
 
 def test_every_input_type_has_its_codec():
-    """The parameter's choices are the codecs; of tf the tests are elsewhere."""
+    """The parameter's choices are the codecs; of tf and fix the tests are elsewhere."""
     assert SPECS['input_type'].choices == tuple(WIRES)
-    assert set(WIRES) == {*CODECS, 'tf'}
+    assert set(WIRES) == {*CODECS, 'tf', 'fix'}
 
 
 @pytest.mark.parametrize('kind', CODECS)

@@ -7,6 +7,7 @@ import gc
 import os
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from fixes import fix_of
 from geometry_msgs.msg import PointStamped, PoseArray
 import numpy as np
 from objects import CODECS
@@ -15,6 +16,7 @@ from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_graph import Graph, lossless, ROOT, rows_of, settle, SMOOTHER, stamped, START_NS, walk
+from sensor_msgs.msg import NavSatFix
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
@@ -115,9 +117,10 @@ def test_every_preset_runs_by_name_and_as_a_file(graph, name):
         assert getattr(by_file.params, parameter) == value
         assert parameter == 'publish_rate_hz' or getattr(node.params, parameter) == value
     kind = node.params.input_type
-    publisher, _ = graph.connect(node, kind)
-    stamps, rows = walk(kind, 10)
-    graph.send(publisher, kind, stamps, rows)
+    publisher, _ = graph.connect(node, NavSatFix if kind == 'fix' else kind)
+    stamps, rows = walk('point' if kind == 'fix' else kind, 10)
+    for stamp_ns, row in zip(stamps, rows):
+        publisher.publish(fix_of(stamp_ns, row) if kind == 'fix' else stamped(kind, stamp_ns, row))
     settle(graph, node, 10)
 
 

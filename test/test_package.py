@@ -25,7 +25,7 @@ KEYS = {
     'diagnostic_msgs', 'geometry_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'nav_msgs',
     'python3-hypothesis', 'python3-matplotlib', 'python3-mypy', 'python3-numpy',
     'python3-pytest', 'python3-rosbags-pip', 'python3-torch', 'python3-tqdm', 'python3-yaml',
-    'rcl_interfaces', 'rclpy', 'std_msgs', 'std_srvs',
+    'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs',
     'tf2_msgs',
 }
 # What is imported under another name than its key, or comes with another key.

@@ -13,7 +13,7 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.alignment import between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.bag_write import STORAGES
-from liquid_ros.evaluation.recording import is_bag, open_source, policy_for
+from liquid_ros.evaluation.recording import enu_of, is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import moving
@@ -71,7 +71,9 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
                         update.stamps_ns[i], update.arrivals[i] in RESTARTS, sample.rows[i],
                         None if sample.variances is None else sample.variances[i]))
         problems = list(source.problems)
-        problems += known.told(problems) if known is not None else []
+        if known is not None:
+            problems += known.told(problems)
+            known = known.about(enu_of(source))
     found = []
     for (topic, key), kept in streams.items():
         name = f'{topic or path.name}#{key}'

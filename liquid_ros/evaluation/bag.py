@@ -14,6 +14,7 @@ from liquid_ros.cdr import LITTLE
 from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.bag_messages import KINDS, store
 from liquid_ros.evaluation.sample import Sample
+from liquid_ros.navsat import Enu
 
 TOLD = 20  # streams
 STATIC = 'tf_static'  # how topics end whose transforms never change
@@ -39,6 +40,7 @@ class BagSource:
         self._without = [one.partition('#') for one in left_out if '#' in one
                          and one not in patterns]
         self.total: Optional[int] = sum(connection.msgcount for connection in self.chosen)
+        self.enu: Optional[Enu] = None  # of all fixes in it, once there is one
         self.width = KINDS[self.chosen[0].msgtype].width
 
     def samples(self) -> Iterator[Sample]:
@@ -98,7 +100,12 @@ class BagSource:
                 with readable(self.path):
                     raw = bytes(store().serialize_cdr(
                         store().deserialize_cdr(raw, connection.msgtype), connection.msgtype))
-            return self._of_streams(KINDS[connection.msgtype].read(connection.topic, log_ns, raw))
+            kind = KINDS[connection.msgtype]
+            of_enu = (self.enu,) if kind.geodetic else ()
+            sample = kind.read(connection.topic, log_ns, raw, *of_enu)
+            if sample.fix is not None:
+                self.enu = sample.fix.enu
+            return self._of_streams(sample)
         except (StructError, ValueError, UnreadableError):
             return None
 

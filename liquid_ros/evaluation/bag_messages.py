@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from liquid_ros import cdr
+from liquid_ros import cdr, navsat
 from liquid_ros.evaluation.sample import Key, ONE, Sample
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.smoothers.base import Estimate
@@ -25,7 +25,7 @@ COVARIANCE_BYTES = 288
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 Known = Dict[int, np.ndarray]  # stamp_ns -> the smooth poses of a path's last message
-Read = Callable[[str, int, bytes], Sample]
+Read = Callable[..., Sample]
 
 
 class Kind(NamedTuple):
@@ -36,6 +36,7 @@ class Kind(NamedTuple):
     write: (input, answer, its covariances (N, 36), what is known of a path) -> CDR.
     many: True where a topic may have more than one stream.
     states: True where the covariance goes out with it.
+    geodetic: True where read takes a navsat.Enu, too, that the rows are to be of.
     """
 
     width: int
@@ -43,6 +44,7 @@ class Kind(NamedTuple):
     write: Callable[[Sample, Update, np.ndarray, Known], bytes]
     many: bool = False
     states: bool = False
+    geodetic: bool = False
 
 
 @lru_cache(maxsize=None)
@@ -156,6 +158,19 @@ def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) 
     return out.message()
 
 
+def _read_fix(topic: str, log_ns: int, raw: bytes, enu: Optional[navsat.Enu] = None) -> Sample:
+    fix = navsat.read_fix(raw, enu)
+    stated = None if fix.variances is None else np.array([fix.variances])
+    return Sample(topic, log_ns, ONE, (fix.stamp_ns,), np.array([fix.row]), (navsat.FRAME,),
+                  stated, raw, fix.at, fix=fix)
+
+
+def _write_fix(sample: Sample, update: Update, covariance: np.ndarray, _: Known) -> bytes:
+    assert sample.fix is not None
+    return navsat.written(sample.raw, sample.fix, update.estimate.rows[0].tolist(),
+                          covariance[0, [0, 7, 14]].tolist())
+
+
 def covariances(estimate: Estimate) -> np.ndarray:
     """Return (N, 36) as messages have them."""
     rows = estimate.rows
@@ -178,5 +193,6 @@ KINDS: Dict[str, Kind] = {
     'geometry_msgs/msg/PoseArray': Kind(7, _read_poses, _write_rows, many=True),
     'nav_msgs/msg/Odometry': Kind(7, _single(43, strings=1), _write_odometry, states=True),
     'nav_msgs/msg/Path': Kind(7, _read_path, _write_path),
+    navsat.KIND: Kind(3, _read_fix, _write_fix, states=True, geodetic=True),
     TRANSFORMS: Kind(7, _read_transforms, _write_transforms, many=True),
 }

@@ -6,7 +6,7 @@
 from dataclasses import replace
 import os
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.bag import BagSource, open_bag
@@ -14,6 +14,7 @@ from liquid_ros.evaluation.bag_messages import KINDS
 from liquid_ros.evaluation.bag_write import storage_of, STORAGES, write_bag
 from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
+from liquid_ros.navsat import Enu
 from liquid_ros.timing import TimePolicy
 
 # Suffixes that say what a file is, and that it is no TUM text.
@@ -74,6 +75,11 @@ def open_sink(path: Path, source: Source, is_folder: bool = False, stated: bool 
 def policy_for(source: Source, policy: TimePolicy) -> TimePolicy:
     """Return the node's policy for a bag; in a text file 0 is a time like any other."""
     return replace(policy, zero_stamp='reject') if isinstance(source, BagSource) else policy
+
+
+def enu_of(source: Source) -> Optional[Enu]:
+    """Return what the rows of a recording's fixes are measured along, None where it has none."""
+    return source.enu if isinstance(source, BagSource) else None
 
 
 def states_covariance(source: Source) -> bool:

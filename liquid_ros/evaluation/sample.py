@@ -24,6 +24,7 @@ import numpy as np
 
 from liquid_ros.errors import InputError
 from liquid_ros.files import replacing
+from liquid_ros.navsat import Fix
 from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
 
@@ -47,7 +48,7 @@ class Sample(NamedTuple):
     variances: the sender's own (N, A), NaN where unknown; None: none.
     raw: the message as it stands in a bag, CDR; at: where its numbers begin in there.
     whole: each row has its place, whether it can be used or not (PoseArray).
-    repeats: rows of the messages before come again (Path).
+    repeats: rows of the messages before come again (Path). fix: what a NavSatFix said.
     """
 
     topic: str
@@ -61,6 +62,7 @@ class Sample(NamedTuple):
     at: int = 0
     whole: bool = False
     repeats: bool = False
+    fix: Optional[Fix] = None
 
 
 def single(topic: str, stamp_ns: int, row: np.ndarray, log_ns: Optional[int] = None,

@@ -13,10 +13,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from liquid_ros.backend import Backend
 from liquid_ros.fused import place
 from liquid_ros.manifold import unit_row
+from liquid_ros.navsat import FRAME, parsed, Place
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
+from liquid_ros.ros.fixes import Fixes
 from liquid_ros.ros.flow import Flow
-from liquid_ros.ros.messages import Key
+from liquid_ros.ros.messages import Codec, Key
 from liquid_ros.ros.now import Now
 from liquid_ros.ros.outputs import Outputs
 from liquid_ros.ros.timers import Due, Timers
@@ -46,11 +48,12 @@ class Channel:
         Create the topics; nothing flows until activate().
 
         name: of the input, '' for the only one.
-        Errors: those of Outputs; what rclpy raises for a topic it cannot subscribe to.
+        Errors: those of Outputs; ParameterError for a datum that is none; what rclpy raises for
+        a topic it cannot subscribe to.
         """
         self._node, self.name, self._backend = node, name, backend
         self._tell_of(smoother)
-        self._codec = WIRES[params.input_type]
+        self._codec = self._codec_of(params)
         self._active, self._told_silent = False, ''
         self._chooser: Optional[Chooser] = None
         if self._codec.apart is not None:
@@ -62,7 +65,7 @@ class Channel:
         self._due: List[Due] = []
         self._heard = self._reported = monotonic()
         self._warn = Warner(node)
-        self.outputs = Outputs(node, params, name, smoother, QUEUE_DEPTH, self._warn)
+        self.outputs = Outputs(node, params, self._codec, name, smoother, QUEUE_DEPTH, self._warn)
         self._qos = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         try:
             self._subscription = node.create_subscription(
@@ -83,6 +86,24 @@ class Channel:
         self.tally = self.flow.tally
         self._now = Now(node.get_clock())
         self.now_ns = self._now.ns
+
+    def _codec_of(self, params: Params) -> Codec:
+        """Return the codec of a type; that of fixes has a datum of its own."""
+        datum = parsed(params.datum)
+        if params.input_type != 'fix':
+            return WIRES[params.input_type]
+        return Fixes(datum, lambda found: self._node.get_logger().info(
+            f'{self.outputs.label}: datum {found}: latitude, longitude, altitude of where '
+            f'{self.params.frame_id or FRAME} has its origin; x is east, y north, z up')).codec()
+
+    @property
+    def datum(self) -> Optional[Place]:
+        """Return where the rows of fixes are measured from, None for what needs none."""
+        return self._codec.fixes.datum if self._codec.fixes else None
+
+    @datum.setter
+    def datum(self, datum: Place) -> None:
+        self._codec.fixes.datum = datum
 
     @property
     def params(self) -> Params:

@@ -148,8 +148,8 @@ class Flow:
             batch = self._track.newer(batch, last_ns, self.bank.policy)
             if not batch.keys:
                 return self._drop(('late', 'duplicate')[last_ns == max(arrived.batch.stamps_ns)])
-        if self.params.frame_id:
-            batch = batch._replace(frames=[f or self.params.frame_id for f in batch.frames])
+        if own := self.params.frame_id or self._codec.frame:
+            batch = batch._replace(frames=[frame or own for frame in batch.frames])
         if reason := self._refuse(batch, now_ns):
             return self._drop(reason)
         if self._array_input and batch.stamps_ns[0] and not self._leads[0]:  # its poses may be new

@@ -23,6 +23,9 @@ Key = Union[int, str]
 ONE: Tuple[Key, ...] = (0,)
 UNTURNED = (0.0, 0.0, 0.0, 1.0)  # a quaternion xyzw
 
+# Packages that a machine may be without, and for what they are wanted.
+WANTED = {'sensor_msgs': 'input_type fix', 'tf2_msgs': 'publish_tf true or input_type tf'}
+
 
 class Batch(NamedTuple):
     """
@@ -82,6 +85,7 @@ class Codec(NamedTuple):
     be finite. many: True where there may be more than one stream. apart: message -> the names of
     its streams, and of each the message that it alone would be; None where none are chosen.
     layout: where its names and numbers stand; None where there may be more than one row.
+    frame: what the rows are in where messages name none. fixes: what remembers their datum.
     """
 
     kind: str
@@ -94,6 +98,8 @@ class Codec(NamedTuple):
     many: bool
     apart: Optional[Callable[[bytes], Sequence[Tuple[str, bytes]]]] = None
     layout: Any = None  # a layout.Layout
+    frame: str = ''
+    fixes: Any = None  # a fixes.Fixes
 
     @property
     def side_by_side(self) -> bool:
@@ -112,8 +118,8 @@ def message_class(kind: str) -> type:
     try:
         module = import_module(f'{package}.msg')
     except ImportError as error:
-        raise ParameterError(f'got publish_tf true or input_type tf, but {package} is not '
-                             'installed') from error
+        raise ParameterError(f'got {WANTED.get(package, name)}, but {package} is not installed'
+                             ) from error
     return getattr(module, name)  # type: ignore[no-any-return]
 
 

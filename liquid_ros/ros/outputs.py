@@ -16,13 +16,13 @@ from std_msgs.msg import Float64
 
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
-from liquid_ros.ros.messages import Head, Key, message_class, Smooth, turned
+from liquid_ros.ros.messages import Codec, Head, Key, message_class, Smooth, turned
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import check_hindsight, Hindsight, topic_word, Trail
 from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, ToTf
 from liquid_ros.ros.warner import Warner
 from liquid_ros.ros.watch import overridable, publisher_events
-from liquid_ros.ros.wire import odometry, WIRES
+from liquid_ros.ros.wire import odometry
 from liquid_ros.smoothers import Smoother
 
 # What ~/debug tells of each message: the mean over its poses.
@@ -35,8 +35,8 @@ OFFERED = 20  # paths of streams that nobody asked for yet
 class Outputs:
     """The publishers of an input, and what stamps they have published."""
 
-    def __init__(self, node: Any, params: Params, name: str, smoother: Smoother, depth: int,
-                 warn: Warner) -> None:
+    def __init__(self, node: Any, params: Params, codec: Codec, name: str, smoother: Smoother,
+                 depth: int, warn: Warner) -> None:
         """
         Create the publishers.
 
@@ -46,7 +46,7 @@ class Outputs:
         use.
         """
         check_hindsight(params, smoother)
-        self._codec = codec = WIRES[params.input_type]
+        self._codec = codec
         self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
         self._newest_ns: Dict[Optional[Key], int] = {}

@@ -9,7 +9,10 @@ from typing import Any, Dict, Mapping, Sequence
 
 from liquid_ros import safetensors
 from liquid_ros.errors import CheckpointError, ParameterError
+from liquid_ros.navsat import parsed
 from liquid_ros.ros.channel import Channel
+
+DATUM = 'datum'
 
 
 def save(path: str, channels: Sequence[Channel]) -> None:
@@ -28,6 +31,8 @@ def save(path: str, channels: Sequence[Channel]) -> None:
         own, told = channel.flow.bank.state()
         arrays.update((f'{channel.name}/{name}', array) for name, array in own.items())
         meta.update((f'{channel.name}/{name}', text) for name, text in told.items())
+        if channel.datum is not None:
+            meta[f'{channel.name}/{DATUM}'] = ', '.join(map(repr, channel.datum))
     safetensors.save(path, arrays, meta)
 
 
@@ -43,6 +48,10 @@ def load(path: str, channels: Sequence[Channel]) -> None:
     if meta.get('inputs') != _names(channels):
         raise CheckpointError(f'{path!r} has the state of inputs {meta.get("inputs")}, '
                               f'expected {_names(channels)}')
+    try:
+        datums = [parsed(meta.get(f'{channel.name}/{DATUM}', '')) for channel in channels]
+    except ParameterError as error:
+        raise CheckpointError(f'{path!r} is damaged: {error}') from error
     before = [channel.flow.bank.state() for channel in channels]
     try:
         for channel in channels:
@@ -51,7 +60,9 @@ def load(path: str, channels: Sequence[Channel]) -> None:
         for channel, (own, told) in zip(channels, before):
             channel.flow.bank.load_state(own, told)
         raise
-    for channel in channels:
+    for channel, datum in zip(channels, datums):
+        if datum is not None:
+            channel.datum = datum
         channel.flow.on_load()
 
 

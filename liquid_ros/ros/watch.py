@@ -37,7 +37,7 @@ HINTS = {
     'late': 'the stamp is older than the last one; reorder_s waits for such',
     'zero_stamp': 'the stamp is zero; the sender should set it, or set zero_stamp to '
                   'use_receive_time (where it is that already: no /clock came yet)',
-    'non_finite': 'a coordinate is NaN, infinite or absurdly large',
+    'non_finite': 'a coordinate is NaN, infinite or absurdly large, or there is no fix',
     'zero_quaternion': 'the orientation has length zero; a PointStamped needs none',
     'diverged': 'the smoother gave a number that is not finite; its state before was kept',
     'frame': 'the frame_id is another than the parameter frame_id allows',
