@@ -201,6 +201,11 @@ class Compiled(Fused):
         self._steps = {width: entry(width, 'step') for width in WIDTHS}
         self._lanes = {width: entry(width, 'lanes_step', 6) for width in WIDTHS}
         self._predicts = {width: entry(width, 'predict') for width in WIDTHS}
+        self.way = compiled.way
+        address, number = ctypes.c_void_p, ctypes.c_int64
+        self.way.argtypes = [address, ctypes.c_char_p, number, address, number, number, number,
+                             number, ctypes.c_double]
+        self.way.restype = number
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
         self._one = {width: One(step, estimate_layout(width))
                      for width, step in self._steps.items()}
@@ -208,6 +213,11 @@ class Compiled(Fused):
     def tuned(self, tuning: Tuning) -> 'Compiled':
         """Return the smoother with another R and, where one is asked for, another gate."""
         return Compiled(self.plain.tuned(tuning), self._compiled, self._in_lanes)
+
+    def addresses(self, width: int) -> Dict[str, int]:
+        """Return where the step of a width and the weights are."""
+        step = ctypes.cast(self._steps[width], ctypes.c_void_p).value
+        return dict(zip(('step', 'w', 'exact'), (step or 0, *self._at)))
 
     @property
     def on_host(self) -> Smoother:  # type: ignore[override]

@@ -10,12 +10,7 @@ import numpy as np
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
-
-# A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
-MIN_QUAT_NORM = 1e-6
-
-# Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
-MAX_ABS_VALUE = 1e12
+from liquid_ros.manifold import MAX_ABS_VALUE, MIN_QUAT_NORM
 
 # Steps that poses of a path must have moved, and of their size what may be rounding.
 REVISED, ROUNDING = 5.0, 1e-6

@@ -43,6 +43,10 @@ class Leaps:
         self._usual_s[key] = max(dt_s, FADE * usual_s)
         return True
 
+    def most_s(self, key: Hashable) -> float:
+        """Return the longest step that is ordinary, 0.0 where that cannot be said at once."""
+        return 0.0 if key in self._before else LEAP * self._usual_s.get(key, 0.0)
+
     def note(self, key: Hashable, last_ns: int, stamp_ns: int, frame: Optional[str],
              policy: TimePolicy, store: Store) -> None:
         """Note a later stamp that is not ordinary; keep what the stream is before a leap."""

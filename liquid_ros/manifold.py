@@ -11,6 +11,12 @@ import numpy as np
 
 from liquid_ros.arrays import Array, namespace
 
+# A quaternion shorter than this names no rotation: senders leave it at zero when they know none.
+MIN_QUAT_NORM = 1e-6
+
+# Beyond this a coordinate is a driver's way to say "nothing"; the Sun is 1.5e11 m away.
+MAX_ABS_VALUE = 1e12
+
 SMALL_RAD = 1e-4  # below it the Taylor series is exact to float64 rounding
 
 

@@ -12,21 +12,21 @@ from liquid_ros import saved
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.beginnings import Beginnings
 from liquid_ros.errors import InputError
-from liquid_ros.fused import Fused
-from liquid_ros.intake import checked, Messages, refusals, usable_values
+from liquid_ros.intake import checked, Messages, refusals
 from liquid_ros.leaps import Leaps
 from liquid_ros.manifold import unit_row, unit_rows
+from liquid_ros.ordinary import Ordinary
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.rts import ABLE
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.stepping import advanced, Given, predicted, ready
 from liquid_ros.store import span, Store
-from liquid_ros.timing import Arrival, arrive, BACK, NS_PER_S, plain_step_s, RESTARTS, TimePolicy
+from liquid_ros.timing import Arrival, arrive, BACK, NS_PER_S, RESTARTS, TimePolicy
 from liquid_ros.update import Update
 
 
-class StreamBank:
+class StreamBank(Ordinary):
     """
     Keep the state of any number of streams and advance them together.
 
@@ -182,26 +182,6 @@ class StreamBank:
             self._wave(messages, range(start, stop), answer, block)
             start = stop
         return answer
-
-    def advance(self, key: Hashable, stamp_ns: int, row: Sequence[float], frame: str,
-                received_ns: Optional[int] = None, variances: Optional[Sequence[float]] = None
-                ) -> Optional[np.ndarray]:
-        """
-        Return the packed estimate of an ordinary next message, in half of update()'s time.
-
-        row: width floats; variances: A, as usable_variances() has them. None, and all is as it
-        was, where update() has more to say or nothing is compiled. The next call overwrites it.
-        """
-        dt_s = plain_step_s(self._last_ns.get(key), stamp_ns, self.policy, received_ns)
-        values = usable_values(row)
-        if (not dt_s or values is None or self._frames.get(key) != frame or key in self._young
-                or not isinstance(self._smoother, Fused) or not self._leaps.ordinary(key, dt_s)):
-            return None
-        said = self._smoother.step_one(self._store.find(key), values, dt_s, variances)
-        if said.item(-1) != 0.0:  # not finite
-            return None
-        self._last_ns[key] = stamp_ns
-        return said[:-1]
 
     def _get(self, keys: Sequence[Hashable]) -> State:
         return self._layout.unpack(self._store.get(self._store.take(keys)))

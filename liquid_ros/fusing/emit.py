@@ -24,7 +24,7 @@ from liquid_ros.fusing.schedule import (
 )
 from liquid_ros.fusing.writer import CALLS, flat, Given, row_step, Writer
 
-CODE_BYTES, LINE_BYTES = 62_000, 64  # of a function, or nearly all of it; of a cache's line
+CODE_BYTES, LINE_BYTES = 86_000, 64  # of a function, or nearly all of it; of a cache's line
 
 REDUCE = {'sum': ('0.0', 's += {}'), 'max': ('-INFINITY', 's = MAX({}, s)')}
 
@@ -71,11 +71,13 @@ class _Function(Writer):
         body = '\n'.join('    ' + line for line in self.lines)
         ahead = '\n'.join(f'    {argument} += {stride};' for argument, stride in strides.items()
                           if stride)
-        wanted = {f'(const char *)&{name}': CODE_BYTES, **{
-            f'(const char *){argument}': count * (4 if argument in self.single else 8)
+        wanted = {'&&here': (CODE_BYTES, 2), **{
+            argument: (count * (4 if argument in self.single else 8), 3)
             for argument, count in fetched.items()}} if fetched else {}
-        fetch = '\n'.join(f'  for (int i = 0; i < {size}; i += {LINE_BYTES}) '
-                          f'__builtin_prefetch({start} + i);' for start, size in wanted.items())
+        fetch = 'here:;\n' * bool(fetched) + '\n'.join(
+            f'  for (int i = 0; i < {size}; i += {LINE_BYTES}) '
+            f'__builtin_prefetch((const char *){start} + i, 0, {level});'
+            for start, (size, level) in wanted.items())
         tables = '\n'.join(f'  static const int table{at}[] = {{{values}}};'
                            for values, at in self.tables.items())
         return f"""

@@ -18,6 +18,7 @@ from liquid_ros.fusing.lane_prelude import helpers, LANE_PRELUDE, USUAL, WIDEST
 from liquid_ros.fusing.lane_source import lane_source
 from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result
+from liquid_ros.fusing.way import WAY
 from liquid_ros.fusing.writer import Given
 from liquid_ros.manifold import unit_row
 from liquid_ros.packing import estimate_layout, Layout, Shapes
@@ -110,7 +111,7 @@ def sources(config: LiquidConfig, weights: Mapping[str, np.ndarray]) -> Dict[str
             sizes.append(size)
     about = (f'long lanes_room(void) {{ return HAS_LANES ? {max(sizes)} : 0; }}\n'
              f'const char *recipe(void) {{ return "{recipe(config)}"; }}\n')
-    return {**made, 'predict': '\n'.join(predicts), 'recipe': beside + about}
+    return {**made, 'predict': '\n'.join(predicts), 'way': WAY, 'recipe': beside + about}
 
 
 def _result(graph: Graph, given: Given, name: str, array: Traced) -> Result:

@@ -3,7 +3,7 @@
 
 """What an input and its streams have been through, and how /diagnostics tells it (REP-107)."""
 
-from collections import Counter, deque
+from collections import Counter
 from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Sequence, Sized, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -23,27 +23,19 @@ BLIND_S = 1.0  # a sensor that has said nothing new for longer is lost
 Values = List[Tuple[str, object]]
 
 
-class Ring:
+class Ring(Deque[float]):
     """The newest numbers, for their percentiles."""
-
-    def __init__(self, length: int) -> None:
-        """Start empty."""
-        self._values: Deque[float] = deque(maxlen=length)
-
-    def add(self, value: float) -> None:
-        """Take in a number."""
-        self._values.append(value)
 
     def milliseconds(self) -> Tuple[str, str]:
         """Return median and 99th percentile of seconds, in ms; nan before any."""
-        if not self._values:
+        if not self:
             return 'nan', 'nan'
-        p50, p99 = np.percentile(self._values, (50, 99))
+        p50, p99 = np.percentile(self, (50, 99))
         return f'{1e3 * p50:.3f}', f'{1e3 * p99:.3f}'
 
     def mean(self) -> float:
         """Return the mean; nan before any."""
-        return sum(self._values) / len(self._values) if self._values else float('nan')
+        return sum(self) / len(self) if self else float('nan')
 
 
 class News(NamedTuple):
@@ -65,20 +57,24 @@ class StreamTally:
         self.last_ns: Optional[int] = None
         self.frame_id = ''  # of that pose
         self.heard = 0  # which of the input's messages it was in
-        self._dts_s = Ring(DT_WINDOW)
-        self._nis = Ring(NIS_WINDOW)
+        self._dts_s = Ring(maxlen=DT_WINDOW)
+        self._nis = Ring(maxlen=NIS_WINDOW)
         self._told = (0, 0, 0)
 
     def accept(self, stamp_ns: int, arrival: Arrival, nis: Sequence[float]) -> None:
         """Count a used pose; nis (G,): normalised innovations squared."""
-        self.accepted += 1
         if arrival in RESETS:
             self.resets[arrival.value] += 1
-        elif self.last_ns is not None:
-            self._dts_s.add((stamp_ns - self.last_ns) / NS_PER_S)
+            self.last_ns = None
+        self.step(stamp_ns, nis)
+
+    def step(self, stamp_ns: int, nis: Sequence[float]) -> None:
+        """Count a used pose that follows another one."""
+        self.accepted += 1
+        if self.last_ns is not None:
+            self._dts_s.append((stamp_ns - self.last_ns) / NS_PER_S)
         self.last_ns = stamp_ns
-        for value in nis:
-            self._nis.add(value)
+        self._nis.extend(nis)
 
     def news(self) -> News:
         """Return what became of poses since the last call."""
@@ -122,7 +118,7 @@ class Tally:
         self.future = 0
         self.poses = 0  # accepted of streams that made room for others
         self.streams: Dict[Key, StreamTally] = {}
-        self.steps_s = Ring(STEP_WINDOW)
+        self.steps_s = Ring(maxlen=STEP_WINDOW)
         self._seen = (0, 0, 0, 0)
 
     @property

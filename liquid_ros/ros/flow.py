@@ -162,7 +162,7 @@ class Flow:
         dts_s = self._count(batch, update)
         if None not in update.reasons:
             return self._drop(str(update.reasons[0]))
-        self.tally.steps_s.add(took_s)
+        self.tally.steps_s.append(took_s)
         self._outputs.send_debug(lambda: debug_numbers(
             update, dts_s, (now_ns - max(update.stamps_ns)) / NS_PER_S if now_ns else np.nan,
             took_s))

@@ -49,7 +49,7 @@ class Outputs:
         self._codec = codec
         self._node, self._params, self._smoother, self._warn = node, params, smoother, warn
         self._every: List[Any] = []
-        self._newest_ns: Dict[Optional[Key], int] = {}
+        self.newest_ns: Dict[Optional[Key], int] = {}  # the last stamp of each run
         self._trails: Dict[Key, Trail] = {}
         self._paths: Dict[Key, Any] = {}
         self._changed: Set[Key] = set()
@@ -121,12 +121,12 @@ class Outputs:
     def new_run(self, run: Optional[Key] = None) -> None:
         """Let stamps start again from anywhere: of all outputs, or of one stream's."""
         if run is None:
-            self._newest_ns.clear()
-        self._newest_ns.pop(run, None)
+            self.newest_ns.clear()
+        self.newest_ns.pop(run, None)
 
     def end_runs(self, limit_ns: int) -> None:
         """Begin a new run where stamps later than this were published."""
-        for run in [run for run, newest_ns in self._newest_ns.items() if newest_ns > limit_ns]:
+        for run in [run for run, newest_ns in self.newest_ns.items() if newest_ns > limit_ns]:
             self.new_run(run)
 
     def forget(self, keys: Optional[List[Key]] = None, since_ns: Optional[int] = None) -> None:
@@ -151,7 +151,7 @@ class Outputs:
 
     def expects(self, run: Optional[Key], stamp_ns: int) -> bool:
         """Return whether the stamp is newer than the run's last one."""
-        newest_ns = self._newest_ns.get(run)
+        newest_ns = self.newest_ns.get(run)
         return newest_ns is None or stamp_ns > newest_ns
 
     def together(self) -> ContextManager[Any]:
@@ -164,7 +164,7 @@ class Outputs:
 
     def send_bytes(self, run: Optional[Key], stamp_ns: int, body: bytes) -> None:
         """Publish the bytes of an output whose stamp is expected, while the node is active."""
-        self._newest_ns[run] = stamp_ns
+        self.newest_ns[run] = stamp_ns
         self._put(body)
 
     def send(self, template: Any, stamp_ns: int, frame_id: str, smooth: Optional[Smooth],
@@ -182,7 +182,7 @@ class Outputs:
         first = bodies.rows.item(0) if run is not None else 0.0
         if first != first:
             return False  # predicted so far ahead that the numbers end
-        self._newest_ns[run] = stamp_ns
+        self.newest_ns[run] = stamp_ns
         head = Head(stamp_ns, frame_id)
         self._answers.publish(self._codec.moved(template, head) if smooth is None
                               else self._codec.write(template, head, smooth))
