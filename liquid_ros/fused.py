@@ -12,8 +12,7 @@ import ctypes
 from functools import cached_property, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-import struct
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -90,27 +89,6 @@ def packed_weights(plain: Liquid) -> List[np.ndarray]:
         for layout, kind in zip(layouts, (np.float32, np.float64))]
 
 
-class One:
-    """The compiled step for a single stream: no more Python around it than a call takes."""
-
-    def __init__(self, function: Any, said: Layout) -> None:
-        """Keep what is given and what is said where the step finds it."""
-        axes = said.columns['variance'][1] - said.columns['variance'][0]
-        width = said.columns['rows'][1]
-        self._function, self._none = function, (np.nan,) * axes
-        self._given = np.empty(width + 1 + axes)
-        self._pack = struct.Struct(f'{width + 1 + axes}d').pack_into
-        self._said = np.empty(said.size + 1)
-        self._given_at, self._said_at = self._given.ctypes.data, self._said.ctypes.data
-
-    def step(self, weights: Tuple[int, int], packed: int, row: Sequence[float], dt_s: float,
-             variances: Optional[Sequence[float]]) -> np.ndarray:
-        """Return what is said; the next call writes into the same array."""
-        self._pack(self._given.data, 0, *row, dt_s, *(variances or self._none))
-        self._function(1, *weights, packed, self._given_at, self._said_at)
-        return self._said
-
-
 class Fused:
     """A liquid smoother whose step is one call over packed states; all else is the plain one's."""
 
@@ -129,16 +107,6 @@ class Fused:
 
     def prepare(self, width: int) -> None:
         """Compile what points or poses need, where that is not done by now."""
-
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
-                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
-        """
-        Return (E + 1,): the packed estimate of the stream whose state lies at an address, and 0.0.
-
-        Where that is not 0.0, something was not finite and the state is what it was. The next
-        call, or that of step_packed(), writes into the same array.
-        """
-        raise NotImplementedError
 
     def step_packed(self, packed: Array, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
@@ -207,8 +175,6 @@ class Compiled(Fused):
                              number, ctypes.c_double]
         self.way.restype = number
         self._scratch: Dict[int, Tuple[np.ndarray, np.ndarray, int, int]] = {}
-        self._one = {width: One(step, estimate_layout(width))
-                     for width, step in self._steps.items()}
 
     def tuned(self, tuning: Tuning) -> 'Compiled':
         """Return the smoother with another R and, where one is asked for, another gate."""
@@ -223,12 +189,6 @@ class Compiled(Fused):
     def on_host(self) -> Smoother:  # type: ignore[override]
         """Return the smoother itself."""
         return self
-
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
-                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
-        """Return the packed estimate of one stream, and 0.0."""
-        return self._one[len(row)].step(
-            self._at, packed, row, dt_s, variances)  # type: ignore[arg-type]
 
     def step_packed(self, packed: np.ndarray, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:
@@ -258,7 +218,7 @@ class Compiled(Fused):
         """
         Return packed estimates (B, E + 1) dt_s (B, 1) after the last messages of states (B, S).
 
-        The next call, or that of step_packed(), writes into the same array.
+        The next call writes into the same array.
         """
         given, out, given_at, out_at = self._room(width, len(dt_s))
         given[:, width:width + 1] = dt_s

@@ -9,7 +9,7 @@ memory, states and weights stay on the device. Rows are float64 up to the innova
 is float32, as in training. What is compiled is kept in the user's cache.
 """
 
-from typing import Any, Dict, Hashable, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Hashable, NamedTuple, Optional, Tuple
 import warnings
 
 import numpy as np
@@ -82,18 +82,6 @@ class OnCuda(Fused):
     def tuned(self, tuning: Tuning) -> 'OnCuda':
         """Return the smoother with another R and, where one is asked for, another gate."""
         return OnCuda(self.plain.tuned(tuning), self.host.tuned(tuning))
-
-    def step_one(self, packed: int, row: Sequence[float], dt_s: float,
-                 variances: Optional[Sequence[float]] = None) -> np.ndarray:
-        """Return the packed estimate of one stream, and 0.0."""
-        width = len(row)
-        staged = self.stage(width, 1)
-        staged.rows[0], staged.dt_s[0, 0] = row, dt_s
-        if variances is not None:
-            staged.variances[0] = variances
-        self.run(width, 1, packed, variances is not None)
-        said: np.ndarray = staged.said[0]
-        return said
 
     def step_packed(self, packed: Array, rows: np.ndarray, dt_s: np.ndarray,
                     variances: Optional[np.ndarray] = None) -> np.ndarray:

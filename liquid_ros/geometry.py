@@ -18,6 +18,9 @@ from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
+# A variance beyond these borders is a driver's way to say that it knows none.
+MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
+
 # Zero would mean certainty to whoever fuses this; and what is not known is wide.
 LEAST_VARIANCE = 1e-12
 NOT_KNOWN = 1e6
@@ -97,15 +100,11 @@ def own_variances(covariance: np.ndarray, quat_xyzw: np.ndarray) -> Optional[np.
     if not covariance.any():
         return None
     if len(covariance) == 1:
-        return np.array([own_values(covariance[0].tolist(), quat_xyzw[0].tolist())])
+        one = _own(covariance[0].tolist(), quat_xyzw[0].tolist())
+        return np.array([[value if 0.0 < value < inf else nan for value in one]])
     with np.errstate(all='ignore'):
         found = _array(_own(_columns(covariance), _columns(quat_xyzw)), len(covariance))
         return np.where((found > 0.0) & (found < np.inf), found, np.nan)
-
-
-def own_values(covariance: Sequence[float], quat_xyzw: Sequence[float]) -> List[float]:
-    """Return own_variances() of one pose, of which something is not zero, as numbers."""
-    return [value if 0.0 < value < inf else nan for value in _own(covariance, quat_xyzw)]
 
 
 def _own(covariance: Sequence[Column], quat_xyzw: Sequence[Column]) -> List[Column]:
@@ -122,11 +121,6 @@ def pose_covariance(variance: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> np
 def twist_covariance(variance: np.ndarray, quat_xyzw: Optional[np.ndarray]) -> np.ndarray:
     """Return (N, 36) in the child frame for variances of the smoother's twist (N, 3 | 6)."""
     return _blocks(variance, quat_xyzw, turn_first=True)
-
-
-def pose_values(variance: Sequence[float], quat_xyzw: Sequence[float]) -> List[float]:
-    """Return pose_covariance() of one pose as numbers."""
-    return _filled(list(map(told, variance)), _rotation(quat_xyzw), 3)
 
 
 def told(variance: float) -> float:

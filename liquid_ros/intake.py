@@ -3,20 +3,18 @@
 
 """What a stream bank is given: whether it fits together, and what of it cannot be used."""
 
-from math import nan, sqrt
-from typing import Dict, Hashable, List, NamedTuple, Optional, Sequence
+from typing import Dict, Hashable, Iterator, List, NamedTuple, Optional, Sequence, Set
 
 import numpy as np
 
 from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
+from liquid_ros.geometry import MAX_VARIANCE, MIN_VARIANCE
 from liquid_ros.manifold import MAX_ABS_VALUE, MIN_QUAT_NORM
 
 # Steps that poses of a path must have moved, and of their size what may be rounding.
 REVISED, ROUNDING = 5.0, 1e-6
 
-# A variance beyond these borders is a driver's way to say that it knows none.
-MIN_VARIANCE, MAX_VARIANCE = 1e-24, 1e24
 
 
 class Messages(NamedTuple):
@@ -84,30 +82,17 @@ def refuse(row: np.ndarray) -> Optional[str]:
     return None
 
 
-def usable_values(values: Sequence[float]) -> Optional[Sequence[float]]:
-    """
-    Return measured values, a quaternion at length one; None where refuse() has a reason.
-
-    In a third of the time; also None for a quaternion that is longer than a sender's can be.
-    """
-    x, y, z = values[:3]
-    if not (-MAX_ABS_VALUE < x < MAX_ABS_VALUE and -MAX_ABS_VALUE < y < MAX_ABS_VALUE
-            and -MAX_ABS_VALUE < z < MAX_ABS_VALUE):  # NaN compares false
-        return None
-    if len(values) == 3:
-        return values
-    a, b, c, d = values[3:]
-    square = a * a + b * b + c * c + d * d
-    if not MIN_QUAT_NORM**2 <= square < MAX_ABS_VALUE:
-        return None
-    norm = sqrt(square)  # the same sums in the same order as manifold.unit_values()
-    return x, y, z, a / norm, b / norm, c / norm, d / norm
-
-
-def usable_variances(values: Sequence[float]) -> Optional[Sequence[float]]:
-    """Return stated variances, one that cannot be one as NaN; None where none can."""
-    usable = [value if MIN_VARIANCE < value < MAX_VARIANCE else nan for value in values]
-    return usable if any(value == value for value in usable) else None
+def waves(keys: Sequence[Hashable]) -> Iterator[range]:
+    """Yield runs of neighbours in which no key comes twice."""
+    start = 0
+    seen: Set[Hashable] = set()
+    if len(set(keys)) < len(keys):
+        for stop, key in enumerate(keys):
+            if key in seen:
+                yield range(start, stop)
+                start, seen = stop, set()
+            seen.add(key)
+    yield range(start, len(keys))
 
 
 class Revisions:

@@ -12,10 +12,9 @@ from liquid_ros import saved
 from liquid_ros.backend import Backend, NumpyBackend
 from liquid_ros.beginnings import Beginnings
 from liquid_ros.errors import InputError
-from liquid_ros.intake import checked, Messages, refusals
+from liquid_ros.intake import checked, Messages, refusals, waves
 from liquid_ros.leaps import Leaps
 from liquid_ros.manifold import unit_row, unit_rows
-from liquid_ros.ordinary import Ordinary
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.base import Estimate, Smoother, State
 from liquid_ros.smoothers.rts import ABLE
@@ -24,9 +23,10 @@ from liquid_ros.stepping import advanced, Given, predicted, ready
 from liquid_ros.store import span, Store
 from liquid_ros.timing import Arrival, arrive, BACK, NS_PER_S, RESTARTS, TimePolicy
 from liquid_ros.update import Update
+from liquid_ros.way import Way, WHENEVER_NS
 
 
-class StreamBank(Ordinary):
+class StreamBank:
     """
     Keep the state of any number of streams and advance them together.
 
@@ -171,17 +171,33 @@ class StreamBank(Ordinary):
         block = self._blank(count)
         answer = Update(np.zeros(count, dtype=bool), refusals(messages.rows), [None] * count,
                         stamps_ns, np.zeros(count, dtype=bool), self._estimate(block))
-        start = 0
-        while start < count:  # a wave holds each key once
-            stop = count
-            if start or len(set(keys)) < count:
-                stop, seen = start, set()
-                while stop < count and keys[stop] not in seen:
-                    seen.add(keys[stop])
-                    stop += 1
-            self._wave(messages, range(start, stop), answer, block)
-            start = stop
+        for wave in waves(keys):
+            self._wave(messages, wave, answer, block)
         return answer
+
+    def advance_bytes(self, way: Way, raw: bytes, after_ns: int, received_ns: Optional[int] = None
+                      ) -> int:
+        """
+        Return the stamp of an ordinary next message in bytes; way has what becomes of it.
+
+        0, and all is as it was, where update() has more to say, nothing is compiled, or the stamp
+        is not later than after_ns.
+        """
+        key = way.key
+        last_ns = self._last_ns.get(key)
+        if (last_ns is None or self._frames.get(key) != way.frame or key in self._young
+                or not way.fits(self._smoother)):
+            return 0
+        policy = self.policy
+        until_ns = WHENEVER_NS if received_ns is None else received_ns + policy.future_ns
+        later_ns: int = way.call(
+            way.at, raw, len(raw), self._store.find(key), last_ns, after_ns, until_ns,
+            policy.gap_reset_ns, self._leaps.most_s(key))
+        if not later_ns:
+            return 0
+        self._leaps.ordinary(key, later_ns / NS_PER_S)
+        self._last_ns[key] = last_ns + later_ns
+        return last_ns + later_ns
 
     def _get(self, keys: Sequence[Hashable]) -> State:
         return self._layout.unpack(self._store.get(self._store.take(keys)))

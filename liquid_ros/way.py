@@ -21,27 +21,30 @@ WHENEVER_NS = 2**63 - 1
 class Way:
     """What the messages of one stream have in common, and where the compiled step is."""
 
-    def __init__(self, key: Any, frame: str, width: int, head: bytes, stamp: int,
+    def __init__(self, key: Any, frame: str, width: int, head: bytes, count: int, stamp: int,
                  pieces: Sequence[Tuple[int, int]]) -> None:
         """
-        Take what stands before the numbers, which are the last of a message.
+        Take what stands before the numbers.
 
-        key, frame: of the stream. head: as it goes out. stamp: where the stamp stands. pieces:
-        where what must be as in head begins and ends.
+        key, frame: of the stream. head: as it goes out. count: of the numbers, a row and, where
+        there are more, those of a pose's covariance and of a twist. stamp: where the stamp
+        stands. pieces: where what must be as in head begins and ends.
         """
         self.key, self.frame = key, frame
         # the packed estimate of the last message, and 0.0
-        self.said = np.empty(estimate_layout(width).size + 1)
+        said = estimate_layout(width)
+        self.said = np.empty(said.size + 1)
         self._width, self._head, self._smoother = width, head, None  # type: Any, bytes, Any
-        self._out = ctypes.create_string_buffer(len(head) + 8 * width)
+        self._out = ctypes.create_string_buffer(len(head) + 8 * count)
         self._given = np.full(width + 1 + tangent_size(width), np.nan)
         self._plan = np.zeros(len(PLAN) + 2 * PIECES, np.int64)
         borders = [border for piece in pieces for border in piece]
         self._plan[len(PLAN):len(PLAN) + len(borders)] = borders
         begin = ctypes.cast(ctypes.c_char_p(head), ctypes.c_void_p).value or 0
         self._put(given=self._given.ctypes.data, said=self.said.ctypes.data,
-                  last=len(self.said) - 1, width=width, size=len(self._out), stamp=stamp,
-                  numbers=len(head), head=begin, out=ctypes.addressof(self._out))
+                  last=said.size, variance=said.columns['variance'][0], width=width, count=count,
+                  size=len(self._out), stamp=stamp, numbers=len(head), head=begin,
+                  out=ctypes.addressof(self._out))
         self.at = self._plan.ctypes.data
         self.call: Any = None
 

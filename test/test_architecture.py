@@ -21,7 +21,7 @@ L0 = ('errors', 'files', 'params', 'params_text', 'presets', 'signals', 'timing'
 L1 = L0 + ('arrays', 'cdr', 'cuda', 'fusing', 'geometry', 'manifold', 'navsat', 'packing',
            'smoothers')
 L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'fused_cuda', 'intake',
-           'leaps', 'ordinary', 'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams',
+           'leaps', 'reorder', 'safetensors', 'saved', 'stepping', 'store', 'streams',
            'update', 'way')
 ROS = ('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs',
        'nav_msgs', 'rcl_interfaces', 'std_msgs', 'std_srvs')

@@ -6,6 +6,7 @@
 from banks import assert_same, bank, one_at_a_time
 import numpy as np
 import pytest
+from ways import advance
 
 from liquid_ros import safetensors
 from liquid_ros.manifold import plus, unit_row
@@ -96,7 +97,7 @@ def test_the_short_way_is_not_taken_too_early(wrong):
     whole = bank('liquid').update(keys, stamps, rows, [''] * COUNT)
     short, ways = bank('liquid'), []
     for k in range(COUNT):
-        said = short.advance('k', stamps[k], rows[k].tolist(), '')
+        said = advance(short, 'k', stamps[k], rows[k].tolist(), '')
         ways.append(said is not None)
         if said is None:
             said = np.concatenate(short.update(['k'], stamps[k:k + 1], rows[k:k + 1],

@@ -25,7 +25,6 @@ from liquid_ros.fusing.prelude import PRELUDE
 from liquid_ros.fusing.schedule import Result, Room
 from liquid_ros.fusing.source import recipe, TEXTS
 from liquid_ros.fusing.writer import Given
-from liquid_ros.intake import usable_variances
 from liquid_ros.packing import estimate_layout, Layout
 from liquid_ros.smoothers.liquid import Liquid
 from liquid_ros.smoothers.tuning import Tuning
@@ -184,52 +183,6 @@ def test_a_batch_is_its_streams_to_the_last_bit(compiled, width):
             one = compiled.step_packed(alone, rows[i:i + 1], dt_s[i:i + 1])
             np.testing.assert_array_equal(one[0], whole[i])
             np.testing.assert_array_equal(alone[0], state[i])
-
-
-@pytest.mark.parametrize('width', [3, 7])
-@pytest.mark.parametrize('tuning', [Tuning(), Tuning(smoothing=0.5, gate_probability=0.99)])
-def test_the_short_way_is_the_long_one_or_declines(compiled, width, tuning):
-    """Two banks, two streams, all that a stamp, a row and a frame can be."""
-    rng = np.random.default_rng(7)
-    short, long = (StreamBank(compiled, width) for _ in range(2))
-    short.tune(tuning)
-    long.tune(tuning)
-    now, declined = 5_000_000_000, 0
-    for i in range(600):
-        now += int(rng.integers(1, 40_000_000))
-        stamp_ns = now + int(rng.choice([0, -10**8, -3 * 10**9, 6 * 10**9, -now],
-                                        p=[0.9, 0.03, 0.03, 0.03, 0.01]))
-        row = rng.standard_normal(width)
-        row[-1] += rng.choice([3.0, np.nan, 1e13], p=[0.96, 0.02, 0.02])
-        key, frame = int(rng.integers(2)), str(rng.choice(['map', 'odom'], p=[0.97, 0.03]))
-        received_ns = None if i % 2 else now
-        own = None if i % 3 else rng.choice(
-            [1e-4, 1.0, np.nan, 0.0, -1.0, 1e30], tangent_size(width))
-        before = short.state()
-        said = short.advance(key, stamp_ns, row.tolist(), frame, received_ns,
-                             None if own is None else usable_variances(own.tolist()))
-        given = {'variances': None if own is None else own[None],
-                 'received_ns': None if received_ns is None else [received_ns]}
-        wanted = long.update([key], [stamp_ns], row[None], [frame], **given)
-        if said is None:
-            declined += 1
-            for name, array in short.state()[0].items():
-                np.testing.assert_array_equal(array, before[0][name])
-            assert short.state()[1] == before[1]
-            short.update([key], [stamp_ns], row[None], [frame], **given)
-        else:
-            assert wanted.reasons == [None]
-            np.testing.assert_array_equal(said, np.concatenate(wanted.estimate, 1)[0])
-    assert 60 < declined < 300
-    for name, array in long.state()[0].items():
-        np.testing.assert_array_equal(short.state()[0][name], array)
-
-
-def test_the_short_way_is_for_the_compiled_step_alone(plain):
-    bank = StreamBank(plain, 3)
-    bank.update([0], [1], np.zeros((1, 3)), ['map'])
-    assert bank.advance(0, 10**7, [0.0, 0.0, 0.0], 'map') is None
-    assert bank.advance('nobody', 10**7, [0.0, 0.0, 0.0], 'map') is None
 
 
 def test_a_saved_state_goes_from_one_to_the_other(plain, compiled):

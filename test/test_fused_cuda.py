@@ -134,13 +134,6 @@ class OnThreads(Fused):
         self._runs[rows.shape[1]](*self._weights, packed, *given, said)
         return said
 
-    def step_one(self, packed, row, dt_s, variances=None):
-        """Return the packed estimate of one stream, and 0.0."""
-        size = self.layout(len(row)).size
-        state = np.ctypeslib.as_array((ctypes.c_double * size).from_address(packed))
-        return self.step_packed(state[None], np.array([row]), np.array([[dt_s]]),
-                                None if variances is None else np.array([variances]))[0]
-
 
 def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):
     """
@@ -165,16 +158,6 @@ def follow_a_bank(ours, theirs, width, steps, again=None, close=(1e-6, 5e-4)):
             arrays, meta = ours.state()
             ours = again
             ours.load_state(arrays, meta)
-        if not isinstance(theirs._smoother, Fused):  # the plain step has no short way
-            continue
-        one = keys[-1], stamp_ns + NS_PER_S // 100, rows[-1].tolist(), 'map'
-        quick = [bank.advance(*one) for bank in (ours, theirs)]
-        assert (quick[0] is None) == (quick[1] is None)
-        if quick[0] is not None:
-            apart.append(np.abs(quick[0][:width] - quick[1][:width]))
-        else:
-            for bank in (ours, theirs):
-                bank.update([one[0]], [one[1]], rows[-1:], ['map'])
         later = [bank.predict(keys, [stamp_ns + NS_PER_S // 40] * len(keys)).rows
                  for bank in (ours, theirs)]
         apart.append(np.abs(later[0] - later[1]).ravel())

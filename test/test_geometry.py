@@ -11,10 +11,8 @@ from liquid_ros.geometry import (
     body_twist,
     LEAST_VARIANCE,
     NOT_KNOWN,
-    own_values,
     own_variances,
     pose_covariance,
-    pose_values,
     rotation_matrix,
     twist_covariance,
 )
@@ -126,6 +124,3 @@ def test_one_row_and_many_are_the_same_bits(seed):
                      pose_covariance(variance[one, :3], None), rotation_matrix(quat[one])]
             for ours, theirs in zip(alone, together):
                 np.testing.assert_array_equal(ours[0], theirs[i])
-            rows = [array[i].tolist() for array in (covariance, quat, variance)]
-            np.testing.assert_array_equal(own_values(*rows[:2]), together[0][i])
-            np.testing.assert_array_equal(pose_values(*rows[:0:-1]), together[1][i])

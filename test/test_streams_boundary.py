@@ -4,16 +4,13 @@
 """What a bank is told beside stamps and rows, and what can be asked of it between messages."""
 
 from banks import assert_same, bank, messages
-from hypothesis import given
-from hypothesis import strategies as st
 import numpy as np
 from problems import make, recording
 import pytest
 
 from liquid_ros.backend import TorchBackend
 from liquid_ros.errors import InputError, ParameterError
-from liquid_ros.intake import refuse, usable_values
-from liquid_ros.manifold import minus, plus, unit_values
+from liquid_ros.manifold import minus, plus
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.timing import Arrival, NS_PER_S, TimePolicy
@@ -241,17 +238,3 @@ def test_what_does_not_fit_is_refused(given):
     keys, stamps, rows = messages(12, 2)
     with pytest.raises(InputError, match='got'):
         bank().update(keys, stamps, rows, **given)
-
-
-odd = st.floats(-2.0, 2.0) | st.sampled_from(
-    [0.0, 1e-7, 1e-6, 2e-6, 1.0, 9.9e11, 1e12, 1e200, np.inf, np.nan])
-
-
-@given(st.lists(odd | odd.map(lambda x: -x), min_size=3, max_size=3)
-       | st.lists(odd | odd.map(lambda x: -x), min_size=7, max_size=7))
-def test_usable_values_are_those_that_nothing_is_said_against(values):
-    said, reason = usable_values(values), refuse(np.array(values))
-    if said is None:
-        assert reason is not None or sum(x * x for x in values[3:]) >= 1e12
-    else:
-        assert reason is None and list(said) == list(unit_values(values))

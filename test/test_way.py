@@ -9,31 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from ways import LONG_AGO, raw_of, way_of
 
-from liquid_ros.cdr import LITTLE
 from liquid_ros.checkpoint import build
 from liquid_ros.fused import Compiled
+from liquid_ros.geometry import own_variances, pose_covariance
+from liquid_ros.intake import refuse
 from liquid_ros.smoothers.tuning import Tuning
 from liquid_ros.streams import StreamBank
 from liquid_ros.timing import NS_PER_S, TimePolicy
-from liquid_ros.way import Way, WHENEVER_NS
 
 START_NS = 1_700_000_000 * NS_PER_S
-LONG_AGO = -WHENEVER_NS
 SMOOTHER = build('liquid')
 
 pytestmark = pytest.mark.skipif(not isinstance(SMOOTHER, Compiled), reason='no compiled step')
-
-
-def raw_of(stamp_ns, row, frame=b'map\0', gap=b'\0\0\0\0'):
-    """Return a message: a header and numbers."""
-    head = LITTLE + struct.pack('<iII', *divmod(stamp_ns, NS_PER_S), len(frame)) + frame
-    return head + gap[:(4 - len(head)) % 8] + np.asarray(row).tobytes()
-
-
-def way_of(width):
-    raw = raw_of(0, np.zeros(width))
-    return Way(0, 'map', width, raw[:-8 * width], 4, [(0, 4), (12, 20)])
 
 
 def walk(width, count, seed=0):
@@ -90,6 +79,85 @@ def with_number(at, value):
     def change(row):
         row[at] = value
     return change
+
+
+@pytest.mark.parametrize('width', [3, 7])
+@pytest.mark.parametrize('tuning', [Tuning(), Tuning(smoothing=0.5, gate_probability=0.99)])
+def test_it_is_the_long_way_or_declines(width, tuning):
+    """Two banks, two streams, all that a stamp, a row and a frame can be."""
+    rng = np.random.default_rng(7)
+    short, long = (StreamBank(SMOOTHER, width) for _ in range(2))
+    short.tune(tuning)
+    long.tune(tuning)
+    now, declined = 5_000_000_000, 0
+    ways = {(key, frame): way_of(width, None, key, frame)
+            for key in range(2) for frame in ('map', 'odom')}
+    for i in range(600):
+        now += int(rng.integers(1, 40_000_000))
+        stamp_ns = now + int(rng.choice([0, -10**8, -3 * 10**9, 6 * 10**9, -now],
+                                        p=[0.9, 0.03, 0.03, 0.03, 0.01]))
+        row = rng.standard_normal(width)
+        row[-1] += rng.choice([3.0, np.nan, 1e13], p=[0.96, 0.02, 0.02])
+        key, frame = int(rng.integers(2)), str(rng.choice(['map', 'odom'], p=[0.97, 0.03]))
+        received_ns = None if i % 2 else now
+        given = {} if received_ns is None else {'received_ns': [received_ns]}
+        before = everything(short)
+        way = ways[key, frame]
+        took = short.advance_bytes(way, raw_of(stamp_ns, row, frame), LONG_AGO, received_ns)
+        wanted = long.update([key], [stamp_ns], row[None], [frame], **given)
+        if not took:
+            declined += 1
+            assert everything(short) == before
+            short.update([key], [stamp_ns], row[None], [frame], **given)
+        else:
+            assert wanted.reasons == [None] and took == stamp_ns
+            np.testing.assert_array_equal(way.said[:-1], np.concatenate(wanted.estimate, 1)[0])
+    assert 60 < declined < 300
+    assert everything(long) == everything(short)
+
+
+ODD = [0.0, -1.0, 1e-4, 1e-30, 1e30, np.inf, np.nan]
+
+
+@pytest.mark.parametrize('count', [43, 85])
+def test_a_covariance_is_read_and_written_and_a_twist_copied(count):
+    """As geometry.py has them, to the bit; what a sender may state is anything."""
+    rng, (one, other), way = np.random.default_rng(3), pair(7)[0], way_of(7, count)
+    stamps, rows = walk(7, 300, seed=4)
+    for i, (stamp_ns, row) in enumerate(zip(stamps, rows)):
+        stamp_ns += 2 * NS_PER_S
+        root = 0.1 * rng.normal(size=(6, 6))
+        stated = (root @ root.T).ravel() * 10.0 ** rng.integers(-3, 3) if i % 3 else (
+            np.diag(rng.choice(ODD, 6)).ravel() if i % 2 else rng.choice(ODD, 36))
+        if i % 7 == 0:
+            stated = np.zeros(36)
+        twist = rng.normal(size=count - 43)
+        numbers = [*row, *stated, *twist]
+        took = one.advance_bytes(way, raw_of(stamp_ns, numbers), LONG_AGO)
+        with np.errstate(all='ignore'):
+            variances = own_variances(stated[None], row[None, 3:])
+        estimate = other.update((0,), (stamp_ns,), row[None], ('map',), variances).estimate
+        if not took:
+            one.update((0,), (stamp_ns,), row[None], ('map',), variances)
+            assert i < 2
+            continue
+        smooth, = estimate.rows
+        covariance, = pose_covariance(estimate.variance, estimate.rows[:, 3:])
+        assert way.out == raw_of(stamp_ns, [*smooth, *covariance, *twist])
+    assert everything(one) == everything(other)
+
+
+@pytest.mark.parametrize('odd', [np.nan, np.inf, -np.inf])
+def test_a_twist_that_is_no_number_is_declined(odd):
+    (bank, _), stamp_ns, row = pair(7)
+    before = everything(bank)
+    numbers = np.concatenate([row, np.zeros(78)])
+    for at in (43, 60, 84):
+        broken = numbers.copy()
+        broken[at] = odd
+        assert not bank.advance_bytes(way_of(7, 85), raw_of(stamp_ns, broken), LONG_AGO)
+    assert everything(bank) == before
+    assert bank.advance_bytes(way_of(7, 85), raw_of(stamp_ns, numbers), LONG_AGO) == stamp_ns
 
 
 @pytest.mark.parametrize('width', [3, 7])
@@ -159,6 +227,26 @@ def test_a_plain_smoother_has_no_way():
     for i in range(20):
         bank.update((0,), (START_NS + i * 10**7,), np.ones((1, 3)), ('map',))
     assert not bank.advance_bytes(way_of(3), raw_of(START_NS + 21 * 10**7, [1.0] * 3), LONG_AGO)
+
+
+ODD_NUMBERS = st.floats(-2.0, 2.0) | st.sampled_from(
+    [0.0, 1e-7, 1e-6, 2e-6, 1.0, 9.9e11, 1e12, 1e200, np.inf, np.nan])
+SIGNED = ODD_NUMBERS | ODD_NUMBERS.map(lambda x: -x)
+
+
+@settings(max_examples=300, deadline=None)
+@given(values=st.lists(SIGNED, min_size=3, max_size=3) | st.lists(SIGNED, min_size=7, max_size=7))
+def test_values_are_used_that_nothing_is_said_against(values):
+    """And none but quaternions that are longer than a sender's can be."""
+    (one, other), stamp_ns, _ = pair(len(values), 10)
+    row, way = np.array(values), way_of(len(values))
+    took = one.advance_bytes(way, raw_of(stamp_ns, row), LONG_AGO)
+    if not took:
+        assert refuse(row) is not None or sum(x * x for x in values[3:]) >= 1e12
+    else:
+        assert refuse(row) is None
+        estimate = other.update((0,), (stamp_ns,), row[None], ('map',)).estimate
+        assert way.said[:-1].tobytes() == np.concatenate(estimate, 1)[0].tobytes()
 
 
 @settings(max_examples=200, deadline=None)

@@ -29,8 +29,8 @@ EXACT = ('group', 'turning')  # what is not a number of a checkpoint
 WIDE_NAMES = ('row', 'rows', 'output_rows', 'measured', 'anchor')  # of inputs: places in the world
 KNOBS = ('noise_factor', 'gate_1', 'gate_2', 'gate_3')  # behind it
 # what the source is of
-TEXTS = ('arrays.py', 'manifold.py', 'packing.py', 'smoothers/*.py', 'smoothers/cells/*.py',
-         'fusing/*.py')
+TEXTS = ('arrays.py', 'geometry.py', 'manifold.py', 'packing.py', 'smoothers/*.py',
+         'smoothers/cells/*.py', 'fusing/*.py')
 
 
 # the functions that most have, for processors with AVX-512, too
