@@ -186,3 +186,20 @@ def test_what_is_no_truth_is_told(tmp_path, text, match):
                                  '/pose': (TYPES['pose'], flawed('pose', 20))})
     with pytest.raises(InputError, match=match):
         read_truth(text.replace('BAG', str(tmp_path / 'bag')), tmp_path / 'bag')
+
+
+def test_one_truth_for_many_streams_of_a_topic_is_told(tmp_path):
+    """And none of streams that were chosen, nor of one on each of two topics."""
+    write_bag(tmp_path / 'bag', {
+        '/array': (TYPES['pose_array'], flawed('pose_array', 40)),
+        '/pose': (TYPES['pose'], flawed('pose', 40)), '/gt': (TYPES['pose'], flawed('pose', 40))})
+
+    def told(*topics):
+        return [text for text in collect(
+            tmp_path / 'bag', 'ema', build('ema'), truth='/gt', topics=topics).problems
+            if 'one truth' in text]
+
+    text, = told()
+    assert text == ("/array: all of 3 streams are judged by the one truth; --topic '/array#NAME' "
+                    'chooses that which it is of')
+    assert not told('/array#1', '/pose')

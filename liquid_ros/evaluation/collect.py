@@ -3,6 +3,7 @@
 
 """From a recording to the runs of its streams, in bounded memory, and to a smoothed one."""
 
+from collections import Counter
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,6 +100,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         runs = keeper.runs(name, source, problems, dead)
         if known is not None:
             runs = _with_truth(runs, known.about(enu_of(source)), path, keep, keeper.left_ns)
+            problems += _of_one_topic(runs)
     return Recording(path, runs, problems, dead)
 
 
@@ -245,6 +247,14 @@ class _Keeper:
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
             kept.tally.accepted - len(kept.stamps_ns),
             later and later.rows, later and later.variance, expected=later and later.expected)
+
+
+def _of_one_topic(runs: List[Run]) -> List[str]:
+    """Return, in words, where several streams of a topic are judged by one truth."""
+    topics = Counter(run.name.partition('#')[0] for run in runs if '#' in run.name)
+    return [f'{topic}: all of {count} streams are judged by the one truth; --topic '
+            f"'{topic}#NAME' chooses that which it is of"
+            for topic, count in topics.items() if count > 1]
 
 
 def _with_truth(runs: List[Run], truth: Truth, path: Path, keep: int, left_ns: int
