@@ -193,8 +193,16 @@ class Channel:
 
     def _on_streams(self, message: bytes) -> None:
         """Take a message of which a part may be meant, and that may have several streams."""
+        chooser, express = self._chooser, self.flow.express
+        assert chooser is not None
+        # that knows chosen streams alone
+        if self._active and express is not None and express.follow(message, self.now_ns()):
+            self.tally.received += 1
+            self._heard = monotonic()
+            chooser.note(True)
+            return
         with self.outputs.together():
-            for part in self._chooser.take(message):  # type: ignore[union-attr]
+            for part in chooser.take(message):
                 self._on_message(part)
 
     def _on_message(self, message: Any) -> None:

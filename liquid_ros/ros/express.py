@@ -51,17 +51,20 @@ class Express:
 
     def take(self, raw: bytes, now_ns: int) -> bool:
         """Smooth and publish a message that came at now_ns, 0 where unknown; or return False."""
-        if self._only is not None and self._along(self._only, raw, now_ns):
+        if self.follow(raw, now_ns):
             return True
+        self._learn(raw)
+        return False
+
+    def follow(self, raw: bytes, now_ns: int) -> bool:
+        """Do what take() does, but with names that are known alone."""
+        if self._only is not None:
+            return self._along(self._only, raw, now_ns)
         try:
-            names = self._names(raw)
+            way = self._known.get(self._names(raw))
         except struct.error:  # too short
             return False
-        way = self._known.get(names)
-        if way is None:
-            self._learn(raw, names)
-            return False
-        return way is not self._only and self._along(way, raw, now_ns)
+        return way is not None and self._along(way, raw, now_ns)
 
     def _along(self, way: Way, raw: bytes, now_ns: int) -> bool:
         key, outputs, tally = way.key, self._outputs, self._tally
@@ -104,31 +107,38 @@ class Express:
             child = raw[at:at + length]
         return frame, child
 
-    def _learn(self, raw: bytes, names: Names) -> None:
+    def _learn(self, raw: bytes) -> None:
         """Take note of a message's names."""
         try:
-            batch = self._codec.read(raw)
-        except MalformedError:
+            names = self._names(raw)
+            way = self._known.get(names) or self._way(raw, names)
+        except (struct.error, MalformedError):
             return
+        if way is None:
+            return
+        if names not in self._known and len(self._known) >= self._most:
+            self._known.clear()
+        self._known[names] = way
+        self._only = None if self._codec.many else way
+
+    def _way(self, raw: bytes, names: Names) -> Optional[Way]:
+        """Return the way of a message's names, None where that is not to be. Errors: of read()."""
+        batch = self._codec.read(raw)
         key, frame = batch.keys[0], batch.frames[0]
         if (self._frame_id and frame != self._frame_id or key not in self._tally.streams
                 or sum(map(len, names)) > LONG):
-            return
+            return None
         # what it would be in the node's own writing, which has no random bytes in its gaps
         same = self._codec.moved(raw, Head(batch.stamps_ns[0], frame))
         if len(same) != len(raw) or self._names(same) != names:
-            return
-        if len(self._known) >= self._most:
-            self._known.clear()
-        begin = self._at + STAMP_BYTES
+            return None
+        layout, begin = self._codec.layout, self._at + STAMP_BYTES
         pieces = [(0, self._at), (begin, begin + COUNT.size + len(names[0]))]
-        if self._codec.layout.strings:
+        if layout.strings:
             begin = pieces[-1][1] + -pieces[-1][1] % COUNT.size
             pieces.append((begin, begin + COUNT.size + len(names[1])))
-        count = self._codec.layout.count
-        way = self._known[names] = Way(key, frame, self._bank.width, same[:even(pieces[-1][1])],
-                                       count, self._at, pieces)
-        self._only = None if self._codec.many else way
+        return Way(key, frame, self._bank.width, same[:even(pieces[-1][1])], layout.count,
+                   self._at, pieces)
 
 
 def possible(params: Params, codec: Codec) -> bool:

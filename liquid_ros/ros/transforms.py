@@ -218,9 +218,12 @@ class Chooser:
             chosen = [part for name, part in self._apart(raw) if self.wants(name)]
         except MalformedError:
             return [raw]
-        self._came = self._came or bool(chosen)
-        self._missed = not chosen
+        self.note(bool(chosen))
         return chosen
+
+    def note(self, chosen: bool) -> None:
+        """Note whether there was something in a message."""
+        self._came, self._missed = self._came or chosen, not chosen
 
     def wants(self, name: str) -> bool:
         """Return whether a stream is chosen; what was smoothed already is not."""
