@@ -28,9 +28,6 @@ class Backend(Protocol):
     def zeros(self, count: int, size: int) -> Any:
         """Return zeros (count, size), float64."""
 
-    def address(self, array: Any) -> int:
-        """Return where the array's first number lies."""
-
     def base(self, array: Any) -> Any:
         """Return the array that this one is a view of, None where it is not one."""
 
@@ -51,10 +48,6 @@ class NumpyBackend:
     def zeros(self, count: int, size: int) -> np.ndarray:
         """Return zeros (count, size), float64."""
         return np.zeros((count, size))
-
-    def address(self, array: np.ndarray) -> int:
-        """Return where the array's first number lies."""
-        return array.ctypes.data
 
     def base(self, array: np.ndarray) -> Any:
         """Return the array that this one is a view of, None where it is not one."""
@@ -91,10 +84,6 @@ class TorchBackend:
     def zeros(self, count: int, size: int) -> Any:
         """Return zeros (count, size), float64."""
         return self._torch.zeros((count, size), dtype=self._torch.float64, device=self.device)
-
-    def address(self, array: Any) -> int:
-        """Return where the array's first number lies."""
-        return int(array.data_ptr())
 
     def base(self, array: Any) -> Any:
         """Return the array that this one is a view of, None where it is not one."""

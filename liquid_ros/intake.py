@@ -16,7 +16,6 @@ from liquid_ros.manifold import MAX_ABS_VALUE, MIN_QUAT_NORM
 REVISED, ROUNDING = 5.0, 1e-6
 
 
-
 class Messages(NamedTuple):
     """What StreamBank.update() was given."""
 

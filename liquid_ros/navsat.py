@@ -8,9 +8,22 @@ The axes are straight and do not turn with the Earth's curvature, so that no dis
 distorted, however far the datum is.
 """
 
-from math import atan2, copysign, cos, degrees, hypot, inf, isfinite, nan, radians, sin, sqrt
+from math import (
+    atan2,
+    copysign,
+    cos,
+    degrees,
+    hypot,
+    inf,
+    isfinite,
+    isnan,
+    nan,
+    radians,
+    sin,
+    sqrt,
+)
 from struct import Struct
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from liquid_ros.cdr import even, read_header
 from liquid_ros.errors import ParameterError
@@ -25,7 +38,7 @@ MAJOR_M, FLATTENING = 6378137.0, 1.0 / 298.257223563
 MINOR_M = MAJOR_M * (1.0 - FLATTENING)
 FIRST, SECOND = FLATTENING * (2.0 - FLATTENING), (MAJOR_M / MINOR_M)**2 - 1.0
 ROUNDS = 3  # the second leaves 1e-9 m from -10 km to 10,000 km
-HIGHEST_M = 1e8
+LOWEST_M, HIGHEST_M = -1e5, 1e8
 
 _STATUS = Struct('<b')
 _NUMBERS = Struct('<12dB')  # latitude, longitude, altitude, covariance, its type
@@ -40,7 +53,12 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         """Return it to the millimetre."""
-        return f'{self.latitude:.8f}, {self.longitude:.8f}, {self.altitude:.3f}'
+        return f'{self.latitude:.8f}, {self.longitude:.8f}, ' + (
+            f'{self.altitude:.3f}' if isfinite(self.altitude) else 'no altitude yet')
+
+    def fits(self, other: 'Place') -> bool:
+        """Return whether both are the same, as far as altitudes are known."""
+        return self[:2] == other[:2] and not abs(self.altitude - other.altitude) > 0.0
 
 
 def parsed(text: str) -> Optional[Place]:
@@ -55,16 +73,17 @@ def parsed(text: str) -> Optional[Place]:
         numbers = [nan]
     if not numbers:
         return None
-    place = Place(*numbers, *[0.0] * (3 - len(numbers))) if len(numbers) in (2, 3) else None
-    if place is None or not _is_on_earth(place) or not isfinite(place.altitude):
+    place = Place(*numbers, *[nan] * (3 - len(numbers))) if len(numbers) in (2, 3) else None
+    if place is None or not is_on_earth(place) or len(numbers) == 3 and isnan(place.altitude):
         raise ParameterError(f'datum: got {text!r}, expected latitude, longitude in degrees and, '
-                             'where it matters, altitude in m, such as 48.1372, 11.5756, 519.0')
+                             'where it is known, altitude in m, such as 48.1372, 11.5756, 519.0')
     return place
 
 
-def _is_on_earth(place: Place) -> bool:
-    return abs(place.latitude) <= 90.0 and abs(place.longitude) <= 360.0 and not (
-        abs(place.altitude) > HIGHEST_M)
+def is_on_earth(place: Place) -> bool:
+    """Return whether it can be one; an altitude of NaN is not known."""
+    return abs(place.latitude) <= 90.0 and abs(place.longitude) <= 360.0 and (
+        LOWEST_M <= place.altitude <= HIGHEST_M or isnan(place.altitude))
 
 
 def _axes(place: Place) -> List[float]:
@@ -124,65 +143,117 @@ class Enu:
         return [value for i in (0, 3, 6) for value in _along(there, self._axes[i:i + 3])]
 
 
+class Datum:
+    """Where fixes are measured from: what is given, else where the first of them is."""
+
+    def __init__(self, place: Optional[Place] = None,
+                 tell: Callable[[Place], None] = lambda place: None) -> None:
+        """Begin with a place, or none; tell is called with one that was found."""
+        self.place: Optional[Place] = None
+        self._enu: Optional[Enu] = None
+        self._tell = tell
+        if place is not None:
+            self.put(place)
+
+    @property
+    def enu(self) -> Enu:
+        """Return the axes that rows are along; there is a place by now."""
+        assert self._enu is not None
+        return self._enu
+
+    @property
+    def is_level(self) -> bool:
+        """Return whether no altitude is known."""
+        return self.place is None or isnan(self.place.altitude)
+
+    def put(self, place: Place) -> None:
+        """Be there; an altitude of NaN is not known yet."""
+        self.place = place
+        self._enu = Enu(place if isfinite(place.altitude) else place._replace(altitude=0.0))
+
+    def follow(self, fix: Place) -> None:
+        """Take of a fix what is not known yet: all, or the altitude."""
+        known = self.place or fix._replace(altitude=nan)
+        if isnan(known.altitude):
+            known = known._replace(altitude=fix.altitude)
+        if self.place is None or self.is_level and not isnan(known.altitude):
+            self.put(known)
+            self._tell(known)
+
+
 class Fix(NamedTuple):
     """
-    A NavSatFix that was read.
+    What a NavSatFix says.
 
-    at: where its latitude stands. row: x y z, NaN where there is no fix. variances: those of the
-    sender along the datum's axes, NaN where unknown; None: none. enu: what the row is of; None
-    where none was given and there is no fix.
+    at: where its latitude stands. stated: whether the covariance is. usable: whether there is a
+    fix; at 0 north, 0 east nothing is but what has none.
     """
 
     stamp_ns: int
     at: int
     place: Place
     covariance: Sequence[float]
-    row: Sequence[float]
-    variances: Optional[List[float]]
-    enu: Optional[Enu]
+    stated: bool
+    usable: bool
 
 
-def read_fix(raw: bytes, enu: Optional[Enu] = None) -> Fix:
-    """
-    Return what a message says, in little-endian CDR.
-
-    enu: None for that of the message. An altitude that it has not is the datum's. At 0 north, 0
-    east nothing is but what has no fix. Errors: struct.error where it is too short.
-    """
+def read_fix(raw: bytes) -> Fix:
+    """Return what a message says, in little-endian CDR; struct.error where it is too short."""
     stamp_ns, _, at = read_header(raw, 4)
     status, = _STATUS.unpack_from(raw, at)
     at = even(at + 1 + (at + 1) % 2 + 2)  # behind uint16 service
     latitude, longitude, altitude, *covariance, kind = _NUMBERS.unpack_from(raw, at)
-    given = Place(latitude, longitude, altitude)
-    if status == NO_FIX or not _is_on_earth(given) or not (latitude or longitude):
-        return Fix(stamp_ns, at, given, covariance, (nan,) * 3, None, enu)
-    if enu is None:
-        enu = Enu(given if isfinite(altitude) else given._replace(altitude=0.0))
-    there = given if isfinite(altitude) else given._replace(altitude=enu.datum.altitude)
-    variances = None
-    if kind != COVARIANCE_UNKNOWN and any(covariance):
-        found = covariance[::4]
-        if all(map(isfinite, covariance)):
-            found = turned_variance(transposed(enu.turn(there)), covariance)
-        variances = [value if 0.0 < value < inf else nan for value in found]
-    return Fix(stamp_ns, at, given, covariance, enu.row(there), variances, enu)
+    place = Place(latitude, longitude, altitude)
+    usable = status != NO_FIX and is_on_earth(place) and bool(latitude or longitude)
+    return Fix(stamp_ns, at, place, covariance,
+               kind != COVARIANCE_UNKNOWN and any(covariance), usable)
 
 
-def written(raw: bytes, fix: Fix, row: Sequence[float], variances: Sequence[float]) -> bytes:
+class Fixes:
+    """The fixes of one receiver, in metres."""
+
+    def __init__(self, datum: Datum) -> None:
+        """Measure from a datum, which others may measure from, too."""
+        self.datum = datum
+        self.height = nan  # of the last that has an altitude
+
+    def measure(self, fix: Fix) -> Tuple[Sequence[float], Optional[List[float]]]:
+        """
+        Return x y z, NaN where there is no fix, and the sender's variances of them, NaN or None.
+
+        A fix without an altitude is as high as the last that has one.
+        """
+        if not fix.usable:
+            return (nan,) * 3, None
+        self.datum.follow(fix.place)
+        if isfinite(fix.place.altitude):
+            self.height = fix.place.altitude
+        enu = self.datum.enu
+        there = fix.place._replace(
+            altitude=self.height if isfinite(self.height) else enu.datum.altitude)
+        if not fix.stated:
+            return enu.row(there), None
+        found = fix.covariance[::4]
+        if all(value > 0.0 for value in found) and all(map(isfinite, fix.covariance)):
+            found = turned_variance(transposed(enu.turn(there)), fix.covariance)
+        return enu.row(there), [value if 0.0 < value < inf else nan for value in found]
+
+
+def written(raw: bytes, fix: Fix, enu: Enu, row: Sequence[float], variances: Sequence[float]
+            ) -> bytes:
     """
     Return a message that was read with another place in it, and a covariance.
 
-    variances: of x y z, as messages have them. The longitude is from -180 to 180, or from 0 to 360
-    where the sender's is more than 180; an altitude that it has not stays away.
+    row, variances: x y z along enu, as messages have them. The longitude is from -180 to 180, or
+    from 0 to 360 where the sender's is more than 180; an altitude that it has not stays away.
     """
-    assert fix.enu is not None, 'what has no fix is never written'
-    place = fix.enu.place(row)
-    covariance = turned(transposed(fix.enu.turn(place)), variances)
+    place = enu.place(row)
+    covariance = turned(transposed(enu.turn(place)), variances)
     longitude, altitude = place.longitude, place.altitude
     if abs(fix.place.longitude) > 180.0 and longitude * fix.place.longitude < 0.0:
         longitude += copysign(360.0, fix.place.longitude)
-    if not isfinite(fix.place.altitude):
-        altitude = fix.place.altitude
+    if isnan(fix.place.altitude):
+        altitude = nan
         covariance[2] = covariance[5] = covariance[6] = covariance[7] = 0.0
         covariance[8] = NOT_KNOWN
     return (raw[:fix.at] + _NUMBERS.pack(

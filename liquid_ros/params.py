@@ -20,6 +20,7 @@ TYPES = ('pose', 'point', 'pose_with_covariance', 'transform', 'tf', 'pose_array
          'path', 'fix')
 
 TF_TOPIC = '/tf'
+
 Value = Union[bool, int, float, str, Tuple[str, ...]]
 
 
@@ -129,9 +130,8 @@ class Params:
         '', 'Topic of the smooth output; empty: <input_topic>/smoothed, of a tf with a name '
         '<name>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
-        '', 'The only frame that is used, and that of messages which name none; empty: any, and '
-        'another than the last starts the stream anew. Of a fix: that of odometry, path and TF; '
-        'empty: map.', ANY_TIME)
+        '', 'The only frame used, and that of messages which name none; empty: any, and another '
+        'than the last starts the stream anew. Of a fix: of odometry, path; empty: map.', ANY_TIME)
     datum: str = _input(
         '', "Latitude, longitude, altitude of a fix's frame; empty: of the first.", UNCONFIGURED)
     smoother: str = _node(

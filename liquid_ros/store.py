@@ -44,10 +44,10 @@ class Store:
         return 1.0 * self._rows[span([self._row_of[key]])]
 
     def find(self, key: Hashable) -> int:
-        """Return the address of a known key's row."""
+        """Return the address of a known key's row in NumPy."""
         rows = self._rows
         if rows is not self._begin[0]:
-            self._begin = rows, self._backend.address(rows), 8 * rows.shape[1]
+            self._begin = rows, rows.ctypes.data, 8 * rows.shape[1]
         return self._begin[1] + self._row_of[key] * self._begin[2]
 
     def put(self, at: List[int], rows: Array) -> None:

@@ -34,7 +34,8 @@ class Way:
         # the packed estimate of the last message, and 0.0
         said = estimate_layout(width)
         self.said = np.empty(said.size + 1)
-        self._width, self._head, self._smoother = width, head, None  # type: Any, bytes, Any
+        self._width, self._head = width, head
+        self._smoother: Any = None
         self._out = ctypes.create_string_buffer(len(head) + 8 * count)
         self._given = np.full(width + 1 + tangent_size(width), np.nan)
         self._plan = np.zeros(len(PLAN) + 2 * PIECES, np.int64)

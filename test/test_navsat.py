@@ -16,7 +16,7 @@ from liquid_ros.evaluation.accepted import accepted
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.recording import open_source
-from liquid_ros.navsat import Enu, from_ecef, KIND, parsed, Place, to_ecef
+from liquid_ros.navsat import Enu, from_ecef, KIND, parsed, Place, read_fix, to_ecef
 
 START_NS = 1_700_000_000 * 10**9
 ZUGSPITZE = Place(47.4211, 10.9853, 3010.0)
@@ -65,8 +65,10 @@ def test_x_is_east_y_north_z_up(latitude):
 
 def test_a_datum_is_two_numbers_or_three():
     assert parsed('') is None is parsed('  ')
-    assert parsed('48.1, 11.5') == parsed('48.1 11.5 0') == Place(48.1, 11.5, 0.0)
-    for text in ('48.1', '48.1, east', '90.1, 0', '0, 361', '0, 0, inf', '1, 2, 3, 4'):
+    assert parsed('48.1 11.5 0') == Place(48.1, 11.5, 0.0)
+    assert parsed('48.1, 11.5')[:2] == (48.1, 11.5) and np.isnan(parsed('48.1, 11.5').altitude)
+    for text in ('48.1', '48.1, east', '90.1, 0', '0, 361', '0, 0, inf', '1, 2, 3, 4', '0, 0, nan',
+                 '48, 11, -1e7'):
         with pytest.raises(ParameterError, match='datum: got'):
             parsed(text)
 
@@ -80,8 +82,12 @@ def message(stamp_ns, place, status=0):
         types['sensor_msgs/msg/NavSatStatus'](status, 1), *place, np.zeros(9), 0), KIND))
 
 
-def drive(tmp_path, skip=0):
-    """Write a bag of /fix and /rtk, whose first fixes are not in one place; return x y z."""
+def drive(tmp_path, skip=0, level=''):
+    """
+    Write a bag of /fix and /rtk, whose first fixes are not in one place; return x y z.
+
+    level: the topic that has no altitudes.
+    """
     rng, enu = np.random.default_rng(0), Enu(ZUGSPITZE)
     t = np.arange(200) / 5.0
     true = np.stack([8.0 * t, 20.0 * np.sin(t / 8.0), 0.0 * t], 1)
@@ -91,7 +97,11 @@ def drive(tmp_path, skip=0):
         measured = row + rng.normal(size=3) * (1.0, 1.0, 2.0)
         fixes.append((stamp_ns, message(stamp_ns, enu.place(measured))))
         rtk.append((stamp_ns, message(stamp_ns, enu.place(row))))
-    write_bag(tmp_path / 'bag', {'/fix': (KIND, fixes), '/rtk': (KIND, rtk[skip:])})
+    topics = {'/fix': fixes, '/rtk': rtk[skip:]}
+    if level:
+        topics[level] = [(stamp_ns, message(stamp_ns, read_fix(raw).place._replace(
+            altitude=float('nan')))) for stamp_ns, raw in topics[level]]
+    write_bag(tmp_path / 'bag', {topic: (KIND, raws) for topic, raws in topics.items()})
     return true, enu
 
 
@@ -101,7 +111,7 @@ def test_a_truth_of_fixes_is_measured_about_the_recording_s_datum(tmp_path):
     recording = collect(tmp_path / 'bag', 'liquid', build('liquid'), truth='/rtk')
     run, = recording.runs
     with open_source(tmp_path / 'bag', ['/fix']) as source:
-        first = next(source.samples()).fix
+        first = next(source.samples()).fix[0]
     assert run.raw[0].tolist() == [0.0, 0.0, 0.0] and run.frame_id == 'map'
     want = [Enu(first.place).row(enu.place(row)) for row in true.tolist()]
     assert np.isnan(run.truth[:40]).all()
@@ -110,6 +120,19 @@ def test_a_truth_of_fixes_is_measured_about_the_recording_s_datum(tmp_path):
     assert errors < 0.75 * np.sqrt(((run.raw - run.truth)[60:]**2).sum(1).mean())
     stream, = accepted(tmp_path / 'bag', truth='/rtk')[0]
     np.testing.assert_allclose(stream.truth[40:], want[40:], atol=0.5)
+
+
+@pytest.mark.parametrize('which', ['/fix', '/rtk'])
+def test_a_truth_or_a_recording_without_altitudes_is_judged_level(tmp_path, which):
+    drive(tmp_path, level=which)
+    run, = collect(tmp_path / 'bag', 'liquid', build('liquid'), truth='/rtk').runs
+    off = (run.raw - run.truth)[np.isfinite(run.truth[:, 0])]
+    assert np.abs(off[:, :2]).mean() < 2.0 and np.abs(off[:, 2]).mean() < 5.0
+
+
+def test_no_altitude_below_the_sea_floor_is_one():
+    deep, dead_sea = (message(START_NS, Place(31.5, 35.5, height)) for height in (-1e7, -430.0))
+    assert not read_fix(deep).usable and read_fix(dead_sea).usable
 
 
 def test_the_commands_take_fixes(tmp_path, capsys):

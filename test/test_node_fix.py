@@ -17,10 +17,11 @@ from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import NavSatFix
 from std_srvs.srv import Trigger
 
+from liquid_ros import safetensors
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
-from liquid_ros.navsat import KIND, Place
-from liquid_ros.ros.fixes import Fixes
+from liquid_ros.navsat import Datum, KIND, Place
+from liquid_ros.ros.fixes import FixWire
 from liquid_ros.ros.layout import MalformedError
 from liquid_ros.ros.messages import Head, Smooth
 from liquid_ros.streams import StreamBank
@@ -36,8 +37,12 @@ def run(graph, messages, **params):
     return node, received
 
 
+def codec_about(place):
+    return FixWire(Datum(place)).codec()
+
+
 def datum_of(node):
-    return node.channels[0].datum
+    return node.channels[0].fixes.datum.place
 
 
 def test_a_fix_is_smoothed_in_metres_and_goes_out_as_a_fix(graph, capfd):
@@ -50,7 +55,7 @@ def test_a_fix_is_smoothed_in_metres_and_goes_out_as_a_fix(graph, capfd):
     bank, first = StreamBank(build(SMOOTHER), 3), Place(
         sent[0].latitude, sent[0].longitude, sent[0].altitude)
     assert datum_of(node) == first
-    assert f'/pose: datum {first}: ' in capfd.readouterr().err
+    assert f'map has its origin at {first} ' in capfd.readouterr().err
     got, want = rows_about(received, first), []
     for stamp_ns, row in zip(stamps, rows_about(sent, first)):
         want.append(bank.update((0,), (stamp_ns,), row[None]).estimate)
@@ -92,7 +97,7 @@ def test_a_fix_without_an_altitude_keeps_none(graph):
     stamps, _, measured = way(30)
     node, received = run(graph, [
         fix_of(s, row, altitude=False) for s, row in zip(stamps, measured)])
-    assert len(received) == 30 and datum_of(node).altitude == 0.0
+    assert len(received) == 30 and np.isnan(datum_of(node).altitude)
     assert all(np.isnan(message.altitude) for message in received)
     assert {message.position_covariance[8] for message in received} == {1e6}
     want = rows_about([fix_of(s, row) for s, row in zip(stamps, measured)], MUNICH)
@@ -120,20 +125,68 @@ def test_a_covariance_is_read_along_the_datum_s_axes():
     def variances(message, **given):
         for name, value in given.items():
             setattr(message, name, value)
-        return Fixes(MUNICH).codec().read(serialize_message(message)).variances
+        return codec_about(MUNICH).read(serialize_message(message)).variances
 
     stated = [1.0, 2.0, 3.0]
     np.testing.assert_allclose(
         variances(fix_of(START_NS, [0.0] * 3, covariance=stated)), [stated], rtol=1e-12)
     # a quarter around the Earth, east is there what down is here
     far = fix_of(START_NS, [0.0] * 3, Place(0.0, 90.0, 0.0), covariance=stated)
-    turned = Fixes(Place(0.0, 0.0, 0.0)).codec().read(serialize_message(far)).variances
+    turned = codec_about(Place(0.0, 0.0, 0.0)).read(serialize_message(far)).variances
     np.testing.assert_allclose(turned, [[3.0, 2.0, 1.0]], rtol=1e-12)
     one_axis = fix_of(START_NS, [0.0] * 3, covariance=[1.0, 2.0, np.nan])
     np.testing.assert_array_equal(variances(one_axis), [[1.0, 2.0, np.nan]])
+    no_up = fix_of(START_NS, [1e4, 0.0, 0.0], covariance=[4.0, 4.0, 0.0])
+    np.testing.assert_array_equal(variances(no_up), [[4.0, 4.0, np.nan]])
     near = fix_of(START_NS, [0.0] * 3, covariance=stated)
     assert variances(near, position_covariance_type=0) is None
     assert variances(fix_of(START_NS, [0.0] * 3, covariance=[0.0] * 3)) is None
+
+
+@pytest.mark.parametrize('without', [range(100), range(50, 100)])
+def test_an_altitude_that_comes_and_goes_is_no_jump(graph, without):
+    """A first one is the datum's; where it is gone, the last one stays."""
+    stamps, true, measured = way(150)
+    _, made, out = channel(graph, input_type='fix')
+    for i, (stamp_ns, row) in enumerate(zip(stamps, measured)):
+        take(made.flow, fix_of(stamp_ns, row, altitude=i not in without), 0)
+    assert len(out) == 150
+    for i, message in enumerate(out):
+        assert np.isnan(message.altitude) == (i in without)
+    known = [i for i in range(150) if i not in without]
+    off = rows_about([out[i] for i in known], MUNICH) - true[known]
+    assert np.abs(off[:, 2]).max() < 5.0  # as much as the noise
+    assert not np.isnan(made.fixes.datum.place.altitude)
+
+
+def test_two_receivers_have_one_datum_for_one_frame(graph, capfd):
+    stamps, _, measured = way(10)
+    node = graph.smoother(inputs=['front', 'rear', 'far'], input_type='fix', **{
+        'far.frame_id': 'other'})
+    front, rear, far = node.channels
+    for stamp_ns, row in zip(stamps, measured):
+        take(front.flow, fix_of(stamp_ns, row), 0)
+        take(rear.flow, fix_of(stamp_ns, row - [1.5, 0.0, 0.0]), 0)
+        take(far.flow, fix_of(stamp_ns, row - [1.5, 0.0, 0.0]), 0)
+    apart = front.flow.bank.peek(0, ('measured',))['measured'] - rear.flow.bank.peek(
+        0, ('measured',))['measured']
+    np.testing.assert_allclose(apart[0, :3], [1.5, 0.0, 0.0], atol=1e-4)
+    assert front.fixes.datum is rear.fixes.datum is not far.fixes.datum
+    told = capfd.readouterr().err
+    assert told.count('map has its origin') == 1 == told.count('other has its origin')
+
+
+def test_two_datums_in_one_frame_are_refused(graph, capfd):
+    node = graph.smoother(active=False, inputs=['a', 'b'], input_type='fix',
+                          **{'a.datum': '48, 11', 'b.datum': '48, 12'})
+    assert not node.bring_up()
+    assert 'that of another input in map (frame_id)' in capfd.readouterr().err
+
+
+def test_a_datum_of_what_needs_none_is_told(graph, capfd):
+    graph.smoother(input_type='point', datum='48, 11')
+    assert "datum: got '48, 11', which does nothing for input_type point" in (
+        capfd.readouterr().err)
 
 
 @pytest.mark.parametrize('about', [Place(-16.5, 179.9999, 5.0), Place(89.9999, 20.0, 0.0)])
@@ -146,7 +199,7 @@ def test_the_antimeridian_and_a_pole_are_places_like_any(graph, about):
 
 
 def test_a_longitude_stays_in_the_range_that_its_sender_has():
-    codec = Fixes().codec()
+    codec = codec_about(None)
     for longitude in (200.0, -190.0, 359.9, 12.0, -12.0):
         message = fix_of(START_NS, [0.0, 0.0, 0.0], Place(10.0, 20.0, 30.0))
         message.longitude = longitude
@@ -201,6 +254,33 @@ def test_the_datum_is_saved_with_the_state(graph, tmp_path):
     assert [serialize_message(message) for message in out] == want
 
 
+@pytest.mark.parametrize('datum, change, said', [
+    ('48, 11, 519', {}, 'expected 48.00000000, 11.00000000, 519.000, as the parameter says'),
+    ('48.1372, 11.5756', {}, ''), ('', {'/datum': None}, 'has fixes, but not their datum'),
+    ('', {'/datum': '[1.0, 2.0]'}, 'is damaged'), ('', {'/datum': '[91.0, 2.0, 3.0, 4.0]'},
+                                                  'is damaged'), ('', {'/datum': '}'}, 'damaged')])
+def test_a_state_about_another_datum_is_refused(graph, tmp_path, datum, change, said):
+    """And one that has none, or a damaged one; nothing has changed then."""
+    state = str(tmp_path / 'state.safetensors')
+    stamps, _, measured = way(20)
+    node, made, _ = channel(graph, input_type='fix', state_file=state, datum='48.1372, 11.5756')
+    for stamp_ns, row in zip(stamps, measured):
+        take(made.flow, fix_of(stamp_ns, row), 0)
+    assert graph.call(Trigger, '/smoother/save_state', Trigger.Request()).success
+    graph.executor.remove_node(node)
+    graph.nodes.remove(node)
+    node.destroy_node()
+    arrays, meta = safetensors.load(state)
+    meta = {name: change.get(name, text) for name, text in meta.items()}
+    safetensors.save(state, arrays, {name: text for name, text in meta.items() if text})
+    _, made, _ = channel(graph, input_type='fix', state_file=state, datum=datum)
+    answer = graph.call(Trigger, '/smoother/load_state', Trigger.Request())
+    assert answer.success == (not said) and said in answer.message
+    assert bool(made.flow.bank.frames()) == answer.success
+    if not said:
+        assert made.fixes.datum.place[:2] == (48.1372, 11.5756)
+
+
 def test_predictions_go_out_at_a_rate_and_ahead(graph):
     stamps, true, measured = way(60)
     _, made, out = channel(graph, input_type='fix', lookahead_s=0.5)
@@ -236,11 +316,12 @@ def test_bytes_that_are_no_fix_are_malformed():
     raw = serialize_message(fix_of(START_NS, [1.0, 2.0, 3.0]))
     for cut in range(len(raw) - 1):
         with pytest.raises(MalformedError, match='no NavSatFix'):
-            Fixes().codec().read(raw[:cut])
+            codec_about(None).read(raw[:cut])
     big = b'\0\0' + raw[2:4] + struct.pack('>iII', *struct.unpack_from('<iII', raw, 4))
     big += raw[16:20] + raw[20:21] + bytes(1) + struct.pack('>H', 3)
     big += bytes((4 - len(big)) % 8)
     at = 24 + (4 - 24) % 8
     big += np.frombuffer(raw, '<f8', 12, at).astype('>f8').tobytes() + raw[at + 96:at + 97]
     assert deserialize_message(big, NavSatFix) == deserialize_message(raw, NavSatFix)
-    np.testing.assert_array_equal(Fixes().codec().read(big).rows, Fixes().codec().read(raw).rows)
+    codec = codec_about(MUNICH)
+    np.testing.assert_array_equal(codec.read(big).rows, codec.read(raw).rows)

@@ -13,7 +13,7 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.alignment import between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.bag_write import STORAGES
-from liquid_ros.evaluation.recording import enu_of, is_bag, open_source, policy_for
+from liquid_ros.evaluation.recording import datum_of, is_bag, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import moving
@@ -73,7 +73,7 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
         problems = list(source.problems)
         if known is not None:
             problems += known.told(problems)
-            known = known.about(enu_of(source))
+            known = known.about(datum_of(source))
     found = []
     for (topic, key), kept in streams.items():
         name = f'{topic or path.name}#{key}'

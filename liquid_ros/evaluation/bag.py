@@ -14,7 +14,7 @@ from liquid_ros.cdr import LITTLE
 from liquid_ros.errors import InputError, UnreadableError
 from liquid_ros.evaluation.bag_messages import KINDS, store
 from liquid_ros.evaluation.sample import Sample
-from liquid_ros.navsat import Enu
+from liquid_ros.navsat import Datum, Fixes
 
 TOLD = 20  # streams
 STATIC = 'tf_static'  # how topics end whose transforms never change
@@ -40,7 +40,8 @@ class BagSource:
         self._without = [one.partition('#') for one in left_out if '#' in one
                          and one not in patterns]
         self.total: Optional[int] = sum(connection.msgcount for connection in self.chosen)
-        self.enu: Optional[Enu] = None  # of all fixes in it, once there is one
+        self.datum = Datum()  # of all fixes in it
+        self._fixes: Dict[str, Fixes] = {}
         self.width = KINDS[self.chosen[0].msgtype].width
 
     def samples(self) -> Iterator[Sample]:
@@ -101,13 +102,13 @@ class BagSource:
                     raw = bytes(store().serialize_cdr(
                         store().deserialize_cdr(raw, connection.msgtype), connection.msgtype))
             kind = KINDS[connection.msgtype]
-            of_enu = (self.enu,) if kind.geodetic else ()
-            sample = kind.read(connection.topic, log_ns, raw, *of_enu)
-            if sample.fix is not None:
-                self.enu = sample.fix.enu
-            return self._of_streams(sample)
+            fixes = (self._fixes_of(connection.topic),) if kind.geodetic else ()
+            return self._of_streams(kind.read(connection.topic, log_ns, raw, *fixes))
         except (StructError, ValueError, UnreadableError):
             return None
+
+    def _fixes_of(self, topic: str) -> Fixes:
+        return self._fixes.setdefault(topic, Fixes(self.datum))
 
     def _of_streams(self, sample: Sample) -> Sample:
         """Return the message with the streams only that were asked for."""

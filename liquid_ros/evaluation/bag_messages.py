@@ -36,7 +36,7 @@ class Kind(NamedTuple):
     write: (input, answer, its covariances (N, 36), what is known of a path) -> CDR.
     many: True where a topic may have more than one stream.
     states: True where the covariance goes out with it.
-    geodetic: True where read takes a navsat.Enu, too, that the rows are to be of.
+    geodetic: True where read takes a navsat.Fixes, too, that remembers.
     """
 
     width: int
@@ -158,16 +158,18 @@ def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) 
     return out.message()
 
 
-def _read_fix(topic: str, log_ns: int, raw: bytes, enu: Optional[navsat.Enu] = None) -> Sample:
-    fix = navsat.read_fix(raw, enu)
-    stated = None if fix.variances is None else np.array([fix.variances])
-    return Sample(topic, log_ns, ONE, (fix.stamp_ns,), np.array([fix.row]), (navsat.FRAME,),
-                  stated, raw, fix.at, fix=fix)
+def _read_fix(topic: str, log_ns: int, raw: bytes, fixes: Optional[navsat.Fixes] = None
+              ) -> Sample:
+    fix, fixes = navsat.read_fix(raw), fixes or navsat.Fixes(navsat.Datum())
+    row, variances = fixes.measure(fix)
+    return Sample(topic, log_ns, ONE, (fix.stamp_ns,), np.array([row]), (navsat.FRAME,),
+                  None if variances is None else np.array([variances]), raw, fix.at,
+                  fix=(fix, fixes.datum.enu) if fix.usable else None)
 
 
 def _write_fix(sample: Sample, update: Update, covariance: np.ndarray, _: Known) -> bytes:
-    assert sample.fix is not None
-    return navsat.written(sample.raw, sample.fix, update.estimate.rows[0].tolist(),
+    assert sample.fix is not None, 'what is written was usable'
+    return navsat.written(sample.raw, *sample.fix, update.estimate.rows[0].tolist(),
                           covariance[0, [0, 7, 14]].tolist())
 
 

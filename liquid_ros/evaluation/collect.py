@@ -19,7 +19,7 @@ from liquid_ros.evaluation.bag_messages import KINDS, TRANSFORMS
 from liquid_ros.evaluation.deferred import Deferred, Stream
 from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
-    enu_of,
+    datum_of,
     open_sink,
     open_source,
     other_streams,
@@ -99,7 +99,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         # within: what raises here leaves an older output as it is
         runs = keeper.runs(name, source, problems, dead)
         if known is not None:
-            runs = _with_truth(runs, known.about(enu_of(source)), path, keep, keeper.left_ns)
+            runs = _with_truth(runs, known.about(datum_of(source)), path, keep, keeper.left_ns)
             problems += _of_one_topic(runs)
     return Recording(path, runs, problems, dead)
 

@@ -14,7 +14,7 @@ from liquid_ros.evaluation.bag_messages import KINDS
 from liquid_ros.evaluation.bag_write import storage_of, STORAGES, write_bag
 from liquid_ros.evaluation.sample import OpenSink, OpenSource, Source
 from liquid_ros.evaluation.text import open_text, write_text
-from liquid_ros.navsat import Enu
+from liquid_ros.navsat import Datum
 from liquid_ros.timing import TimePolicy
 
 # Suffixes that say what a file is, and that it is no TUM text.
@@ -77,9 +77,10 @@ def policy_for(source: Source, policy: TimePolicy) -> TimePolicy:
     return replace(policy, zero_stamp='reject') if isinstance(source, BagSource) else policy
 
 
-def enu_of(source: Source) -> Optional[Enu]:
-    """Return what the rows of a recording's fixes are measured along, None where it has none."""
-    return source.enu if isinstance(source, BagSource) else None
+def datum_of(source: Source) -> Optional[Datum]:
+    """Return where a recording's fixes are measured from, None where it has none."""
+    found = source.datum if isinstance(source, BagSource) else None
+    return found if found is not None and found.place is not None else None
 
 
 def states_covariance(source: Source) -> bool:

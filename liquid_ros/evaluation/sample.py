@@ -24,7 +24,7 @@ import numpy as np
 
 from liquid_ros.errors import InputError
 from liquid_ros.files import replacing
-from liquid_ros.navsat import Fix
+from liquid_ros.navsat import Enu, Fix
 from liquid_ros.timing import Arrival
 from liquid_ros.update import Update
 
@@ -48,7 +48,8 @@ class Sample(NamedTuple):
     variances: the sender's own (N, A), NaN where unknown; None: none.
     raw: the message as it stands in a bag, CDR; at: where its numbers begin in there.
     whole: each row has its place, whether it can be used or not (PoseArray).
-    repeats: rows of the messages before come again (Path). fix: what a NavSatFix said.
+    repeats: rows of the messages before come again (Path). fix: what a NavSatFix said, and the
+    axes of its row.
     """
 
     topic: str
@@ -62,7 +63,7 @@ class Sample(NamedTuple):
     at: int = 0
     whole: bool = False
     repeats: bool = False
-    fix: Optional[Fix] = None
+    fix: Optional[Tuple[Fix, Enu]] = None
 
 
 def single(topic: str, stamp_ns: int, row: np.ndarray, log_ns: Optional[int] = None,

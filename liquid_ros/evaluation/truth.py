@@ -9,10 +9,10 @@ from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 import numpy as np
 
 from liquid_ros.errors import InputError
-from liquid_ros.evaluation.recording import enu_of, is_bag, open_source
+from liquid_ros.evaluation.recording import datum_of, is_bag, open_source
 from liquid_ros.intake import refusals
 from liquid_ros.manifold import minus, plus, unit_rows
-from liquid_ros.navsat import Enu
+from liquid_ros.navsat import Datum
 from liquid_ros.timing import NS_PER_S, ns_to_seconds_text
 
 LONGEST_NS = 500_000_000  # nothing is known in a longer gap
@@ -23,21 +23,28 @@ class Truth(NamedTuple):
     A trajectory that is taken for true.
 
     name: where it is from. stamps_ns: (T,) int64, rising. rows: (T, 3 | 7), quaternions of
-    length one. problems: what of it could not be read, in words. enu: of fixes, what x y z are of.
+    length one. problems: what of it could not be read, in words. datum: that of fixes.
     """
 
     name: str
     stamps_ns: np.ndarray
     rows: np.ndarray
     problems: Sequence[str] = ()
-    enu: Optional[Enu] = None
+    datum: Optional[Datum] = None
 
-    def about(self, enu: Optional[Enu]) -> 'Truth':
-        """Return the same fixes measured along other axes; what is of no fixes stays."""
-        if self.enu is None or enu is None:
+    def about(self, datum: Optional[Datum]) -> 'Truth':
+        """
+        Return the same fixes measured from another datum; what is of no fixes stays.
+
+        Without altitudes in either they are level.
+        """
+        if self.datum is None or datum is None:
             return self
-        rows = np.array([enu.row(self.enu.place(row)) for row in self.rows.tolist()])
-        return self._replace(rows=rows, enu=enu)
+        ours, theirs = self.datum.enu, datum.enu
+        rows = np.array([theirs.row(ours.place(row)) for row in self.rows.tolist()])
+        if self.datum.is_level or datum.is_level:
+            rows[:, 2] = 0.0
+        return self._replace(rows=rows, datum=datum)
 
     def at(self, stamps_ns: np.ndarray) -> np.ndarray:
         """
@@ -126,13 +133,13 @@ def _read(path: Path, topic: str, name: str) -> Truth:
                                  f'{" and ".join(sorted(streams))}; expected one of them')
             stamps += sample.stamps_ns[:len(sample.keys)]
             rows.append(np.array(sample.rows))
-        problems, enu = list(source.problems), enu_of(source)
+        problems, datum = list(source.problems), datum_of(source)
     kept, found = clean(np.array(stamps, dtype=np.int64),
                         np.concatenate(rows or [np.empty((0, 3))]))
     if len(kept) < 2:
         raise InputError(f'{path}: ' + '; '.join([
             f'got {len(kept)} usable poses for the truth, expected 2 or more', *problems]))
-    return Truth(name, kept, found, problems, enu)
+    return Truth(name, kept, found, problems, datum)
 
 
 def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 
 """One input on the graph: subscription, timers, outputs and what is told of it."""
 
+from functools import partial
 from time import monotonic
 from typing import Any, List, Optional
 
@@ -11,12 +12,13 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from liquid_ros.backend import Backend
+from liquid_ros.errors import ParameterError
 from liquid_ros.fused import place
 from liquid_ros.manifold import unit_row
-from liquid_ros.navsat import FRAME, parsed, Place
+from liquid_ros.navsat import Datum, Fixes, FRAME, parsed, Place
 from liquid_ros.params import Params
 from liquid_ros.ros.diagnostics import Report, statuses
-from liquid_ros.ros.fixes import Fixes
+from liquid_ros.ros.fixes import FixWire
 from liquid_ros.ros.flow import Flow
 from liquid_ros.ros.messages import Codec, Key
 from liquid_ros.ros.now import Now
@@ -59,8 +61,7 @@ class Channel:
         if self._codec.apart is not None:
             self._chooser = Chooser(self._codec, params)
         elif params.streams:
-            node.get_logger().warning(f'streams: got {params.streams!r}, which does nothing for '
-                                      f'input_type {params.input_type}')
+            self._unused('streams', params)
         self._timers = timers
         self._due: List[Due] = []
         self._heard = self._reported = monotonic()
@@ -88,22 +89,30 @@ class Channel:
         self.now_ns = self._now.ns
 
     def _codec_of(self, params: Params) -> Codec:
-        """Return the codec of a type; that of fixes has a datum of its own."""
-        datum = parsed(params.datum)
+        """Return the codec of a type; fixes in one frame are measured from one datum."""
+        given = parsed(params.datum)
         if params.input_type != 'fix':
+            if given is not None:
+                self._unused('datum', params)
             return WIRES[params.input_type]
-        return Fixes(datum, lambda found: self._node.get_logger().info(
-            f'{self.outputs.label}: datum {found}: latitude, longitude, altitude of where '
-            f'{self.params.frame_id or FRAME} has its origin; x is east, y north, z up')).codec()
+        frame = params.frame_id or FRAME
+        datum: Datum = self._node.datums.setdefault(frame, Datum(tell=partial(
+            tell_datum, self._node.get_logger(), frame)))
+        if given is not None and datum.place is None:
+            datum.put(given)
+        elif given is not None and datum.place is not None and not given.fits(datum.place):
+            raise ParameterError(f'datum: got {given}, expected {datum.place}, that of another '
+                                 f'input in {frame} (frame_id)')
+        return FixWire(datum).codec()
+
+    def _unused(self, name: str, params: Params) -> None:
+        self._node.get_logger().warning(f'{name}: got {getattr(params, name)!r}, which does '
+                                        f'nothing for input_type {params.input_type}')
 
     @property
-    def datum(self) -> Optional[Place]:
-        """Return where the rows of fixes are measured from, None for what needs none."""
-        return self._codec.fixes.datum if self._codec.fixes else None
-
-    @datum.setter
-    def datum(self, datum: Place) -> None:
-        self._codec.fixes.datum = datum
+    def fixes(self) -> Optional[Fixes]:
+        """Return what remembers where rows are measured from, None for what needs none."""
+        return self._codec.fixes
 
     @property
     def params(self) -> Params:
@@ -254,6 +263,12 @@ class Channel:
             self._told_silent = why
             self._node.get_logger().warning(text)
         return text
+
+
+def tell_datum(log: Any, frame: str, place: Place) -> None:
+    """Say where a frame has its origin."""
+    log.info(f'{frame} has its origin at {place} (latitude, longitude, altitude), where the first '
+             'fix is; x is east, y north, z up')
 
 
 def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:

@@ -1,16 +1,16 @@
 # Copyright 2026 the liquid_ros authors
 # SPDX-License-Identifier: Apache-2.0
 
-"""A NavSatFix as the node has it: metres in, a fix out, about one datum as long as it runs."""
+"""A NavSatFix as the node has it: metres in, a fix out."""
 
 import struct
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Tuple
 
 import numpy as np
 
 from liquid_ros.cdr import LITTLE
 from liquid_ros.geometry import told
-from liquid_ros.navsat import Enu, Fix, FRAME, KIND, Place, read_fix, written
+from liquid_ros.navsat import Datum, Fix, Fixes, FRAME, KIND, read_fix, written
 from liquid_ros.ros.layout import little, malformed, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
@@ -18,55 +18,41 @@ from liquid_ros.timing import held_ns, NS_PER_S
 _STAMP = struct.Struct('<iI')
 
 
-class Fixes:
-    """Reads and writes fixes; the first usable one is the datum where none is given."""
+class FixWire:
+    """Reads and writes the fixes of one input."""
 
-    def __init__(self, datum: Optional[Place] = None,
-                 tell: Callable[[Place], None] = lambda datum: None) -> None:
-        """Prepare to read; tell is called with a datum that was found."""
-        self._enu = None if datum is None else Enu(datum)
-        self._tell = tell
+    def __init__(self, datum: Datum) -> None:
+        """Prepare to read."""
+        self.fixes = Fixes(datum)
         self._last: Tuple[Any, bytes, Any] = None, b'', None
-
-    @property
-    def datum(self) -> Optional[Place]:
-        """Return where the rows are measured from, None where that is not known yet."""
-        return None if self._enu is None else self._enu.datum
-
-    @datum.setter
-    def datum(self, datum: Place) -> None:
-        self._enu, self._last = Enu(datum), (None, b'', None)
 
     def codec(self) -> Codec:
         """Return how these fixes become rows and rows fixes."""
         return Codec(KIND, 3, self.read, self.write, self.moved, lambda raw: '',
                      lambda raw: self._split(raw)[1].covariance, many=False, frame=FRAME,
-                     fixes=self)
+                     fixes=self.fixes)
 
     def _split(self, raw: bytes) -> Tuple[bytes, Fix]:
         """Return the message as little-endian CDR and what it says. Errors: MalformedError."""
         if raw is not self._last[0]:
             try:
                 plain = little(raw, KIND)
-                fix = read_fix(plain, self._enu)
+                self._last = raw, plain, read_fix(plain)
             except (struct.error, ValueError, RuntimeError) as error:
                 raise malformed(raw, KIND, error) from error
-            if self._enu is None and fix.enu is not None:
-                self._enu = fix.enu
-                self._tell(fix.enu.datum)
-            self._last = raw, plain, fix
         return self._last[1:]
 
     def read(self, raw: bytes) -> Batch:
         """Return a row in no frame: that of the receiver is none that it is measured in."""
         fix = self._split(raw)[1]
-        return Batch(ONE, (fix.stamp_ns,), np.array([fix.row]), ('',),
-                     None if fix.variances is None else np.array([fix.variances]))
+        row, variances = self.fixes.measure(fix)
+        return Batch(ONE, (fix.stamp_ns,), np.array([row]), ('',),
+                     None if variances is None else np.array([variances]))
 
     def write(self, raw: bytes, head: Head, smooth: Smooth) -> bytes:
         """Leave the frame as it came: it is the receiver's."""
         plain, fix = self._split(raw)
-        return _stamped(written(plain, fix, smooth.rows[0].tolist(),
+        return _stamped(written(plain, fix, self.fixes.datum.enu, smooth.rows[0].tolist(),
                                 list(map(told, smooth.variance[0].tolist()))), head)
 
     def moved(self, raw: bytes, head: Head) -> bytes:

@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 
 from liquid_ros.cdr import text
 from liquid_ros.errors import ParameterError
+from liquid_ros.navsat import Fixes
 from liquid_ros.timing import held_ns, NS_PER_S
 
 Key = Union[int, str]
@@ -85,7 +86,8 @@ class Codec(NamedTuple):
     be finite. many: True where there may be more than one stream. apart: message -> the names of
     its streams, and of each the message that it alone would be; None where none are chosen.
     layout: where its names and numbers stand; None where there may be more than one row.
-    frame: what the rows are in where messages name none. fixes: what remembers their datum.
+    frame: what the rows are in where messages name none. fixes: what remembers
+    their datum and height, None where rows are measured from none.
     """
 
     kind: str
@@ -99,7 +101,7 @@ class Codec(NamedTuple):
     apart: Optional[Callable[[bytes], Sequence[Tuple[str, bytes]]]] = None
     layout: Any = None  # a layout.Layout
     frame: str = ''
-    fixes: Any = None  # a fixes.Fixes
+    fixes: Optional[Fixes] = None
 
     @property
     def side_by_side(self) -> bool:

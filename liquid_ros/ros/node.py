@@ -21,6 +21,7 @@ from liquid_ros.backend import Backend, candidates, NumpyBackend
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import CheckpointError, LiquidError, ParameterError
 from liquid_ros.fastest import fastest
+from liquid_ros.navsat import Datum
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel, warm_up
@@ -52,6 +53,7 @@ class SmootherNode(LifecycleNode):
         self.inputs: Tuple[str, ...] = self._values['inputs']  # type: ignore[assignment]
         self.channels: List[Channel] = []
         self.frames = Frames()
+        self.datums: Dict[str, Datum] = {}  # by their frames
         self.enabled = True
         self._backend: Backend = NumpyBackend()
         self._diagnostics: Any = None
@@ -230,6 +232,7 @@ class SmootherNode(LifecycleNode):
         for channel in self.channels:
             channel.destroy()
         self.channels.clear()
+        self.datums.clear()
         if self._diagnostics is not None:
             self.destroy_publisher(self._diagnostics)
             self._diagnostics = None

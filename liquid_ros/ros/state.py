@@ -5,11 +5,11 @@
 
 import json
 import os
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from liquid_ros import safetensors
 from liquid_ros.errors import CheckpointError, ParameterError
-from liquid_ros.navsat import parsed
+from liquid_ros.navsat import is_on_earth, parsed, Place
 from liquid_ros.ros.channel import Channel
 
 DATUM = 'datum'
@@ -31,8 +31,9 @@ def save(path: str, channels: Sequence[Channel]) -> None:
         own, told = channel.flow.bank.state()
         arrays.update((f'{channel.name}/{name}', array) for name, array in own.items())
         meta.update((f'{channel.name}/{name}', text) for name, text in told.items())
-        if channel.datum is not None:
-            meta[f'{channel.name}/{DATUM}'] = ', '.join(map(repr, channel.datum))
+        if channel.fixes is not None and channel.fixes.datum.place is not None:
+            meta[f'{channel.name}/{DATUM}'] = json.dumps(
+                [*channel.fixes.datum.place, channel.fixes.height])
     safetensors.save(path, arrays, meta)
 
 
@@ -48,22 +49,41 @@ def load(path: str, channels: Sequence[Channel]) -> None:
     if meta.get('inputs') != _names(channels):
         raise CheckpointError(f'{path!r} has the state of inputs {meta.get("inputs")}, '
                               f'expected {_names(channels)}')
-    try:
-        datums = [parsed(meta.get(f'{channel.name}/{DATUM}', '')) for channel in channels]
-    except ParameterError as error:
-        raise CheckpointError(f'{path!r} is damaged: {error}') from error
+    places = [_place(path, channel, meta) for channel in channels]
     before = [channel.flow.bank.state() for channel in channels]
     try:
-        for channel in channels:
+        for channel, place in zip(channels, places):
             channel.flow.bank.load_state(_below(channel.name, arrays), _below(channel.name, meta))
+            if channel.fixes is not None and place is None and channel.flow.bank.frames():
+                raise CheckpointError(f'{path!r} has fixes, but not their {DATUM}')
     except CheckpointError:
         for channel, (own, told) in zip(channels, before):
             channel.flow.bank.load_state(own, told)
         raise
-    for channel, datum in zip(channels, datums):
-        if datum is not None:
-            channel.datum = datum
+    for channel, place in zip(channels, places):
+        if channel.fixes is not None and place is not None:
+            *datum, channel.fixes.height = place
+            channel.fixes.datum.put(Place(*datum))
         channel.flow.on_load()
+
+
+def _place(path: str, channel: Channel, meta: Mapping[str, str]) -> Optional[List[float]]:
+    """Return latitude, longitude, altitude of a datum and a height, None where there are none."""
+    text = meta.get(f'{channel.name}/{DATUM}')
+    if text is None or channel.fixes is None:
+        return None
+    try:
+        found = json.loads(text)
+        fits = len(found) == 4 and all(type(number) is float for number in found)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f'{path!r} is damaged: {error}') from error
+    if not fits or not is_on_earth(Place(*found[:3])):
+        raise CheckpointError(f'{path!r} is damaged: got the {DATUM} {text}')
+    given = parsed(channel.params.datum)
+    if given is not None and not given.fits(Place(*found[:3])):
+        raise CheckpointError(f'{path!r} has the {DATUM} {Place(*found[:3])}, expected {given}, '
+                              'as the parameter says')
+    return found  # type: ignore[no-any-return]
 
 
 def _required(path: str) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from liquid_ros.cdr import path_of, Poses, read_header, read_poses, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
-from liquid_ros.ros.fixes import Fixes
+from liquid_ros.navsat import Datum
+from liquid_ros.ros.fixes import FixWire
 from liquid_ros.ros.layout import Layout, little, malformed, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, nothing, ONE, one, Smooth
 from liquid_ros.ros.transforms import listed_transform, single_transform
@@ -148,5 +149,5 @@ WIRES: Dict[str, Codec] = {
     'pose_array': _poses(),
     'odometry': _covariant('nav_msgs/msg/Odometry', 1, 85),
     'path': _path(),
-    'fix': Fixes().codec(),
+    'fix': FixWire(Datum()).codec(),
 }
