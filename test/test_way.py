@@ -258,3 +258,41 @@ def test_any_bytes_are_declined_or_finite(data):
     for body in (data, raw[:24] + data[:56] + raw[24 + len(data[:56]):]):
         if bank.advance_bytes(way, body, LONG_AGO):
             assert np.isfinite(way.said).all()
+
+
+@pytest.mark.parametrize('width', [3, 7])
+def test_whatever_else_is_done_meanwhile_both_ways_stay_the_same(width):
+    """Streams that come and go, saved states, other weights and knobs, policies; old ways stay."""
+    rng, ways = np.random.default_rng(width), {}
+    one, other = StreamBank(SMOOTHER, width), StreamBank(SMOOTHER, width)
+    last = dict.fromkeys(range(40), START_NS)
+    short, saved = 0, one.state()
+    for i in range(3000):
+        key = int(rng.integers(12 if i < 1000 else 40))  # the store grows
+        last[key] += int(rng.choice([1, 33_333_333, 20_000_000, 7 * NS_PER_S, -10**8],
+                                    p=[0.01, 0.7, 0.27, 0.01, 0.01]))
+        row = np.arange(1.0, width + 1.0) + 0.01 * rng.normal(size=width)
+        what = rng.integers(150)
+        for bank in (one, other):
+            if what == 0:
+                bank.reset((key,))
+            elif what == 1:
+                bank.tune(Tuning(smoothing=i % 3 / 4.0, gate_probability=i % 2 / 10.0))
+            elif what == 2:
+                bank.exchange(build('liquid'))
+            elif what == 3:
+                bank.policy = TimePolicy(gap_reset_ns=(1 + i % 9) * NS_PER_S)
+            elif what == 4:
+                bank.load_state(*saved)
+        if what == 5:
+            saved = one.state()
+        way = ways.setdefault(key, way_of(width, key=key))
+        answer = one.update((key,), (last[key],), row[None], ('map',))
+        took = other.advance_bytes(way, raw_of(last[key], row), LONG_AGO)
+        short += bool(took)
+        if took:
+            assert way.out == raw_of(last[key], answer.estimate.rows[0])
+        else:
+            other.update((key,), (last[key],), row[None], ('map',))
+    assert short > 1500
+    assert everything(one) == everything(other)
