@@ -127,13 +127,13 @@ class Params:
         'child frames, of tf also of parent:child, such as tag* or odom:base_link (in a file in '
         'quotes); empty: all. Others are as if they had not come.', ANY_TIME)
     output_topic: str = _input(
-        '', 'Topic of the smooth output; empty: <input_topic>/smoothed, of a tf with a name '
+        '', 'Topic of the smooth output; empty: <input_topic>/smoothed, of a named tf '
         '<name>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
         '', 'The only frame used, and that of messages which name none; empty: any, and another '
         'than the last starts the stream anew. Of a fix: of odometry, path; empty: map.', ANY_TIME)
     datum: str = _input(
-        '', "Latitude, longitude, altitude of a fix's frame; empty: of the first.", UNCONFIGURED)
+        '', "Where a fix's frame is: 48.1372, 11.5756, 519.0; empty: at the first.", UNCONFIGURED)
     smoother: str = _node(
         'liquid', 'Name of the smoother in the registry.', UNCONFIGURED)
     checkpoint: str = _node(

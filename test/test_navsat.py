@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from sensors import write_tum
 
 from liquid_ros.__main__ import main
 from liquid_ros.checkpoint import build
@@ -18,6 +19,7 @@ from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.recording import open_source
 from liquid_ros.navsat import Enu, from_ecef, KIND, parsed, Place, read_fix, to_ecef
 
+UNTURNED = (0.0, 0.0, 0.0, 1.0)
 START_NS = 1_700_000_000 * 10**9
 ZUGSPITZE = Place(47.4211, 10.9853, 3010.0)
 PLACES = st.builds(Place, st.floats(-90.0, 90.0), st.floats(-180.0, 180.0),
@@ -82,11 +84,11 @@ def message(stamp_ns, place, status=0):
         types['sensor_msgs/msg/NavSatStatus'](status, 1), *place, np.zeros(9), 0), KIND))
 
 
-def drive(tmp_path, skip=0, level=''):
+def drive(tmp_path, skip=0, level='', outliers=False):
     """
     Write a bag of /fix and /rtk, whose first fixes are not in one place; return x y z.
 
-    level: the topic that has no altitudes.
+    level: the topic that has no altitudes. outliers: the first fix and others are far off.
     """
     rng, enu = np.random.default_rng(0), Enu(ZUGSPITZE)
     t = np.arange(200) / 5.0
@@ -95,6 +97,7 @@ def drive(tmp_path, skip=0, level=''):
     for i, row in enumerate(true.tolist()):
         stamp_ns = START_NS + i * 200_000_000
         measured = row + rng.normal(size=3) * (1.0, 1.0, 2.0)
+        measured += 400.0 * (outliers and i % 37 == 0)
         fixes.append((stamp_ns, message(stamp_ns, enu.place(measured))))
         rtk.append((stamp_ns, message(stamp_ns, enu.place(row))))
     topics = {'/fix': fixes, '/rtk': rtk[skip:]}
@@ -130,6 +133,22 @@ def test_a_truth_or_a_recording_without_altitudes_is_judged_level(tmp_path, whic
     assert np.abs(off[:, :2]).mean() < 2.0 and np.abs(off[:, 2]).mean() < 5.0
 
 
+def test_a_truth_of_another_type_is_put_where_the_fixes_are(tmp_path):
+    """The first fix is off, and by outliers it is not moved."""
+    true, _ = drive(tmp_path, outliers=True)
+    write_tum(tmp_path / 'truth.tum', START_NS + np.arange(200) * 200_000_000,
+              np.concatenate([true, np.broadcast_to(UNTURNED, (200, 4))], 1))
+    given = {'topics': ['/fix'], 'truth': str(tmp_path / 'truth.tum')}
+    recording = collect(tmp_path / 'bag', 'liquid', build('liquid'), **given)
+    run, = recording.runs
+    stream, = accepted(tmp_path / 'bag', **given)[0]
+    for truth, rows in ((run.truth, run.raw), (stream.truth, stream.rows)):
+        off = np.abs(rows - truth[:, :3])
+        assert (np.median(off, axis=0) < 2.0).all() and off.max() > 300.0
+    told, = [text for text in recording.problems if 'the truth is moved' in text]
+    assert told.startswith('/fix: ')
+
+
 def test_no_altitude_below_the_sea_floor_is_one():
     deep, dead_sea = (message(START_NS, Place(31.5, 35.5, height)) for height in (-1e7, -430.0))
     assert not read_fix(deep).usable and read_fix(dead_sea).usable
@@ -146,6 +165,11 @@ def test_the_commands_take_fixes(tmp_path, capsys):
     assert main(['smooth', bag, '--topic', '/fix', '-o', str(tmp_path / 'out.csv')]) == 0
     lines = (tmp_path / 'out.csv').read_text().splitlines()
     assert len(lines) == 201
+    said = 'out.csv: x y z are metres east, north and up of latitude, longitude, altitude 47.42'
+    assert said in capsys.readouterr().err
+    assert main(['evaluate', bag, '--topic', '/fix', '--no-baselines',
+                 '-o', str(tmp_path / 'out.tum')]) == 0
+    assert said.replace('csv', 'tum') in capsys.readouterr().err
 
 
 def test_a_recording_in_which_there_never_is_a_fix_says_so(tmp_path, capsys):

@@ -64,6 +64,7 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
         policy_for,
         refuse_overlap,
         states_covariance,
+        told_of_fixes,
     )
     from liquid_ros.evaluation.replay import MOST, replay
     from liquid_ros.evaluation.tally import Tally
@@ -90,6 +91,8 @@ def smooth(source_path: Path, output: Path, *, topics: Sequence[str] = (),
                                             + other_streams(source), *source.problems]))
     for problem in source.problems:
         print(f'liquid_ros: warning: {problem}', file=sys.stderr)
+    for text in told_of_fixes(source, [output]):
+        print(f'liquid_ros: {text}', file=sys.stderr)
     for warning in warnings(tally, smoother == DEFAULT and place(model, backend) == PLAIN):
         print(f'liquid_ros: warning: {warning}', file=sys.stderr)
     rate = tally.received / max(time.perf_counter() - start, 1e-9)

@@ -13,9 +13,9 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.alignment import between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.bag_write import STORAGES
-from liquid_ros.evaluation.recording import datum_of, is_bag, open_source, policy_for
+from liquid_ros.evaluation.recording import datum_of, is_bag, of_fixes, open_source, policy_for
 from liquid_ros.evaluation.replay import replay, Tally
-from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
+from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import moving
 from liquid_ros.manifold import quat_normalise
 from liquid_ros.smoothers import SMOOTHERS
@@ -84,7 +84,8 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
     if not found:
         raise InputError(f'{path}: ' + '; '.join(problems))
     if known is not None:
-        found = [_with_truth(stream, known, problems) for stream in found]
+        fixes = {f'{topic}#0' for topic in of_fixes(source)} if known.datum is None else set()
+        found = [_with_truth(stream, known, problems, stream.name in fixes) for stream in found]
         if not any(np.isfinite(stream.truth).any() for stream in found):  # type: ignore[arg-type]
             raise no_overlap(known, min(int(stream.stamps_ns.min()) for stream in found),
                              max(int(stream.stamps_ns.max()) for stream in found), str(path))
@@ -100,8 +101,10 @@ def _stream(name: str, kept: _Kept) -> Accepted:
                     np.array(starts), None)
 
 
-def _with_truth(stream: Accepted, truth: Truth, problems: List[str]) -> Accepted:
+def _with_truth(stream: Accepted, truth: Truth, problems: List[str], moved: bool) -> Accepted:
     there = truth.at(stream.stamps_ns)[:, :stream.rows.shape[1]]
+    if moved:
+        there = moved_to(stream.rows, there)
     rows = np.full(stream.rows.shape, np.nan)
     rows[:, :there.shape[1]] = there
     axes = list(moving(stream.rows, rows))

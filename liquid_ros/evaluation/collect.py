@@ -20,17 +20,19 @@ from liquid_ros.evaluation.deferred import Deferred, Stream
 from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
     datum_of,
+    of_fixes,
     open_sink,
     open_source,
     other_streams,
     policy_for,
     refuse_overlap,
+    told_of_fixes,
 )
 from liquid_ros.evaluation.replay import Answered, replay
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
-from liquid_ros.evaluation.truth import no_overlap, own, read_truth, Truth
+from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
@@ -101,6 +103,10 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
         if known is not None:
             runs = _with_truth(runs, known.about(datum_of(source)), path, keep, keeper.left_ns)
             problems += _of_one_topic(runs)
+            if known.datum is None:
+                runs = [_set_on(run, problems) if run.name in of_fixes(source) else run
+                        for run in runs]
+        problems += told_of_fixes(source, map(Path, output.paths))
     return Recording(path, runs, problems, dead)
 
 
@@ -247,6 +253,14 @@ class _Keeper:
             raw, smooth, variance, twist, nis, weight, np.array(kept.starts), kept.tally,
             kept.tally.accepted - len(kept.stamps_ns),
             later and later.rows, later and later.variance, expected=later and later.expected)
+
+
+def _set_on(run: Run, problems: List[str]) -> Run:
+    """Return a run of fixes with a truth of another type where the fixes are."""
+    assert run.truth is not None
+    problems.append(f'{run.name}: the truth is moved by the median of its differences from it, '
+                    'as fixes are measured from the first of them')
+    return replace(run, truth=moved_to(run.raw, run.truth))
 
 
 def _of_one_topic(runs: List[Run]) -> List[str]:

@@ -6,7 +6,7 @@
 from dataclasses import replace
 import os
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Iterable, List, Optional, Sequence, Set
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.bag import BagSource, open_bag
@@ -81,6 +81,20 @@ def datum_of(source: Source) -> Optional[Datum]:
     """Return where a recording's fixes are measured from, None where it has none."""
     found = source.datum if isinstance(source, BagSource) else None
     return found if found is not None and found.place is not None else None
+
+
+def of_fixes(source: Source) -> Set[str]:
+    """Return the topics that are fixes."""
+    return {c.topic for c in source.chosen if KINDS[c.msgtype].geodetic
+            } if isinstance(source, BagSource) else set()
+
+
+def told_of_fixes(source: Source, outputs: Iterable[Path]) -> List[str]:
+    """Return, in words, what x y z of fixes are in texts that are written."""
+    datum = datum_of(source)
+    texts = [str(path) for path in outputs if path.suffix and not is_bag(path)]
+    return [f'{", ".join(texts)}: x y z are metres east, north and up of latitude, longitude, '
+            f'altitude {datum.place}'] if datum is not None and texts else []
 
 
 def states_covariance(source: Source) -> bool:

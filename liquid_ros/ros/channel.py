@@ -96,10 +96,11 @@ class Channel:
                 self._unused('datum', params)
             return WIRES[params.input_type]
         frame = params.frame_id or FRAME
-        datum: Datum = self._node.datums.setdefault(frame, Datum(tell=partial(
-            tell_datum, self._node.get_logger(), frame)))
+        tell = partial(tell_datum, self._node.get_logger(), frame)
+        datum: Datum = self._node.datums.setdefault(frame, Datum(tell=tell))
         if given is not None and datum.place is None:
             datum.put(given)
+            tell(given)
         elif given is not None and datum.place is not None and not given.fits(datum.place):
             raise ParameterError(f'datum: got {given}, expected {datum.place}, that of another '
                                  f'input in {frame} (frame_id)')
@@ -267,8 +268,8 @@ class Channel:
 
 def tell_datum(log: Any, frame: str, place: Place) -> None:
     """Say where a frame has its origin."""
-    log.info(f'{frame} has its origin at {place} (latitude, longitude, altitude), where the first '
-             'fix is; x is east, y north, z up')
+    log.info(f'{frame} has its origin at {place} (latitude, longitude, altitude); x is east, y '
+             'north, z up')
 
 
 def warm_up(smoother: Smoother, width: int, backend: Backend) -> None:
