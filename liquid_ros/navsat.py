@@ -173,12 +173,14 @@ class Datum:
 
     def follow(self, fix: Place) -> None:
         """Take of a fix what is not known yet: all, or the altitude."""
-        known = self.place or fix._replace(altitude=nan)
-        if isnan(known.altitude):
-            known = known._replace(altitude=fix.altitude)
-        if self.place is None or self.is_level and not isnan(known.altitude):
-            self.put(known)
-            self._tell(known)
+        if self.place is None:
+            found = fix
+        elif self.is_level and not isnan(fix.altitude):
+            found = self.place._replace(altitude=fix.altitude)
+        else:
+            return
+        self.put(found)
+        self._tell(found)
 
 
 class Fix(NamedTuple):
