@@ -138,9 +138,9 @@ class Enu:
         return from_ecef(x, y, z)
 
     def turn(self, place: Place) -> List[float]:
-        """Return nine entries of R, row by row, with p_datum = R p_there."""
+        """Return nine entries of R, row by row, with p_there = R p_datum."""
         there = _axes(place)
-        return [value for i in (0, 3, 6) for value in _along(there, self._axes[i:i + 3])]
+        return [value for i in (0, 3, 6) for value in _along(self._axes, there[i:i + 3])]
 
 
 class Datum:
@@ -233,12 +233,13 @@ class Fixes:
         enu = self.datum.enu
         there = fix.place._replace(
             altitude=self.height if isfinite(self.height) else enu.datum.altitude)
+        row = enu.row(there)
         if not fix.stated:
-            return enu.row(there), None
+            return row, None
         found = fix.covariance[::4]
         if all(value > 0.0 for value in found) and all(map(isfinite, fix.covariance)):
-            found = turned_variance(transposed(enu.turn(there)), fix.covariance)
-        return enu.row(there), [value if 0.0 < value < inf else nan for value in found]
+            found = turned_variance(enu.turn(there), fix.covariance)
+        return row, [value if 0.0 < value < inf else nan for value in found]
 
 
 def written(raw: bytes, fix: Fix, enu: Enu, row: Sequence[float], variances: Sequence[float]
@@ -250,7 +251,7 @@ def written(raw: bytes, fix: Fix, enu: Enu, row: Sequence[float], variances: Seq
     from 0 to 360 where the sender's is more than 180; an altitude that it has not stays away.
     """
     place = enu.place(row)
-    covariance = turned(transposed(enu.turn(place)), variances)
+    covariance = turned(enu.turn(place), variances)
     longitude, altitude = place.longitude, place.altitude
     if abs(fix.place.longitude) > 180.0 and longitude * fix.place.longitude < 0.0:
         longitude += copysign(360.0, fix.place.longitude)

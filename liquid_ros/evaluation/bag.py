@@ -3,9 +3,11 @@
 
 """Bags of rosbag2, mcap and sqlite3, read without ROS through rosbags."""
 
+from collections import defaultdict
 from contextlib import contextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from struct import error as StructError
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -41,7 +43,7 @@ class BagSource:
                          and one not in patterns]
         self.total: Optional[int] = sum(connection.msgcount for connection in self.chosen)
         self.datum = Datum()  # of all fixes in it
-        self._fixes: Dict[str, Fixes] = {}
+        self._fixes: Dict[str, Fixes] = defaultdict(partial(Fixes, self.datum))  # by topic
         self.width = KINDS[self.chosen[0].msgtype].width
 
     def samples(self) -> Iterator[Sample]:
@@ -102,13 +104,10 @@ class BagSource:
                     raw = bytes(store().serialize_cdr(
                         store().deserialize_cdr(raw, connection.msgtype), connection.msgtype))
             kind = KINDS[connection.msgtype]
-            fixes = (self._fixes_of(connection.topic),) if kind.geodetic else ()
+            fixes = (self._fixes[connection.topic],) if kind.geodetic else ()
             return self._of_streams(kind.read(connection.topic, log_ns, raw, *fixes))
         except (StructError, ValueError, UnreadableError):
             return None
-
-    def _fixes_of(self, topic: str) -> Fixes:
-        return self._fixes.setdefault(topic, Fixes(self.datum))
 
     def _of_streams(self, sample: Sample) -> Sample:
         """Return the message with the streams only that were asked for."""

@@ -158,9 +158,8 @@ def _write_transforms(sample: Sample, update: Update, _: np.ndarray, __: Known) 
     return out.message()
 
 
-def _read_fix(topic: str, log_ns: int, raw: bytes, fixes: Optional[navsat.Fixes] = None
-              ) -> Sample:
-    fix, fixes = navsat.read_fix(raw), fixes or navsat.Fixes(navsat.Datum())
+def _read_fix(topic: str, log_ns: int, raw: bytes, fixes: navsat.Fixes) -> Sample:
+    fix = navsat.read_fix(raw)
     row, variances = fixes.measure(fix)
     return Sample(topic, log_ns, ONE, (fix.stamp_ns,), np.array([row]), (navsat.FRAME,),
                   None if variances is None else np.array([variances]), raw, fix.at,

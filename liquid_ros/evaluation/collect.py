@@ -20,7 +20,6 @@ from liquid_ros.evaluation.deferred import Deferred, Stream
 from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
     datum_of,
-    of_fixes,
     open_sink,
     open_source,
     other_streams,
@@ -33,6 +32,7 @@ from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
+from liquid_ros.navsat import KIND
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
@@ -104,8 +104,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
             runs = _with_truth(runs, known.about(datum_of(source)), path, keep, keeper.left_ns)
             problems += _of_one_topic(runs)
             if known.datum is None:
-                runs = [_set_on(run, problems) if run.name in of_fixes(source) else run
-                        for run in runs]
+                runs = [_set_on(run, problems) if run.msgtype == KIND else run for run in runs]
         problems += told_of_fixes(source, map(Path, output.paths))
     return Recording(path, runs, problems, dead)
 

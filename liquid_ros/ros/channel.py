@@ -96,11 +96,10 @@ class Channel:
                 self._unused('datum', params)
             return WIRES[params.input_type]
         frame = params.frame_id or FRAME
-        tell = partial(tell_datum, self._node.get_logger(), frame)
-        datum: Datum = self._node.datums.setdefault(frame, Datum(tell=tell))
+        datum: Datum = self._node.datums.setdefault(frame, Datum(
+            tell=partial(tell_datum, self._node.get_logger(), frame)))
         if given is not None and datum.place is None:
-            datum.put(given)
-            tell(given)
+            datum.follow(given)
         elif given is not None and datum.place is not None and not given.fits(datum.place):
             raise ParameterError(f'datum: got {given}, expected {datum.place}, that of another '
                                  f'input in {frame} (frame_id)')

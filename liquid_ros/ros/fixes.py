@@ -4,14 +4,13 @@
 """A NavSatFix as the node has it: metres in, a fix out."""
 
 import struct
-from typing import Any, Tuple
 
 import numpy as np
 
 from liquid_ros.cdr import LITTLE
 from liquid_ros.geometry import told
-from liquid_ros.navsat import Datum, Fix, Fixes, FRAME, KIND, read_fix, written
-from liquid_ros.ros.layout import little, malformed, ORIGIN
+from liquid_ros.navsat import Datum, Fixes, FRAME, KIND, read_fix, written
+from liquid_ros.ros.layout import Once, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, ONE, Smooth
 from liquid_ros.timing import held_ns, NS_PER_S
 
@@ -24,23 +23,13 @@ class FixWire:
     def __init__(self, datum: Datum) -> None:
         """Prepare to read."""
         self.fixes = Fixes(datum)
-        self._last: Tuple[Any, bytes, Any] = None, b'', None
+        self._split = Once(KIND, lambda plain: (plain, read_fix(plain)))
 
     def codec(self) -> Codec:
         """Return how these fixes become rows and rows fixes."""
         return Codec(KIND, 3, self.read, self.write, self.moved, lambda raw: '',
                      lambda raw: self._split(raw)[1].covariance, many=False, frame=FRAME,
                      fixes=self.fixes)
-
-    def _split(self, raw: bytes) -> Tuple[bytes, Fix]:
-        """Return the message as little-endian CDR and what it says. Errors: MalformedError."""
-        if raw is not self._last[0]:
-            try:
-                plain = little(raw, KIND)
-                self._last = raw, plain, read_fix(plain)
-            except (struct.error, ValueError, RuntimeError) as error:
-                raise malformed(raw, KIND, error) from error
-        return self._last[1:]
 
     def read(self, raw: bytes) -> Batch:
         """Return a row in no frame: that of the receiver is none that it is measured in."""

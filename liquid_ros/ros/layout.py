@@ -4,7 +4,7 @@
 """Where the header, the names and the numbers of a message stand; bytes of either byte order."""
 
 import struct
-from typing import Any, Sequence, Tuple
+from typing import Any, Callable, Sequence, Tuple
 
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
@@ -46,6 +46,24 @@ def little(raw: bytes, kind: str) -> bytes:
     """Return a message as little-endian CDR."""
     plain, order = opened(raw, kind)
     return plain if order == '<' else again(plain, kind)
+
+
+class Once:
+    """Reads a type's messages as little-endian CDR; what was read and is written is kept."""
+
+    def __init__(self, kind: str, read: Callable[[bytes], Any]) -> None:
+        """Prepare to read; read: of the bytes."""
+        self._kind, self._read = kind, read
+        self._last: Tuple[Any, Any] = None, None
+
+    def __call__(self, raw: bytes) -> Any:
+        """Return what a message says. Errors: MalformedError."""
+        if raw is not self._last[0]:
+            try:
+                self._last = raw, self._read(little(raw, self._kind))
+            except (struct.error, ValueError, RuntimeError) as error:
+                raise malformed(raw, self._kind, error) from error
+        return self._last[1]
 
 
 class Layout:

@@ -77,12 +77,12 @@ def _place(path: str, channel: Channel, meta: Mapping[str, str]) -> Optional[Lis
         fits = len(found) == 4 and all(type(number) is float for number in found)
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f'{path!r} is damaged: {error}') from error
-    if not fits or not is_on_earth(Place(*found[:3])):
+    if not fits or not is_on_earth(place := Place(*found[:3])):
         raise CheckpointError(f'{path!r} is damaged: got the {DATUM} {text}')
     given = parsed(channel.params.datum)
-    if given is not None and not given.fits(Place(*found[:3])):
-        raise CheckpointError(f'{path!r} has the {DATUM} {Place(*found[:3])}, expected {given}, '
-                              'as the parameter says')
+    if given is not None and not given.fits(place):
+        raise CheckpointError(f'{path!r} has the {DATUM} {place}, expected {given}, as the '
+                              'parameter says')
     return found  # type: ignore[no-any-return]
 
 

@@ -9,8 +9,7 @@ smoother on its step; here the numbers are read out of the bytes and the output 
 bytes, of either byte order; other encodings go through rclpy. Layout: cdr.py.
 """
 
-import struct
-from typing import Any, Dict, Sequence, Tuple
+from typing import Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from liquid_ros.cdr import path_of, Poses, read_header, read_poses, text
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.navsat import Datum
 from liquid_ros.ros.fixes import FixWire
-from liquid_ros.ros.layout import Layout, little, malformed, ORIGIN
+from liquid_ros.ros.layout import Layout, Once, ORIGIN
 from liquid_ros.ros.messages import Batch, Codec, Head, nothing, ONE, one, Smooth
 from liquid_ros.ros.transforms import listed_transform, single_transform
 from liquid_ros.timing import held_ns
@@ -103,18 +102,12 @@ class Paths:
 
     def __init__(self) -> None:
         """Prepare to read."""
-        self._last: Tuple[Any, str, Poses] = None, '', Poses([], [], np.zeros((0, 7)))
+        self._split = Once(PATH, self._frame_and_poses)
 
-    def _split(self, raw: bytes) -> Tuple[str, Poses]:
-        """Return the path's frame_id and its poses. Errors: MalformedError."""
-        if raw is not self._last[0]:
-            try:
-                plain = little(raw, PATH)
-                _, frame_id, at = read_header(plain, ORIGIN)
-                self._last = raw, frame_id, read_poses(plain, at)
-            except (struct.error, ValueError, RuntimeError) as error:
-                raise malformed(raw, PATH, error) from error
-        return self._last[1:]
+    @staticmethod
+    def _frame_and_poses(plain: bytes) -> Tuple[str, Poses]:
+        _, frame_id, at = read_header(plain, ORIGIN)
+        return frame_id, read_poses(plain, at)
 
     def read(self, raw: bytes) -> Batch:
         """Take a pose without a frame to be in the path's."""
