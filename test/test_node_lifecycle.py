@@ -72,6 +72,18 @@ def test_every_transition_repeatedly_from_outside(graph):
     assert not list(node.timers)
 
 
+def test_a_transition_that_the_state_does_not_have_is_refused(graph):
+    node = graph.smoother(active=False, **lossless('/pose'))
+    for wrong in (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_ACTIVE_SHUTDOWN, 99):
+        assert not change(graph, wrong)
+        assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    for right in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert change(graph, right)
+        assert not change(graph, right)
+    assert state(graph) == State.PRIMARY_STATE_ACTIVE
+    assert [channel.topic for channel in node.channels] == ['/pose']
+
+
 @pytest.mark.parametrize('steps, transition', [
     ((), Transition.TRANSITION_UNCONFIGURED_SHUTDOWN),
     (('configure',), Transition.TRANSITION_INACTIVE_SHUTDOWN),

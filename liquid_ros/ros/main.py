@@ -14,7 +14,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from liquid_ros.ros.arguments import help_text, idle, wants_help
-from liquid_ros.ros.node import one_line, SmootherNode, USER_ERRORS
+from liquid_ros.ros.mistakes import one_line, USER_ERRORS
+from liquid_ros.ros.node import SmootherNode
 from liquid_ros.signals import deferred, ENDING, signalled
 
 OVERDUE_S, FAIR = 0.5, 16  # so long a report is late; so many turns between two looks

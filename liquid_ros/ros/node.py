@@ -11,10 +11,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.exceptions import NameValidationException, ParameterException
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos_overriding_options import InvalidQosOverridesError
 from std_srvs.srv import SetBool, Trigger
 
 from liquid_ros.backend import Backend, candidates, NumpyBackend
@@ -25,6 +23,8 @@ from liquid_ros.navsat import Datum
 from liquid_ros.params import find, of_input, Params, Value
 from liquid_ros.ros import parameters, state
 from liquid_ros.ros.channel import Channel, warm_up
+from liquid_ros.ros.lifecycle import ManagedNode
+from liquid_ros.ros.mistakes import one_line, USER_ERRORS
 from liquid_ros.ros.timers import Due, forget_dead, Timers
 from liquid_ros.ros.transforms import Frames
 from liquid_ros.ros.wire import WIRES
@@ -34,12 +34,8 @@ NODE_NAME = 'smoother'
 DIAGNOSTICS_PERIOD_S = 1.0
 MANY = 64  # streams of a type that may have many, where the device is picked by trying
 
-# What a user can cause on the way to a running node; rclpy has no root of its own for them.
-USER_ERRORS = (LiquidError, ParameterException, NameValidationException,
-               InvalidQosOverridesError, RuntimeError)
 
-
-class SmootherNode(LifecycleNode):
+class SmootherNode(ManagedNode):
     """Smooths topics of poses or points."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -288,13 +284,3 @@ class SmootherNode(LifecycleNode):
         response.success = bool(self.channels)
         response.message = done if self.channels else 'the node is not configured'
         return response
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message in one line, without the place in the source that rcl names."""
-    lines = [line.strip() for line in str(error).strip().splitlines()] or ['']
-    message = lines[0].split(', at ./')[0].split(', at /')[0]
-    if message.endswith(':'):  # what a name must not be; the name comes below it
-        message = ' '.join([message, *lines[1:2]])
-    # Some of rclpy's errors hold no more than the offending words.
-    return message if ' ' in message else f'{type(error).__name__} {message}'

@@ -45,6 +45,8 @@ def own_domain() -> None:
     """Stay on this machine, and apart from other graphs unless the user named a domain."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 99))
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    if os.environ.get('ROS_DISTRO') == 'humble':  # which knows no range
+        os.environ['ROS_LOCALHOST_ONLY'] = '1'
 
 
 def play(messages: Sequence[Message], kind: str, command: Sequence[str],

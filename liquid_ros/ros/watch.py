@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 from rclpy.qos import (
     qos_check_compatible,
+    qos_policy_name_from_kind,
     QoSCompatibility,
     QoSPolicyKind,
     QoSProfile,
@@ -88,7 +89,7 @@ def publisher_events(warn: Warner, topic: Callable[[], str], adjustable: bool
 
 
 def _policy(event: Any) -> str:
-    return str(event.last_policy_kind).rsplit('_POLICY_', 1)[-1]
+    return qos_policy_name_from_kind(event.last_policy_kind)  # type: ignore[no-any-return]
 
 
 def _fix(event: Any, topic: str, end: str) -> str:
