@@ -218,7 +218,7 @@ def test_a_window_is_bounded_and_its_end_is_that_of_a_longer_one(name):
 
 def test_a_variance_in_hindsight_that_is_below_zero_by_rounding_is_none():
     known = Known(*[np.zeros((2, 3))] * 3, lasting=np.ones((2, 3)), besides=np.ones((2, 3)),
-                  grain=np.zeros((2, 3)))
+                  grain=np.zeros((2, 3)), unknown=np.ones((2, 3)))
     assert known.stated(np.full((2, 3), -1e-20), -1).tolist() == [[0.0] * 3, [1.0] * 3]
 
 

@@ -12,7 +12,10 @@ import pytest
 from liquid_ros.manifold import minus
 from liquid_ros.smoothers import Estimate, SMOOTHERS
 from liquid_ros.smoothers.kalman import Kalman
+from liquid_ros.smoothers.rts import Window
 from liquid_ros.smoothers.stated import heed, LIMIT, MEMORY, unheard
+from liquid_ros.smoothers.units import UNKNOWN_VARIANCE
+from liquid_ros.streams import StreamBank
 
 few = settings(max_examples=25, deadline=None)
 
@@ -40,10 +43,13 @@ def draw(seed, count=80, width=7, batch=2):
 def test_a_constant_variance_changes_nothing_in_liquid(seed, exponent, width):
     rows, dt_s, variances = draw(seed, 30, width)
     constant = np.broadcast_to(variances[:1] * 10.0**exponent, variances.shape)
-    for part, expected in zip(run(make('liquid'), rows, dt_s, constant),
-                              run(make('liquid'), rows, dt_s)):
+    got, expected = (run(make('liquid'), rows, dt_s, v) for v in (constant, None))
+    assert (expected.variance[0] == UNKNOWN_VARIANCE).all()
+    np.testing.assert_allclose(got.variance[0], constant[0], rtol=1e-12)  # by which it alone goes
+    got.variance[0] = UNKNOWN_VARIANCE
+    for part, other in zip(got, expected):
         # one logarithm is the C library's, the next that of its functions of many numbers
-        np.testing.assert_allclose(part, expected, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(part, other, rtol=1e-12, atol=1e-13)
 
 
 @few
@@ -51,8 +57,23 @@ def test_a_constant_variance_changes_nothing_in_liquid(seed, exponent, width):
 def test_the_unit_of_the_variances_changes_nothing_in_liquid(seed, exponent):
     rows, dt_s, variances = draw(seed, 40)
     got = run(make('liquid'), rows, dt_s, variances * 10.0**exponent)
+    got.variance[0] /= 10.0**exponent  # the first one's, by which it alone goes
     for part, expected in zip(got, run(make('liquid'), rows, dt_s, variances)):
         np.testing.assert_allclose(part, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_what_never_moved_has_the_variance_that_is_stated():
+    still = np.broadcast_to(recording(np.random.default_rng(7), 1, 2, 7)[0], (5, 2, 7))
+    told = np.array([[4.0, 4.0, 9.0, 0.01, 0.01, np.nan], [np.nan] * 6])
+    expected = np.where(np.isnan(told), UNKNOWN_VARIANCE, told)
+    bank = StreamBank(make('liquid'), 7)
+    for k, rows in enumerate(still):
+        variance = bank.update('ab', [k + 1] * 2, rows, variances=told).estimate.variance
+        np.testing.assert_allclose(variance, expected, rtol=1e-12)
+    np.testing.assert_allclose(bank.predict('ab', [10**9] * 2).variance, expected, rtol=1e-12)
+    window = Window(make('liquid'), 9)
+    window.add(5, bank.peek('a'))
+    np.testing.assert_allclose(window.smooth().variance, expected[:1], rtol=1e-12)
 
 
 @pytest.mark.parametrize('name', ['liquid', 'kalman'])

@@ -40,8 +40,8 @@ class Known(NamedTuple):
     What a filter of n states an axis knows after messages, as rts.Window goes back with it.
 
     rows: (B, 3 | 7). motion: (B, A, n - 1) velocity and so on. covariance: (B, A, n, n).
-    lasting, besides, grain: (B, A) the stated variance is lasting P11 + besides, or more by the
-    grain.
+    lasting, besides, grain, unknown: (B, A) the stated variance is lasting P11 + besides, more by
+    the grain, or the last where nothing has moved.
     """
 
     rows: Array
@@ -50,6 +50,7 @@ class Known(NamedTuple):
     lasting: Array
     besides: Array
     grain: Array
+    unknown: Array
 
     def stated(self, p11: Array, newest: Any) -> Array:
         """
@@ -60,7 +61,7 @@ class Known(NamedTuple):
         """
         variance = self.lasting * clip(p11, 0.0, np.inf)  # of rounding
         variance[newest] += self.besides[newest]
-        return at_least(namespace(variance), variance, self.grain)
+        return at_least(namespace(variance), variance, self.grain, self.unknown)
 
 
 class Link(NamedTuple):

@@ -14,7 +14,6 @@ from typing import Sequence
 import numpy as np
 
 from liquid_ros.arrays import Array, each_axis
-from liquid_ros.smoothers.units import UNKNOWN_VARIANCE
 
 UNSEEN = 1e18  # m or rad: the grain of an axis that has never moved
 ROUNDING = 1e-14  # a turn about one axis moves the others by so much
@@ -26,11 +25,11 @@ def finest(xp: ModuleType, before: Array, moved: Array) -> Array:
     return xp.minimum(before, xp.where(size > ROUNDING, size, UNSEEN + 0.0 * size))
 
 
-def at_least(xp: ModuleType, variance: Array, grain: Array) -> Array:
-    """Return the variance (B, A), d^2 / 12 or more; unknown where nothing has ever moved."""
+def at_least(xp: ModuleType, variance: Array, grain: Array, unknown: Array) -> Array:
+    """Return the variance (B, A), d^2 / 12 or more; unknown (B, A) where nothing ever moved."""
     least = each_axis(xp.minimum(xp.minimum(grain[:, ::3], grain[:, 1::3]), grain[:, 2::3]))
     d = xp.where(grain < UNSEEN, grain, least)
-    return xp.where(d < UNSEEN, xp.maximum(variance, d * d / 12.0), UNKNOWN_VARIANCE + 0.0 * d)
+    return xp.where(d < UNSEEN, xp.maximum(variance, d * d / 12.0), unknown)
 
 
 def known_later(grain: np.ndarray, stops: Sequence[int]) -> np.ndarray:

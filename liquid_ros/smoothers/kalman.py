@@ -91,7 +91,7 @@ class Kalman:
         """Return what the filter knows after messages."""
         p, twist = state['position'], state['twist']
         return Known(state['rows'], twist[..., None], _full(p, state['slope'], state['rest']),
-                     0.0 * p + 1.0, 0.0 * p, 0.0 * p)
+                     0.0 * p + 1.0, 0.0 * p, 0.0 * p, p)
 
     def link(self, before: State, after: State, dt_s: Array) -> Link:
         """Return what states predicted for the following ones."""

@@ -28,7 +28,7 @@ from liquid_ros.smoothers.roams import calm, LEFT, roaming
 from liquid_ros.smoothers.scale import Scale
 from liquid_ros.smoothers.sight import Glance, habits, mean, sight, SLOW
 from liquid_ros.smoothers.stamps import Stamps
-from liquid_ros.smoothers.stated import heed, unheard
+from liquid_ros.smoothers.stated import claimed, heed, unheard
 from liquid_ros.smoothers.swings import swinging, Swings, watched
 from liquid_ros.smoothers.track import ahead, follow, given, MAIN, OUTPUT, Posterior
 from liquid_ros.smoothers.tuning import gate_for, Tuning
@@ -115,7 +115,7 @@ class Liquid:
         }
         if variances is not None:
             state['stated'] = heed(state['stated'], variances)[1]
-        return state, Estimate(rows, unknown, zero, groups + 3.0, groups + 1.0)
+        return state, Estimate(rows, claimed(state['stated']), zero, groups + 3.0, groups + 1.0)
 
     def step(self, state: State, rows: Array, dt_s: Array, variances: Optional[Array] = None
              ) -> Tuple[State, Estimate]:
@@ -184,8 +184,8 @@ class Liquid:
                     + _aside(main.track.rows, output.track.rows, w['bias_out']))
         nis, weight = (xp.where(sent.echo, 1.0, one)[..., ::3]
                        for one in (belief.surprise, belief.weight))
-        return following, Estimate(output.track.rows, at_least(xp, variance, grain),
-                                   output.velocity, 3.0 * nis, weight)
+        variance = at_least(xp, variance, grain, claimed(stated))
+        return following, Estimate(output.track.rows, variance, output.velocity, 3.0 * nis, weight)
 
     def predict(self, state: State, dt_s: Array) -> Estimate:
         """Return the estimate dt_s (B, 1) >= 0 after the last message, by the motion model."""
@@ -202,8 +202,8 @@ class Liquid:
         # that the present error is less than P says nothing of what is still to come
         variance = (now * lasting + state['output_besides'] + _aside(best.rows, prior.rows, packed)
                     + more * xp.maximum(lasting, xp.ones_like(lasting)))
-        return Estimate(prior.rows, at_least(xp, variance, state['grain']), prior.velocity,
-                        groups + 3.0, groups + 1.0)
+        variance = at_least(xp, variance, state['grain'], claimed(state['stated']))
+        return Estimate(prior.rows, variance, prior.velocity, groups + 3.0, groups + 1.0)
 
     @staticmethod
     def _glance(xp: ModuleType, state: State, got: Reading, due: Innovation) -> Glance:

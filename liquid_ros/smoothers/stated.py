@@ -5,13 +5,15 @@
 What a message's own variance says of its noise beside that of its neighbours.
 
 A sender's covariance is right up to an unknown factor, if at all; how it changes from message
-to message is worth more. So it is taken over its own running geometric mean.
+to message is worth more. So it is taken over its own running geometric mean, and that mean is
+taken for what it says only where nothing else is known.
 """
 
 import math
 from typing import Tuple
 
 from liquid_ros.arrays import Array, cast, clip, namespace, stack
+from liquid_ros.smoothers.units import UNKNOWN_VARIANCE
 
 MEMORY = 50.0  # messages that the geometric mean goes back
 LIMIT = math.log(1e4)
@@ -36,3 +38,9 @@ def heed(stated: Array, variances: Array) -> Tuple[Array, Array]:
     apart = clip(xp.where(known, level - middle, 0.0 * middle), -LIMIT, LIMIT)
     more = clip(count + 1.0, 0.0, MEMORY)
     return xp.exp(apart), xp.where(known[..., None], stack(middle + apart / more, more), stated)
+
+
+def claimed(stated: Array) -> Array:
+    """Return the variance (B, A) that messages state, UNKNOWN_VARIANCE where they state none."""
+    xp, level = namespace(stated), stated[..., 0]
+    return xp.where(stated[..., 1] > 0.5, xp.exp(level), UNKNOWN_VARIANCE + 0.0 * level)

@@ -13,6 +13,7 @@ from liquid_ros.smoothers.base import Known, Link, LOST, State
 from liquid_ros.smoothers.motion import Covariance, Process, Transition
 from liquid_ros.smoothers.scale import Scale, unit_size
 from liquid_ros.smoothers.stamps import measured_between
+from liquid_ros.smoothers.stated import claimed
 from liquid_ros.smoothers.units import Clock, recall, Unit
 
 ANYWHERE = 1.0  # rad^2
@@ -53,7 +54,8 @@ class Prior(NamedTuple):
 
 
 # What known() and link() need of a state.
-LINKED = OUTPUT + ('process', 'shrunk', 'output_besides', 'clock', 'size', 'stamps', 'grain')
+LINKED = OUTPUT + ('process', 'shrunk', 'output_besides', 'clock', 'size', 'stamps', 'grain',
+                   'stated')
 
 
 class Verdict(NamedTuple):
@@ -140,7 +142,7 @@ def known(state: State) -> Known:
     """Return what the filter whose estimate is given knows."""
     rows, moving, packed = (state[name] for name in OUTPUT)
     return Known(rows, moving, _full(packed), state['process'][..., 5] / state['shrunk'],
-                 state['output_besides'], state['grain'])
+                 state['output_besides'], state['grain'], claimed(state['stated']))
 
 
 def link(before: State, after: State, dt_s: Array) -> Link:

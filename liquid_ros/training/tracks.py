@@ -30,7 +30,7 @@ FEWEST = 60  # usable messages of a recording
 SHORTEST = 20  # messages of a run that is used at all
 # What a prediction is made from.
 NEEDED = ('rows', 'motion', 'covariance', 'output_rows', 'output_motion', 'output_covariance',
-          'process', 'output_besides', 'clock', 'stamps', 'grain')
+          'process', 'output_besides', 'clock', 'stamps', 'grain', 'stated')
 
 
 class Track(NamedTuple):
