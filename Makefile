@@ -87,11 +87,17 @@ evaluate: $(BUILD_STAMP)  ## say whether smoothing helps; BAG=my_bag TRUTH=/trut
 	    $${TRUTH:+--truth "$$TRUTH"} $${REPORT:+--report "$$REPORT"}
 export DATA RATE BAG TRUTH REPORT
 
+# Running nodes have the cores for themselves; all else is shared out to as many processes as cores.
+LIVE := test/test_node*.py test/test_demo.py test/test_launch.py
+UNLESS_NONE := || [ $$? = 5 ]  # of what PYTEST_ARGS chooses there may be none in one of the two
+
 READY := $(BUILD_STAMP) $(STEP_STAMP) $(TEST_STAMP) $(LINT_STAMP) $(TORCH_STAMP)
 
 test: $(READY)  ## the tests and linters
 	$(say) 'test: the tests and linters'
-	@$(ENTER) python -m pytest -q -rs -m 'not long' $(PYTEST_ARGS)
+	@$(ENTER) python -m pytest -q -rs -m 'not long' -n auto --maxprocesses 8 --dist loadfile \
+	    $(LIVE:%=--ignore-glob='%') $(PYTEST_ARGS) $(UNLESS_NONE)
+	@$(ENTER) python -m pytest -q -rs -m 'not long' $(PYTEST_ARGS) $(LIVE) $(UNLESS_NONE)
 
 test-long: $(READY)  ## the tests that take longest
 	$(say) 'test: the ones that take longest'
@@ -122,7 +128,7 @@ $(RUN_STAMP): $(RUN_FILES)
 	@touch $@
 
 $(TEST_STAMP): requirements/test.txt $(RUN_STAMP)
-	$(say) 'set-up: pytest and hypothesis'
+	$(say) 'set-up: pytest, its processes and hypothesis'
 	@tools/environment.sh $(VENV) $(MODE) -r $<
 	@touch $@
 
