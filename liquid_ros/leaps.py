@@ -8,7 +8,9 @@ A clock's hiccup stamps one message seconds late. Nothing tells it from a silenc
 stamp, which lies between the two: then the stream goes on from before the leap.
 """
 
-from typing import Dict, Hashable, NamedTuple, Optional, Tuple
+from typing import Dict, Hashable, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from liquid_ros.arrays import Array
 from liquid_ros.store import Store
@@ -76,6 +78,15 @@ class Leaps:
         self._usual_s[key] = before.usual_s
         store.put(store.take((key,)), before.state)
         return before.last_ns, dt_s
+
+    def state(self, keys: Sequence[Hashable]) -> np.ndarray:
+        """Return the intervals (N,) of streams in s, NaN where none is known."""
+        return np.array([self._usual_s.get(key, np.nan) for key in keys])
+
+    def load(self, keys: Sequence[Hashable], usual_s: np.ndarray) -> None:
+        """Go on where state() was called; a leap just before that cannot be undone any more."""
+        self._usual_s = {key: one for key, one in zip(keys, usual_s.tolist()) if one == one}
+        self._before.clear()
 
     def forget(self, key: Hashable) -> None:
         """Forget a stream."""

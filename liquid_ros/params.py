@@ -131,7 +131,7 @@ class Params:
         '<name>/smoothed.', UNCONFIGURED)
     frame_id: str = _input(
         '', 'The only frame used, and that of messages which name none; empty: any, and another '
-        'than the last starts the stream anew. Of a fix: of odometry, path; empty: map.', ANY_TIME)
+        'than the last begins anew. Of a fix: of odometry, path; fixed; empty: map.', ANY_TIME)
     datum: str = _input(
         '', "Where a fix's frame is: 48.1372, 11.5756, 519.0; empty: at the first.", UNCONFIGURED)
     smoother: str = _node(

@@ -15,7 +15,7 @@ from liquid_ros.errors import CheckpointError, InputError
 from liquid_ros.manifold import unit_row
 from liquid_ros.smoothers.base import Smoother, State
 
-STAMPS, YOUNG = 'last_ns', 'young'
+STAMPS, YOUNG, USUAL = 'last_ns', 'young', 'usual_s'
 PREFIX = 'state.'  # of a state's array
 
 
@@ -23,7 +23,7 @@ class Streams(NamedTuple):
     """
     N streams: names, stamps and frames of the last messages, and rows of state.
 
-    young: as Beginnings.state() has it.
+    young, usual_s: as Beginnings.state() and Leaps.state() have it.
     """
 
     keys: List[Hashable]
@@ -31,6 +31,7 @@ class Streams(NamedTuple):
     frames: List[Optional[str]]
     rows: State
     young: np.ndarray
+    usual_s: np.ndarray
 
 
 def pack(smoother: Smoother, width: int, backend: Backend, streams: Streams
@@ -47,7 +48,8 @@ def pack(smoother: Smoother, width: int, backend: Backend, streams: Streams
         same = False
     if not same:
         raise InputError("a stream's key cannot be written, expected texts, numbers or tuples")
-    arrays = {STAMPS: np.array(streams.last_ns, dtype=np.int64), YOUNG: streams.young}
+    arrays = {STAMPS: np.array(streams.last_ns, dtype=np.int64), YOUNG: streams.young,
+              USUAL: streams.usual_s}
     for name, array in streams.rows.items():
         arrays[PREFIX + name] = backend.to_numpy(array).copy()
     return arrays, {'keys': keys, 'frames': json.dumps(streams.frames),
@@ -76,7 +78,10 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
         fits = fits and all(frame is None or isinstance(frame, str) for frame in frames)
         young = np.array(arrays[YOUNG])
         fits = fits and young.shape == (len(keys), Beginnings(width).layout.size)
-        fits = fits and all(array.dtype == np.float64 for array in (young, *rows.values()))
+        usual_s = np.array(arrays[USUAL])
+        fits = fits and usual_s.shape == (len(keys),)
+        fits = fits and all(array.dtype == np.float64
+                            for array in (young, usual_s, *rows.values()))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'the saved state is damaged: {error!r}') from error
     shapes = {name: (len(keys),) + tuple(array.shape[1:]) for name, array in
@@ -87,7 +92,7 @@ def unpack(smoother: Smoother, width: int, backend: Backend, arrays: Mapping[str
     if not all(np.isfinite(array).all() for array in rows.values()):
         raise CheckpointError('the saved state is damaged: it is not finite')
     return Streams(keys, stamps.tolist(), frames,
-                   {name: backend.asarray(array) for name, array in rows.items()}, young)
+                   {name: backend.asarray(array) for name, array in rows.items()}, young, usual_s)
 
 
 def identity(smoother: Smoother, width: int, backend: Backend) -> Dict[str, str]:

@@ -111,7 +111,7 @@ class StreamBank:
         return saved.pack(
             self._untuned, self.width, self._backend,
             saved.Streams(keys, list(self._last_ns.values()), list(map(self._frames.get, keys)),
-                          rows, self._young.state(keys)))
+                          rows, self._young.state(keys), self._leaps.state(keys)))
 
     def load_state(self, arrays: Mapping[str, np.ndarray], meta: Mapping[str, str]) -> None:
         """
@@ -125,6 +125,7 @@ class StreamBank:
             self._store.put(self._store.take(streams.keys), self._layout.pack(streams.rows))
         self._last_ns = dict(zip(streams.keys, streams.last_ns))
         self._young.load(streams.keys, streams.young)
+        self._leaps.load(streams.keys, streams.usual_s)
         self._frames = {key: frame for key, frame in zip(streams.keys, streams.frames)
                         if frame is not None}
 

@@ -17,7 +17,7 @@ MAX_LINES = 300
 HEADER = ['# Copyright 2026 the liquid_ros authors', '# SPDX-License-Identifier: Apache-2.0']
 
 # Names of this package's modules; a name stands for what is below it, too.
-L0 = ('errors', 'files', 'params', 'params_text', 'presets', 'signals', 'timing')
+L0 = ('errors', 'files', 'frames', 'params', 'params_text', 'presets', 'signals', 'timing')
 L1 = L0 + ('arrays', 'cdr', 'cuda', 'fusing', 'geometry', 'manifold', 'navsat', 'packing',
            'smoothers')
 L2 = L1 + ('backend', 'beginnings', 'checkpoint', 'fastest', 'fused', 'fused_cuda', 'intake',

@@ -140,3 +140,16 @@ def test_what_is_forgotten_is_forgotten():
         forget(used)
         got = used.update(keys[AT + 1:], stamps[AT + 1:], rows[AT + 1:])
         assert got.arrivals == [Arrival.FIRST] + [Arrival.STEP] * (COUNT - AT - 2)
+
+
+def test_a_saved_stream_knows_its_leaps_after_it():
+    """The first after loading, by the intervals from before."""
+    keys, stamps, rows = even()
+    stamps[AT] += 3 * NS_PER_S
+    first = bank('liquid')
+    first.update(keys[:AT], stamps[:AT], rows[:AT])
+    second = bank('liquid')
+    second.load_state(*first.state())
+    got = second.update(keys[AT:], stamps[AT:], rows[AT:])
+    assert got.arrivals[1] is Arrival.STAMP_AHEAD
+    assert_same(got, bank('liquid').update(keys, stamps, rows), slice(None), slice(AT, None))

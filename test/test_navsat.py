@@ -17,6 +17,7 @@ from liquid_ros.evaluation.accepted import accepted
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.collect import collect
 from liquid_ros.evaluation.recording import open_source
+from liquid_ros.evaluation.view import view
 from liquid_ros.navsat import Enu, from_ecef, KIND, parsed, Place, read_fix, to_ecef
 
 UNTURNED = (0.0, 0.0, 0.0, 1.0)
@@ -84,7 +85,7 @@ def message(stamp_ns, place, status=0):
         types['sensor_msgs/msg/NavSatStatus'](status, 1), *place, np.zeros(9), 0), KIND))
 
 
-def drive(tmp_path, skip=0, level='', outliers=False):
+def drive(tmp_path, skip=0, level='', outliers=False, hills_m=0.0):
     """
     Write a bag of /fix and /rtk, whose first fixes are not in one place; return x y z.
 
@@ -92,7 +93,7 @@ def drive(tmp_path, skip=0, level='', outliers=False):
     """
     rng, enu = np.random.default_rng(0), Enu(ZUGSPITZE)
     t = np.arange(200) / 5.0
-    true = np.stack([8.0 * t, 20.0 * np.sin(t / 8.0), 0.0 * t], 1)
+    true = np.stack([8.0 * t, 20.0 * np.sin(t / 8.0), hills_m * np.sin(t / 8.0)], 1)
     fixes, rtk = [], []
     for i, row in enumerate(true.tolist()):
         stamp_ns = START_NS + i * 200_000_000
@@ -126,11 +127,26 @@ def test_a_truth_of_fixes_is_measured_about_the_recording_s_datum(tmp_path):
 
 
 @pytest.mark.parametrize('which', ['/fix', '/rtk'])
-def test_a_truth_or_a_recording_without_altitudes_is_judged_level(tmp_path, which):
-    drive(tmp_path, level=which)
+def test_where_truth_or_recording_has_no_altitudes_none_are_judged(tmp_path, which):
+    drive(tmp_path, level=which, hills_m=30.0)
     run, = collect(tmp_path / 'bag', 'liquid', build('liquid'), truth='/rtk').runs
-    off = (run.raw - run.truth)[np.isfinite(run.truth[:, 0])]
-    assert np.abs(off[:, :2]).mean() < 2.0 and np.abs(off[:, 2]).mean() < 5.0
+    seen = view(run)
+    assert seen.axes == (0, 1) and seen.alignment is None and seen.judged.sum() > 100
+    stream, = accepted(tmp_path / 'bag', topics=['/fix'], truth='/rtk')[0]
+    for rows, truth in ((run.raw, run.truth), (stream.rows, stream.truth)):
+        off = rows - truth
+        assert np.abs(off[:, :2]).mean() < 2.0 and np.isnan(off[:, 2]).all()
+
+
+def test_a_truth_of_another_type_has_no_altitudes_either_for_fixes_without(tmp_path):
+    true, _ = drive(tmp_path, level='/fix', hills_m=30.0)
+    write_tum(tmp_path / 'truth.tum', START_NS + np.arange(200) * 200_000_000,
+              np.concatenate([true, np.broadcast_to(UNTURNED, (200, 4))], 1))
+    given = {'topics': ['/fix'], 'truth': str(tmp_path / 'truth.tum')}
+    run, = collect(tmp_path / 'bag', 'liquid', build('liquid'), **given).runs
+    stream, = accepted(tmp_path / 'bag', **given)[0]
+    for truth in (run.truth, stream.truth):
+        assert np.isnan(truth[:, 2]).all() and np.isfinite(truth[:, :2]).all()
 
 
 def test_a_truth_of_another_type_is_put_where_the_fixes_are(tmp_path):

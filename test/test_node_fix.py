@@ -11,6 +11,7 @@ from fixes import fix_of, MUNICH, rows_about, way
 from nav_msgs.msg import Odometry, Path
 import numpy as np
 import pytest
+from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_graph import lossless, settle, SMOOTHER, START_NS
 from rosbags.rosbag2 import Reader
@@ -181,6 +182,29 @@ def test_two_datums_in_one_frame_are_refused(graph, capfd):
                           **{'a.datum': '48, 11', 'b.datum': '48, 12'})
     assert not node.bring_up()
     assert 'that of another input in map (frame_id)' in capfd.readouterr().err
+
+
+def test_an_altitude_is_taken_of_whichever_datum_has_one(graph):
+    node = graph.smoother(inputs=['a', 'b'], input_type='fix', **{
+        'a.datum': '48.1372, 11.5756', 'b.datum': '48.1372, 11.5756, 519.0'})
+    assert {channel.fixes.datum.place for channel in node.channels} == {
+        Place(48.1372, 11.5756, 519.0)}
+
+
+def test_the_frame_of_fixes_cannot_change_under_their_datum(graph):
+    node = graph.smoother(inputs=['a', 'b'], **{
+        'a.input_type': 'fix', 'b.input_type': 'point', 'a.frame_id': 'utm'})
+
+    def refused(name, value):
+        result, = node.set_parameters([Parameter(name, value=value)])
+        return result.reason
+
+    assert 'while unconfigured' in refused('a.frame_id', 'map')
+    assert 'while unconfigured' in refused('frame_id', 'map')
+    assert not refused('a.frame_id', 'utm') and not refused('b.frame_id', 'map')
+    node.trigger_deactivate()
+    node.trigger_cleanup()
+    assert not refused('a.frame_id', 'map')
 
 
 def test_a_datum_of_what_needs_none_is_told(graph, capfd):

@@ -258,6 +258,20 @@ def test_a_frame_that_two_inputs_publish_is_told(tf, capfd):
     assert not node.frames.taken('tag1_smoothed', 'another')
 
 
+def test_a_frame_of_two_parents_is_told(tf, capfd):
+    """One camera's is another frame than the other's, and only one of them can be in /tf."""
+    node = tf.node(publish_tf=True)
+    out = tf.listen('/tf/smoothed')
+    tf.send(*walks(10, ('left', 'tag:7'), ('right', 'tag:7'), ('right', 'tag:8')))
+    tf.settle(node, 30, out, 10)
+    said = capfd.readouterr().err
+    assert said.count('/tf left:tag:7 publishes tag:7_smoothed to /tf, too') == 1
+    assert 'tag:8_smoothed' not in said
+    node.channels[0].flow.leave_out(['left:tag:7'])
+    assert node.frames.taken('tag:8_smoothed', 'another')
+    assert not node.frames.taken('tag:7_smoothed', 'another')
+
+
 def test_tf_is_where_transforms_come_from(tf):
     """Of the only input and of named ones, where nothing else is said."""
     node = tf.graph.smoother(active=False, input_type='tf')

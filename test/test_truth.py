@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from sensors import write_tum
 
+from liquid_ros.cdr import path_of, Poses
 from liquid_ros.checkpoint import build
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation import scenario
 from liquid_ros.evaluation.accepted import accepted
 from liquid_ros.evaluation.bag_messages import store
 from liquid_ros.evaluation.collect import collect
-from liquid_ros.evaluation.truth import read_truth, Truth
+from liquid_ros.evaluation.truth import clean, read_truth, Truth
 from liquid_ros.manifold import quat_exp
 
 S = 1_000_000_000
@@ -203,3 +204,23 @@ def test_one_truth_for_many_streams_of_a_topic_is_told(tmp_path):
     assert text == ("/array: all of 3 streams are judged by the one truth; --topic '/array#NAME' "
                     'chooses that which it is of')
     assert not told('/array#1', '/pose')
+
+
+def test_of_a_path_each_pose_is_kept_once(tmp_path, monkeypatch):
+    """Each message has all poses so far, of which the last version counts."""
+    monkeypatch.setattr('liquid_ros.evaluation.truth.MANY', 50)
+    kept = []
+    monkeypatch.setattr('liquid_ros.evaluation.truth.clean', lambda stamps_ns, rows: (
+        kept.append(len(stamps_ns)) or clean(stamps_ns, rows)))
+    stamps = [10**18 + k * 10**8 for k in range(100)]
+    rows = np.tile([1.0, 2.0, 3.0, 0, 0, 0, 1], (100, 1))
+    messages = []
+    for k in range(1, 101):
+        moved = rows[:k] + np.eye(7)[0] * k
+        messages.append((stamps[k - 1], path_of(stamps[k - 1], 'map', Poses(
+            stamps[:k], ['map'] * k, moved))))
+    write_bag(tmp_path / 'bag', {'/path': (TYPES['path'], messages)})
+    found = read_truth('/path', tmp_path / 'bag')
+    assert found.stamps_ns.tolist() == stamps
+    assert (found.rows[:, 0] == 101.0).all() and (found.rows[:, 1:] == rows[:, 1:]).all()
+    assert max(kept) < 400 and len(kept) > 5

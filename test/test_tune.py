@@ -21,9 +21,9 @@ from liquid_ros.training.tracks import cost, divide, follow, missed, Parts, prep
 
 torch = pytest.importorskip('torch', reason='training needs torch')
 
-from liquid_ros.training.foresight import advance, foreseen  # noqa: E402
+from liquid_ros.training.foresight import advance, foreseen, off  # noqa: E402
 from liquid_ros.training.held_out import compare, judge, Judged, suite  # noqa: E402
-from liquid_ros.training.recorded import Recorded  # noqa: E402
+from liquid_ros.training.recorded import Recorded, Stretch  # noqa: E402
 from liquid_ros.training.tune import Look, Tuner  # noqa: E402
 from liquid_ros.training.tune_config import TuneConfig  # noqa: E402
 
@@ -308,3 +308,31 @@ def test_the_settings_file_holds_the_defaults():
     assert TuneConfig.from_dict(yaml.safe_load(text)) == TuneConfig()
     with pytest.raises(ParameterError, match='trainable'):
         TuneConfig.from_dict({'trainable': 'most'})
+
+
+def test_an_axis_that_the_truth_lacks_has_no_error():
+    """As altitudes of fixes: what there is of it is learned from and judged all the same."""
+    one = track(count=500, truth=True)
+    lacking = one._replace(truth=np.where(np.arange(7) == 2, np.nan, one.truth))
+    item, = loader(SMALL, lacking).get(0)
+    got = judge(build(), [item], SMALL.horizons, 'judge').square
+    way = follow(build(), one).rows[item.parts.stop:]
+    apart = (way - one.truth[item.parts.stop:])[:, :2]
+    np.testing.assert_allclose(got[:, 0], (apart**2).sum(1)[-len(got):], rtol=1e-9)
+    assert np.isfinite(got[:, 1]).all()
+
+    def errors(truth):
+        """Return the loss of two rows by such a truth, and its gradient by their positions."""
+        rows = [torch.tensor(way[k:k + 2], requires_grad=True) for k in range(5)]
+        at = np.stack([one.truth[item.parts.stop + k:][:2] for k in range(-1, 5)], 1) * truth
+        loss = off(rows, Stretch(
+            torch.zeros(2, 6), torch.zeros(2, 6, 7), torch.from_numpy(at), None,
+            torch.ones(2, 6, dtype=torch.bool), torch.zeros(2, dtype=torch.bool), {},
+            torch.ones(2, 2, 1), torch.ones(2, 5, dtype=torch.bool))).sum()
+        loss.backward()
+        return loss.item(), torch.stack([row.grad for row in rows])
+
+    whole, part = errors(np.ones(7)), errors(np.array([1, 1, np.nan, 1, 1, 1, 1]))
+    none = errors(np.array([np.nan] * 3 + [1] * 4))
+    assert none[0] != part[0] != whole[0]
+    assert (part[1][..., 2] == 0.0).all() and (part[1][..., :2] != 0.0).all()

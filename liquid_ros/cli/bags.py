@@ -78,7 +78,7 @@ def _sparse(stream: Any, held_out: float) -> List[str]:
     import numpy as np
     if stream.truth is None:
         return []
-    known = np.isfinite(stream.truth[:, :3]).all(1)
+    known = np.isfinite(stream.truth[:, :3]).any(1)
     learned, held = np.split(known, [round(len(known) * (1.0 - held_out))])
     if min(part.mean() for part in (learned, held) if len(part)) > MOST:
         return []

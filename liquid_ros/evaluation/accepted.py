@@ -18,6 +18,7 @@ from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import moving
 from liquid_ros.manifold import quat_normalise
+from liquid_ros.navsat import Datum
 from liquid_ros.smoothers import SMOOTHERS
 from liquid_ros.timing import RESTARTS, TimePolicy
 
@@ -85,7 +86,8 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
         raise InputError(f'{path}: ' + '; '.join(problems))
     if known is not None:
         fixes = {f'{topic}#0' for topic in of_fixes(source)} if known.datum is None else set()
-        found = [_with_truth(stream, known, problems, stream.name in fixes) for stream in found]
+        found = [_with_truth(stream, known, problems, stream.name in fixes, datum_of(source))
+                 for stream in found]
         if not any(np.isfinite(stream.truth).any() for stream in found):  # type: ignore[arg-type]
             raise no_overlap(known, min(int(stream.stamps_ns.min()) for stream in found),
                              max(int(stream.stamps_ns.max()) for stream in found), str(path))
@@ -101,10 +103,11 @@ def _stream(name: str, kept: _Kept) -> Accepted:
                     np.array(starts), None)
 
 
-def _with_truth(stream: Accepted, truth: Truth, problems: List[str], moved: bool) -> Accepted:
+def _with_truth(stream: Accepted, truth: Truth, problems: List[str], moved: bool,
+                datum: Optional[Datum]) -> Accepted:
     there = truth.at(stream.stamps_ns)[:, :stream.rows.shape[1]]
     if moved:
-        there = moved_to(stream.rows, there)
+        there = moved_to(stream.rows, there, datum)
     rows = np.full(stream.rows.shape, np.nan)
     rows[:, :there.shape[1]] = there
     axes = list(moving(stream.rows, rows))

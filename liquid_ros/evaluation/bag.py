@@ -14,8 +14,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 from liquid_ros.cdr import LITTLE
 from liquid_ros.errors import InputError, UnreadableError
-from liquid_ros.evaluation.bag_messages import KINDS, store
+from liquid_ros.evaluation.bag_messages import KINDS, store, TRANSFORMS
 from liquid_ros.evaluation.sample import Sample
+from liquid_ros.frames import fits, is_smooth
 from liquid_ros.navsat import Datum, Fixes
 
 TOLD = 20  # streams
@@ -73,28 +74,35 @@ class BagSource:
                 f'{self.path}: is empty, it has no message on {topics}')
 
     def _messages(self, wanted: Sequence[Any]) -> Iterator[Any]:
-        count = 0
+        count, last_ns = 0, -1
         try:
             with readable(self.path):
                 for message in self._reader.messages(connections=wanted):
-                    count += 1
+                    count, last_ns = count + 1, message[1]
                     yield message
-        except UnreadableError as error:
-            if not count:  # the index was whole, but not what it points to
-                yield from self._salvaged(wanted, error)
-                return
+        except UnreadableError as error:  # the index is whole, but not what it points to
+            for message in self._salvaged(wanted, error, last_ns):
+                count += 1
+                yield message
+            if not count:
+                raise
             total = sum(connection.msgcount for connection in wanted)
-            self.problems.append(f'{error}; the first {count} of {total} messages were read')
+            self.problems.append(f'{error}; {count} of {total} messages were read')
 
-    def _salvaged(self, wanted: Sequence[Any], error: UnreadableError
+    def _salvaged(self, wanted: Sequence[Any], error: UnreadableError, last_ns: int
                   ) -> Iterator[Tuple[Any, int, bytes]]:
+        """Yield what can be read behind a damaged place, of later than the last message."""
         from liquid_ros.evaluation.salvage import Salvage
         if isinstance(self._reader, Salvage):
-            raise error
-        salvage, own = Salvage(self.path, str(error)), {c.topic: c for c in wanted}
-        self.problems += salvage.problems
+            return
+        try:
+            salvage = Salvage(self.path, str(error))
+        except UnreadableError:
+            return
+        own = {connection.topic: connection for connection in wanted}
+        self.problems += salvage.problems[1:]
         for connection, log_ns, raw in salvage.messages(salvage.connections):
-            if connection.topic in own:
+            if connection.topic in own and log_ns > last_ns:
                 yield own[connection.topic], log_ns, raw
 
     def _sample(self, connection: Any, log_ns: int, raw: bytes) -> Optional[Sample]:
@@ -105,23 +113,32 @@ class BagSource:
                         store().deserialize_cdr(raw, connection.msgtype), connection.msgtype))
             kind = KINDS[connection.msgtype]
             fixes = (self._fixes[connection.topic],) if kind.geodetic else ()
-            return self._of_streams(kind.read(connection.topic, log_ns, raw, *fixes))
+            sample = kind.read(connection.topic, log_ns, raw, *fixes)
+            return self._of_streams(sample, connection.msgtype == TRANSFORMS)
         except (StructError, ValueError, UnreadableError):
             return None
 
-    def _of_streams(self, sample: Sample) -> Sample:
-        """Return the message with the streams only that were asked for."""
+    def _of_streams(self, sample: Sample, listed: bool) -> Sample:
+        """
+        Return the message with the streams only that were asked for.
+
+        listed: of transforms those that are smooth already are asked for by their names alone.
+        """
         wanted, without = ([stream or '*' for topic, _, stream in streams
                             if fnmatchcase(sample.topic, topic)]
                            for streams in (self._streams, self._without))
-        if not without and (not wanted or '*' in wanted):
+        keys = list(map(str, sample.keys))
+        smooth = {key for key in keys if listed and is_smooth(key)}
+        if not smooth and not without and (not wanted or '*' in wanted):
             return sample
-        kept = [i for i, key in enumerate(map(str, sample.keys))
-                if _is(key, wanted or ['*']) and not _is(key, without)]
-        if len(kept) == len(sample.keys):
+        named = list(filter(is_smooth, wanted))
+        kept = [i for i, key in enumerate(keys) if not fits(key, without) and fits(
+            key, named if key in smooth else wanted or ['*'])]
+        if len(kept) == len(keys):
             return sample
         if len(self.others) < TOLD:
-            self.others.update(dict.fromkeys(map(str, sample.keys[:TOLD])))
+            self.others.update(dict.fromkeys(
+                key for key in keys[:TOLD] if key not in smooth))
         return sample._replace(
             keys=[sample.keys[i] for i in kept], stamps_ns=[sample.stamps_ns[i] for i in kept],
             rows=sample.rows[kept], frames=[sample.frames[i] for i in kept],
@@ -188,12 +205,6 @@ def _names(pattern: str, connection: Any) -> bool:
         not stream or KINDS[connection.msgtype].many)
 
 
-def _is(key: str, streams: Sequence[str]) -> bool:
-    """Return whether a stream's key, or the child frame in it, has one of these names."""
-    return any(fnmatchcase(name, stream) for stream in streams
-               for name in (key, key.rpartition(':')[2]))
-
-
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Turn whatever a broken bag raises in the reader into an UnreadableError."""
@@ -232,12 +243,21 @@ def _open(path: Path) -> Any:
         raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     try:
         with readable(path):
+            unclosed(path)
             reader = Reader(path)
             reader.open()
             return reader
     except UnreadableError as error:
         from liquid_ros.evaluation.salvage import Salvage
         return Salvage(path, str(error))
+
+
+def unclosed(path: Path) -> None:
+    """Raise UnreadableError where there are messages in a log, of which rosbags does not know."""
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        log = file.with_name(file.name + '-wal')
+        if file.suffix == '.db3' and log.exists() and log.stat().st_size:
+            raise UnreadableError(f'{path}: was not closed, {log.name} is left')
 
 
 def raw_messages(path: Path, topic: str) -> List[Tuple[int, bytes]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from liquid_ros import cdr, navsat
 from liquid_ros.evaluation.sample import Key, ONE, Sample
+from liquid_ros.frames import stream_name
 from liquid_ros.geometry import own_variances, pose_covariance, stand_in_twist
 from liquid_ros.smoothers.base import Estimate
 from liquid_ros.update import Update
@@ -98,7 +99,7 @@ def _read_path(topic: str, log_ns: int, raw: bytes) -> Sample:
 
 def _read_transforms(topic: str, log_ns: int, raw: bytes) -> Sample:
     (stamps_ns, parents, rows), children = cdr.listed_poses(raw, 4, has_child=True)
-    keys = [f'{parent}:{child}' for parent, child in zip(parents, children)]
+    keys = list(map(stream_name, parents, children))
     return Sample(topic, log_ns, keys, stamps_ns, rows, parents, None, raw, 4)
 
 

@@ -32,7 +32,7 @@ from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
-from liquid_ros.navsat import KIND
+from liquid_ros.navsat import Datum, KIND
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
 from liquid_ros.timing import NS_PER_S, RESTARTS, TimePolicy
@@ -104,7 +104,8 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
             runs = _with_truth(runs, known.about(datum_of(source)), path, keep, keeper.left_ns)
             problems += _of_one_topic(runs)
             if known.datum is None:
-                runs = [_set_on(run, problems) if run.msgtype == KIND else run for run in runs]
+                runs = [_set_on(run, problems, datum_of(source)) if run.msgtype == KIND else run
+                        for run in runs]
         problems += told_of_fixes(source, map(Path, output.paths))
     return Recording(path, runs, problems, dead)
 
@@ -254,12 +255,12 @@ class _Keeper:
             later and later.rows, later and later.variance, expected=later and later.expected)
 
 
-def _set_on(run: Run, problems: List[str]) -> Run:
+def _set_on(run: Run, problems: List[str], datum: Optional[Datum]) -> Run:
     """Return a run of fixes with a truth of another type where the fixes are."""
     assert run.truth is not None
     problems.append(f'{run.name}: the truth is moved by the median of its differences from it, '
                     'as fixes are measured from the first of them')
-    return replace(run, truth=moved_to(run.raw, run.truth))
+    return replace(run, truth=moved_to(run.raw, run.truth, datum))
 
 
 def _of_one_topic(runs: List[Run]) -> List[str]:

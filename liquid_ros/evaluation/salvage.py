@@ -62,8 +62,11 @@ class Salvage:
         why: what is wrong with the bag. Errors: UnreadableError where no message can be read,
         InputError for a folder of several bags.
         """
-        self._files = sorted((file for file in (path.iterdir() if path.is_dir() else [path])
-                              if file.suffix in ('.mcap', '.db3')), key=_in_turn)
+        there = list(path.iterdir()) if path.is_dir() else [path]
+        # of one that was about to be packed there are both, and which of them is whole is known
+        self._files = sorted((file for file in there if _plain(file).suffix in ('.mcap', '.db3')
+                              and (file == _plain(file) or _plain(file) not in there)),
+                             key=_in_turn)
         if path.is_dir() and not (path / 'metadata.yaml').exists() and len(
                 set(map(_whole, self._files))) > 1:
             raise InputError(f'{path}: holds several recordings: name them one by one')
@@ -91,13 +94,34 @@ class Salvage:
 
     def _all(self, problems: List[str]) -> Iterator[Found]:
         for file in self._files:
-            reader = _mcap if file.suffix == '.mcap' else _sqlite
-            for connection, log_ns, raw in reader(file, problems):
+            for connection, log_ns, raw in _messages(file, problems):
                 name = connection.topic, connection.msgtype
                 number = self._ids.setdefault(name, len(self._ids) + 1)
                 if number not in self._known:
                     self._known[number] = connection._replace(id=number)
                 yield self._known[number], log_ns, raw
+
+
+def _plain(file: Path) -> Path:
+    """Return what a file is called that is not compressed as a whole."""
+    return file.with_suffix('') if file.suffix == '.zstd' else file
+
+
+def _messages(file: Path, problems: List[str]) -> Iterator[Found]:
+    plain = _plain(file)
+    reader = _mcap if plain.suffix == '.mcap' else _sqlite
+    if file == plain:
+        yield from reader(file, problems)
+        return
+    from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, plain.name)
+        try:
+            copy.write_bytes(DECOMPRESSORS['zstd'](file.read_bytes(), 0))
+        except Exception as error:  # of its own kind, or MemoryError for an absurd length
+            problems.append(f'{file.name}: is damaged: {error}')
+            return
+        yield from reader(copy, problems)
 
 
 def _in_turn(file: Path) -> List[Tuple[int, str]]:
@@ -108,8 +132,9 @@ def _in_turn(file: Path) -> List[Tuple[int, str]]:
 
 def _whole(file: Path) -> Tuple[str, str]:
     """Return the storage and the name of the bag that a file is all of, or a part, NAME_<n>."""
-    part = re.fullmatch('(.+)_[0-9]+', file.stem)
-    return file.suffix, part[1] if part else file.name
+    plain = _plain(file)
+    part = re.fullmatch('(.+)_[0-9]+', plain.stem)
+    return plain.suffix, part[1] if part else plain.name
 
 
 def _mcap(path: Path, problems: List[str]) -> Iterator[Found]:

@@ -16,6 +16,7 @@ from liquid_ros.navsat import Datum
 from liquid_ros.timing import NS_PER_S, ns_to_seconds_text
 
 LONGEST_NS = 500_000_000  # nothing is known in a longer gap
+MANY = 20_000  # poses that may be there twice
 
 
 class Truth(NamedTuple):
@@ -36,14 +37,14 @@ class Truth(NamedTuple):
         """
         Return the same fixes measured from another datum; what is of no fixes stays.
 
-        Without altitudes in either they are level.
+        Without altitudes in either there is no truth of them.
         """
         if self.datum is None or datum is None:
             return self
         ours, theirs = self.datum.enu, datum.enu
         rows = np.array([theirs.row(ours.place(row)) for row in self.rows.tolist()])
         if self.datum.is_level or datum.is_level:
-            rows[:, 2] = 0.0
+            rows[:, 2] = np.nan
         return self._replace(rows=rows, datum=datum)
 
     def at(self, stamps_ns: np.ndarray) -> np.ndarray:
@@ -102,13 +103,19 @@ def own(text: str) -> List[str]:
     return [topic] if topic and path is None else []
 
 
-def moved_to(rows: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return a truth (N, 3 | 7) moved by the median of what rows (N, 3) are away from it."""
+def moved_to(rows: np.ndarray, truth: np.ndarray, datum: Optional[Datum]) -> np.ndarray:
+    """
+    Return a truth (N, 3 | 7) moved by the median of what rows (N, 3) are away from it.
+
+    datum: that of the rows; without an altitude there is no truth of theirs.
+    """
     away = rows - truth[:, :3]
     known = np.isfinite(away).all(1)
     moved = truth.copy()
     if known.any():
         moved[:, :3] += np.median(away[known], axis=0)
+    if datum is not None and datum.is_level:
+        moved[:, 2] = np.nan
     return moved
 
 
@@ -133,8 +140,9 @@ def keep_apart(written: Iterable[str], recordings: Sequence[str], truth: str) ->
 
 def _read(path: Path, topic: str, name: str) -> Truth:
     stamps: List[int] = []
-    rows: List[np.ndarray] = []
+    rows: List[np.ndarray] = [np.empty((0, 3))]
     streams: Set[str] = set()
+    most = MANY
     with open_source(path, [topic] if topic else []) as source:
         for sample in source.samples():
             streams.update(f'{sample.topic}#{key}' for key in sample.keys)
@@ -143,13 +151,19 @@ def _read(path: Path, topic: str, name: str) -> Truth:
                                  f'{" and ".join(sorted(streams))}; expected one of them')
             stamps += sample.stamps_ns[:len(sample.keys)]
             rows.append(np.array(sample.rows))
+            if len(stamps) > most:  # each message of a path repeats those before it
+                kept, found = clean(np.array(stamps, dtype=np.int64), _joined(rows))
+                stamps, rows, most = kept.tolist(), [found], 2 * len(kept) + MANY
         problems, datum = list(source.problems), datum_of(source)
-    kept, found = clean(np.array(stamps, dtype=np.int64),
-                        np.concatenate(rows or [np.empty((0, 3))]))
+    kept, found = clean(np.array(stamps, dtype=np.int64), _joined(rows))
     if len(kept) < 2:
         raise InputError(f'{path}: ' + '; '.join([
             f'got {len(kept)} usable poses for the truth, expected 2 or more', *problems]))
     return Truth(name, kept, found, problems, datum)
+
+
+def _joined(rows: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([part for part in rows if len(part)] or list(rows[:1]))
 
 
 def clean(stamps_ns: np.ndarray, rows: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -98,11 +98,11 @@ class Channel:
         frame = params.frame_id or FRAME
         datum: Datum = self._node.datums.setdefault(frame, Datum(
             tell=partial(tell_datum, self._node.get_logger(), frame)))
-        if given is not None and datum.place is None:
+        if given is not None:
+            if datum.place is not None and not given.fits(datum.place):
+                raise ParameterError(f'datum: got {given}, expected {datum.place}, that of '
+                                     f'another input in {frame} (frame_id)')
             datum.follow(given)
-        elif given is not None and datum.place is not None and not given.fits(datum.place):
-            raise ParameterError(f'datum: got {given}, expected {datum.place}, that of another '
-                                 f'input in {frame} (frame_id)')
         return FixWire(datum).codec()
 
     def _unused(self, name: str, params: Params) -> None:

@@ -14,12 +14,13 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Float64
 
+from liquid_ros.frames import SMOOTHED
 from liquid_ros.geometry import body_twist, pose_covariance, twist_covariance
 from liquid_ros.params import Params
 from liquid_ros.ros.messages import Codec, Head, Key, message_class, Smooth, turned
 from liquid_ros.ros.timers import forget_dead
 from liquid_ros.ros.trail import check_hindsight, Hindsight, topic_word, Trail
-from liquid_ros.ros.transforms import Bundle, SMOOTHED, TF, ToTf
+from liquid_ros.ros.transforms import Bundle, TF, ToTf
 from liquid_ros.ros.warner import Warner
 from liquid_ros.ros.watch import overridable, publisher_events
 from liquid_ros.ros.wire import odometry
@@ -142,6 +143,7 @@ class Outputs:
         self.forget([key])
         self.new_run(key)
         self._listeners.pop(key, None)
+        self._node.frames.release(self.label, key)
         if self._codec.many and key in self._paths:
             publisher = self._paths.pop(key)
             if publisher is not None:
@@ -202,7 +204,9 @@ class Outputs:
         known = [i for i, row in enumerate(bodies.rows) if row[0] == row[0]]  # not NaN
         poses = turned(bodies.rows)
         if self._tf is not None and known:
-            self._transforms.send(head, [(children[i], poses[i]) for i in known], self.label)
+            streams = keys if self._codec.kind == TF else [''] * len(keys)
+            self._transforms.send(head, [(children[i], streams[i], poses[i]) for i in known],
+                                  self.label)
         if self._odometry is None or not known:
             return
         rows, variance, twist, twist_variance = (part[known] for part in bodies)

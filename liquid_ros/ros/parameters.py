@@ -3,7 +3,7 @@
 
 """Parameters between ROS and the dataclass."""
 
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Set
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -106,6 +106,16 @@ def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool,
             when = '' if spec.read_only else '; clean the node up first'
             raise ParameterError(
                 f'{spec.name}: got {value!r}, but it can change {spec.changes}{when}')
+        if changed and configured and 'fix' in _types(names, inputs, now):
+            raise ParameterError(f'{spec.name}: got {value!r}, but that of a fix, which has a '
+                                 'datum, can change while unconfigured; clean the node up first')
         if changed or not spec.read_only:  # rclpy refuses those, equal or not
             accepted.update((name, Parameter(name, value=value)) for name in names)
     return list(accepted.values())
+
+
+def _types(names: Sequence[str], inputs: Sequence[str], now: Mapping[str, Value]) -> Set[Value]:
+    """Return the input_type of all inputs of which the frame_id is among the names."""
+    return {now[head + 'input_type'] for head, frame, rest in
+            (name.partition('frame_id') for name in names)
+            if frame and not rest and (head or not inputs)}

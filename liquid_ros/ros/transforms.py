@@ -9,7 +9,6 @@ a message of each of so many streams; inside the node there are but TFMessages o
 """
 
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 import re
 import struct
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -17,13 +16,13 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from liquid_ros.cdr import even, LITTLE, POSE_BYTES, read_count, read_header, read_string, text
+from liquid_ros.frames import fits, is_smooth, stream_name
 from liquid_ros.params import Params
 from liquid_ros.ros.layout import Layout, LENGTH, little, malformed, MalformedError, ORIGIN
-from liquid_ros.ros.messages import Batch, Codec, Head, nothing, one, Smooth
+from liquid_ros.ros.messages import Batch, Codec, Head, Key, nothing, one, Smooth
 from liquid_ros.ros.warner import Warner
 
 TF = 'tf2_msgs/msg/TFMessage'
-SMOOTHED = '_smoothed'  # behind the child of a transform that goes out to /tf
 ALONE = LENGTH['<'].pack(1)
 FIRST = ORIGIN + len(ALONE)  # where a transform begins, of one
 SHOWN = 5  # streams in a warning
@@ -66,11 +65,6 @@ def listed_transform() -> Codec:
             raise
 
     return codec._replace(read=read)
-
-
-def stream_name(parent: str, child: str) -> str:
-    """Return the name of the stream of two frames, as on the command line behind /tf#."""
-    return f'{parent}:{child}'
 
 
 def apart(raw: bytes) -> List[Tuple[str, bytes]]:
@@ -124,18 +118,19 @@ class Frames:
 
     def __init__(self) -> None:
         """Know of none."""
-        self._whose: Dict[str, str] = {}
+        self._whose: Dict[str, Tuple[str, Key]] = {}
 
-    def taken(self, child: str, by: str) -> str:
+    def taken(self, child: str, by: str, stream: Key = '') -> str:
         """Return who else publishes a child frame, '' where nobody does."""
         if len(self._whose) >= MOST_KNOWN:
             self._whose.clear()
-        whose = self._whose.setdefault(child, by)
-        return whose if whose != by else ''
+        whose = self._whose.setdefault(child, (by, stream))
+        return ' '.join(map(str, filter(None, whose))) if whose != (by, stream) else ''
 
-    def release(self, by: str) -> None:
-        """Forget what was published by one."""
-        self._whose = {child: whose for child, whose in self._whose.items() if whose != by}
+    def release(self, by: str, stream: Optional[Key] = None) -> None:
+        """Forget what was published by one, or by a stream of its."""
+        self._whose = {child: whose for child, whose in self._whose.items()
+                       if whose[0] != by or stream not in (None, whose[1])}
 
 
 class Bundle:
@@ -176,16 +171,17 @@ class ToTf(Bundle):
         super().__init__(publisher)
         self._frames, self._warn = frames, warn
 
-    def send(self, head: Head, transforms: Sequence[Tuple[str, np.ndarray]], by: str) -> None:
-        """Publish child frames and rows (7,); by: whose they are, for warnings."""
+    def send(self, head: Head, transforms: Sequence[Tuple[str, Key, np.ndarray]], by: str
+             ) -> None:
+        """Publish child frames, of streams, and rows (7,); by: whose they are, for warnings."""
         frame = head.frame_id  # of a tf2 listener an error, if it is '' or the child's own
         fit = [one for one in transforms if one[0] != frame] if frame else []
         if len(fit) < len(transforms):
             self._warn('tf', lambda: f'{by}: no transform from {frame!r}: set '
                        + ('child_frame, it is the same' if frame else 'frame_id'))
         with self.holding():
-            for child, row in fit:
-                if whose := self._frames.taken(child, by):
+            for child, stream, row in fit:
+                if whose := self._frames.taken(child, by, stream):
                     self._twice(child, whose, by)
                 self.publish(transform(head, child, row.tolist()))
 
@@ -231,13 +227,12 @@ class Chooser:
         if found is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            both = name, name.partition(':')[2]  # and the child alone
-            found = self._known[name] = not self._is_smooth(name) and (not self._patterns or any(
-                fnmatchcase(one, pattern) for pattern in self._patterns for one in both))
+            found = self._known[name] = not self._is_smooth(name) and (
+                not self._patterns or fits(name, self._patterns))
         return found
 
     def _is_smooth(self, name: str) -> bool:
-        return self._listed and name.endswith(SMOOTHED)
+        return self._listed and is_smooth(name)
 
     def passed_over(self) -> str:
         """Return, in words, that there is nothing but streams which are not chosen; or ''."""

@@ -65,10 +65,10 @@ def off(rows: Sequence[torch.Tensor], stretch: Stretch) -> torch.Tensor:
     """
     truth, estimate = stretch.truth[:, 1:], torch.stack(list(rows), 1)
     parts = (truth[..., :3], truth[..., 3:]) if truth.shape[-1] == 7 else (truth,)
-    known = torch.stack([torch.isfinite(part).all(-1) for part in parts], -1)
+    known = torch.stack([torch.isfinite(part).any(-1) for part in parts], -1)
     known = known & stretch.learned[..., None]
-    each = torch.cat([known[..., i:i + 1].expand(part.shape) for i, part in enumerate(parts)], -1)
-    apart = minus(estimate, torch.where(each, truth, estimate.detach())).float()
+    # an axis that the truth lacks has no error
+    apart = minus(estimate, torch.where(torch.isfinite(truth), truth, estimate.detach())).float()
     square = (apart * apart).reshape(apart.shape[0], apart.shape[1], -1, 3).sum(-1)
     count, scale = known.sum(1), stretch.scale[..., 0]
     mean = torch.where(known, square, torch.zeros_like(square)).sum(1) / count.clamp(min=1)

@@ -101,7 +101,10 @@ def judge(smoother: Smoother, held: Sequence[Prepared], horizons: Sequence[int],
         off = np.full((last - first, 2), np.nan)
         if track.truth is not None:
             apart = minus(track.truth[first:], way.rows[first:])  # NaN stays NaN
-            off[:, :apart.shape[1] // 3] = (apart.reshape(len(apart), -1, 3)**2).sum(-1)
+            square = apart.reshape(len(apart), -1, 3)**2
+            known = np.isfinite(square)  # an axis that the truth lacks has no error
+            off[:, :square.shape[1]] = np.where(
+                known.any(-1), np.where(known, square, 0.0).sum(-1), np.nan)
         squares.append(off[good])
     return Judged(np.concatenate(costs), np.concatenate(squares))
 
