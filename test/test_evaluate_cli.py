@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from bags import message, START_NS, TYPES, write_bag
+from bags import flawed, message, START_NS, TYPES, write_bag
 import numpy as np
 import pytest
 
@@ -375,7 +375,54 @@ def test_stamps_in_another_unit_are_told(tmp_path, capsys):
         f'{1e3 * float(t)},{rest}' for t, _, rest in parts)]))
     assert evaluate(tmp_path / 'ms.csv') == 0
     out = ' '.join(capsys.readouterr().out.split())
-    assert '199 of 200 messages begin the stream anew' in out and 'Times are in seconds' in out
+    assert '199 of 200 messages begin the stream anew' in out
+    assert 'expected times in seconds' in out
+
+
+def test_frames_that_alternate_are_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    messages = [(k, bytes(store().serialize_cdr(message(
+        'pose', rng, START_NS + k * 20_000_000, 'ab'[k % 2], np.array(
+            [[0.01 * k, 0, 0, 0, 0, 0, 1.0]])), TYPES['pose']))) for k in range(100)]
+    write_bag(tmp_path / 'bag', {'/pose': (TYPES['pose'], messages)})
+    assert evaluate(tmp_path / 'bag') == 0
+    assert main(['smooth', str(tmp_path / 'bag'), '-o', str(tmp_path / 'out')]) == 0
+    got = capsys.readouterr()
+    for text in (got.out, got.err):
+        assert 'anew, as their frame_id changes (a stream has one frame): noth' in ' '.join(
+            text.split())
+
+
+def test_a_sensor_at_rest_is_not_said_to_be_late(tmp_path, capsys):
+    """In hindsight its noise moves a little, and that is all there is to be late for."""
+    for seed in range(4):
+        rows = np.random.default_rng(seed).normal(0.0, 0.01, (900, 3))
+        (tmp_path / 'z.csv').write_text('t,x,y,z\n' + ''.join(
+            f'{k / 30},{x},{y},{z}\n' for k, (x, y, z) in enumerate(rows.tolist())))
+        assert main(['evaluate', str(tmp_path / 'z.csv'), '--no-baselines']) == 0
+        out = ' '.join(capsys.readouterr().out.split())
+        assert 'Whether it is late cannot be told' in out and 'It is late' not in out
+
+
+def test_what_a_smoother_made_is_no_sensor(tmp_path, capsys):
+    """Nor is what the node sends beside it; a topic that only sounds like it is one."""
+    names = ('/pose', '/pose/smoothed', '/pose/smoothed_with_covariance', '/pose/path',
+             '/pose/odometry', '/uwb', '/uwb/odometry')
+    write_bag(tmp_path / 'bag', {name: (TYPES['pose'], flawed('pose', 60)) for name in names})
+    assert evaluate(tmp_path / 'bag', '--no-baselines', '--json', '-') == 0
+    told = json.loads(capsys.readouterr().out)['recordings'][0]['streams']
+    assert [one['name'] for one in told] == ['/pose', '/uwb', '/uwb/odometry']
+    assert evaluate(tmp_path / 'bag', '--no-baselines', '--topic', '/pose/sm*', '--json', '-') == 0
+    told = json.loads(capsys.readouterr().out)['recordings'][0]['streams']
+    assert [one['name'] for one in told] == list(names[1:3])
+
+
+def test_a_folder_of_bags_is_told(tmp_path, capsys):
+    for name in ('one', 'two'):
+        write_bag(tmp_path / name, {'/pose': (TYPES['pose'], flawed('pose', 20))})
+    assert evaluate(tmp_path) == 1
+    err = capsys.readouterr().err
+    assert 'is no rosbag2, but has some in it, such as one: name them' in err
 
 
 def test_one_message_does_not_begin_anew(tmp_path, capsys):

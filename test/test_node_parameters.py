@@ -135,8 +135,8 @@ def test_a_set_is_all_or_nothing(graph):
 
 
 @pytest.mark.parametrize('name, value, reason', [
-    ('input_topic', 'other', "input_topic: got 'other', but it can change while unconfigured; "
-     'clean the node up first'),
+    ('input_topic', 'other', "input_topic: got 'other', but it can change only while "
+     'unconfigured; clean the node up first'),
     ('autostart', True, 'autostart: got True, but it can change at start only'),
     ('jump_reset_s', 0, 'jump_reset_s: got 0, expected a number > 0.0 and <= 86400.0 s'),
     ('path_length', 'many', "path_length: got 'many', expected an integer >= 0 and <= 10000"),

@@ -253,6 +253,7 @@ def test_a_quote_in_a_comment_takes_no_row_with_it(tmp_path):
     ('a.tum', '', 'is empty'),
     ('a.tum', '# only a comment\n\n', 'is empty'),
     ('a.tum', '1 2 3\n', r'a\.tum:1: got 3 columns, expected 8'),
+    ('a.tum', '1,2,3,4,0,0,0,1\n', r"tum:1: got 1 columns, .* with blanks between them, not ','"),
     ('a.tum', '1 1 2 3 0 0 0 1\n2 1 2 3 0 0 0\n', r'a\.tum:2: got 7 columns'),
     ('a.tum', '# c\n\n1 1 2 x 0 0 0 1\n', r"a\.tum:3: .*'x'"),
     ('a.tum', 'noon 1 2 3 0 0 0 1\n', r"a\.tum:1: .*'noon'"),
@@ -267,7 +268,8 @@ def test_a_quote_in_a_comment_takes_no_row_with_it(tmp_path):
     ('a.csv', 't,x,y,z\n1403636580838555648,1,2,3\n', 'is it in ms, us or ns'),
     ('a.csv', 'timestamp_ns,x,y,z\nnoon,1,2,3\n', r"a\.csv:2: got 'noon'"),
     ('a.csv', 'stamp_ns,x,y,z\n1.5,1,2,3\n', r"a\.csv:2: .*'1\.5'"),
-    ('a.csv', 't,x,y,z\n1,2,3,4,5\n', r'a\.csv:2: got 5 columns, expected 4')])
+    ('a.csv', 't,x,y,z\n1,2,3,4,5\n', r'a\.csv:2: got 5 columns, expected 4'),
+    ('a.csv', 't,x [mm],y [mm],z [mm]\n1,2,3,4\n', r'csv: got x y z in mm by .*, expected m')])
 def test_text_that_cannot_be_read(tmp_path, name, text, match):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=match):

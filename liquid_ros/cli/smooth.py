@@ -107,8 +107,8 @@ def warnings(tally: 'Tally', plain: bool) -> List[str]:
     if sum(tally.drops.values()) > MOSTLY * tally.received:
         told.append('most messages were dropped')
     if sum(tally.restarts.values()) > MOSTLY * tally.accepted:
-        told.append('most messages began the stream anew, so nothing was smoothed: expected times '
-                    'in seconds, in their order, and gaps of less than --gap-reset')
+        from liquid_ros.evaluation.tally import cause
+        told.append(f'most messages began the stream anew, {cause(tally)}: nothing was smoothed')
     if plain and tally.received > MANY:
         told.append('nothing is compiled here, which is some twenty times slower: `colcon build` '
                     'compiles, and the source folder is not where it does')

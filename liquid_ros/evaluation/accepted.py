@@ -13,7 +13,14 @@ from liquid_ros.arrays import tangent_size
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.alignment import between_frames, tells, turn_sigma_deg
 from liquid_ros.evaluation.bag_write import STORAGES
-from liquid_ros.evaluation.recording import datum_of, is_bag, of_fixes, open_source, policy_for
+from liquid_ros.evaluation.recording import (
+    datum_of,
+    is_bag,
+    of_fixes,
+    open_source,
+    other_streams,
+    policy_for,
+)
 from liquid_ros.evaluation.replay import replay, Tally
 from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
 from liquid_ros.evaluation.view import moving
@@ -83,7 +90,8 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
         else:
             problems.append(f'{name}: no message can be used: {kept.tally}')
     if not found:
-        raise InputError(f'{path}: ' + '; '.join(problems))
+        raise InputError(f'{path}: ' + ('; '.join(problems) or 'no message has a pose that was '
+                                        'asked for' + other_streams(source)))
     if known is not None:
         fixes = {f'{topic}#0' for topic in of_fixes(source)} if known.datum is None else set()
         found = [_with_truth(stream, known, problems, stream.name in fixes, datum_of(source))

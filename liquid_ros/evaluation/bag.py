@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from struct import error as StructError
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from liquid_ros.cdr import LITTLE
 from liquid_ros.errors import InputError, UnreadableError
@@ -159,7 +159,8 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
     """
     Return the supported connections that a pattern names, those of a topic all of one type.
 
-    patterns: TOPIC or TOPIC#STREAM, both globs; without any, all but transforms that never change.
+    patterns: TOPIC or TOPIC#STREAM, both globs; without any, all but transforms that never change
+    and what the node or smooth made of another topic.
     left_out: likewise what is not chosen, unless a pattern is the same.
     Errors: InputError, which lists what there is.
     """
@@ -175,9 +176,11 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
             raise InputError(f'{path}: got {pattern!r}, expected no # behind it: '
                              f'{named[0].msgtype} has one stream')
     without = [one for one in left_out if '#' not in one and one not in patterns]
+    made = _made({c.topic for c in supported})
     chosen = [c for c in supported if (
         any(_names(pattern, c) for pattern in patterns) if patterns
-        else not c.topic.endswith(STATIC)) and not any(_names(one, c) for one in without)]
+        else not c.topic.endswith(STATIC) and c.topic not in made
+    ) and not any(_names(one, c) for one in without)]
     if not chosen:
         raise InputError(f'{path}: no topic of the types {", ".join(KINDS)}'
                          + ''.join(f' beside {one}' for one in without)
@@ -188,6 +191,18 @@ def choose(path: Path, connections: Sequence[Any], patterns: Sequence[str],
             raise InputError(f'{path}: {c.topic} is of two types, {types[c.topic]} and '
                              f'{c.msgtype}; --topic chooses another one')
     return chosen
+
+
+def _made(topics: Set[str]) -> Set[str]:
+    """Return those that a smoother made of others, by their names."""
+    found = set()
+    for smooth in (f'{topic}/smoothed' for topic in topics):
+        topic = smooth[:-len('/smoothed')]
+        if smooth in topics:
+            beside = smooth, f'{topic}/path', f'{topic}/odometry'
+            found |= {one for one in topics if one in beside or one.startswith(
+                (f'{smooth}_with_covariance', f'{topic}/path/'))}
+    return found
 
 
 def _decompressed(raw: bytes) -> bytes:
@@ -243,6 +258,7 @@ def _open(path: Path) -> Any:
         raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     try:
         with readable(path):
+            single(path)
             unclosed(path)
             reader = Reader(path)
             reader.open()
@@ -250,6 +266,15 @@ def _open(path: Path) -> Any:
     except UnreadableError as error:
         from liquid_ros.evaluation.salvage import Salvage
         return Salvage(path, str(error))
+
+
+def single(path: Path) -> None:
+    """Raise InputError for a folder that is no bag and has some in it."""
+    if path.is_dir() and not any(file.is_file() for file in path.iterdir()):
+        bags = sorted(file.parent.name for file in path.glob('*/metadata.yaml'))
+        if bags:
+            raise InputError(f'{path}: is no rosbag2, but has some in it, such as {bags[0]}: name '
+                             f'them, as in {path}/*')
 
 
 def unclosed(path: Path) -> None:

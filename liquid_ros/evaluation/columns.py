@@ -27,6 +27,8 @@ UNITS = {**dict.fromkeys(('s', 'sec', 'secs', 'second', 'seconds'), SECONDS),
          **dict.fromkeys(('us', 'usec', 'usecs', 'microseconds'), -6),
          **dict.fromkeys(('ns', 'nsec', 'nsecs', 'nanosec', 'nanosecs', 'nanoseconds'),
                          NANOSECONDS)}
+NOT_METRES = {'mm', 'cm', 'dm', 'km', 'um', 'in', 'ft', 'inch', 'inches', 'feet', 'millimeters',
+              'millimetres', 'centimeters', 'centimetres'}
 DIGITS = 18  # of a whole number that can be no seconds: these would not fit into 64 bits of ns
 
 ToNs = Callable[[str], int]
@@ -69,6 +71,10 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
             f'{what}: got the CSV header {",".join(names)!r}, expected one of t, stamp, stamp_ns, '
             'then x y z and optionally qx qy qz qw, with commas between them'
             + (f'; got more than one {", ".join(twice)}' if twice else ''))
+    for unit in (re.search(r'[\[(]\s*(\w*)', names[at[field][0]]) for field in POSE_FIELDS[:3]):
+        if unit is not None and unit[1].lower() in NOT_METRES:
+            raise InputError(f'{what}: got x y z in {unit[1]} by the CSV header '
+                             f'{",".join(names)!r}, expected m')
     fields = POSE_FIELDS if whole else POSE_FIELDS[:3]
     unread = [] if whole else [name.strip() for name, field in zip(names, found)
                                if field.startswith('q') or ANGLES & set(_words(name))]

@@ -3,7 +3,7 @@
 
 """Did it help: every figure of a run, beside what classic filters could have done."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -55,6 +55,8 @@ def judge(run: Run, *, axes: Optional[Sequence[int]] = None, baselines: bool = T
     if baselines:
         tuned, sweeps = _baselines(rule, reference, tell)
         rows += tuned
+    if rows[0].lag_to_offline_s is None:  # what moves in hindsight is but noise
+        rows = [replace(row, lag_to_offline_s=None) for row in rows]
     ratios = _ratios(rows, seen)
     alike = likeness(rule, normal)
     stream = stream_of(run, rule, alike, reference.name)

@@ -9,6 +9,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from liquid_ros.evaluation.metrics import gap_s
 from liquid_ros.evaluation.report_svg import MINUS, number
 from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.view import View, view
@@ -51,7 +52,8 @@ class Scene:
     Arrays of a run as they are drawn.
 
     seen: what of it is judged.
-    times: (N,) in time_unit. begins: (N,) bool. truth: (N, 3 | 7) in the messages' frame or None.
+    times: (N,) in time_unit. begins: (N,) bool, behind a gap, too. truth: (N, 3 | 7) in the
+    messages' frame or None.
     reference_name: truth, hindsight, or nothing; error, raw_error: (N, A) off that, m and degrees.
     two_sigma: (N, A) of what the smoother states, alike.
     """
@@ -84,7 +86,9 @@ def scene(run: Run) -> Scene:
     name = '' if reference is None else 'hindsight' if truth is None else 'truth'
     begins = run.starts.copy()
     begins[:1] = True
-    begins[1:] |= np.diff(seconds) <= 0.0
+    steps = np.diff(seconds)
+    if len(steps):  # where nothing was seen nothing is drawn
+        begins[1:] |= (steps <= 0.0) | (steps > gap_s(steps))
     with np.errstate(all='ignore'):
         sigma = 2.0 * np.sqrt(run.variance)
     error, raw_error = (None if reference is None else difference(rows, reference)

@@ -249,15 +249,23 @@ def overview(many: Sequence[Judged]) -> str:
         accuracy, lag = headline(one)
         cells = (number(one.run.tally.accepted, 0), number(sum(one.run.tally.drops.values()), 0),
                  duration(one.run.duration_s), accuracy, lag)
-        said = escape(re.split('[:;] ', one.verdict[0])[0].rstrip('.')) if one.verdict else ''
+        said = escape(_short(one.verdict[0])) if one.verdict else ''
         body.append(f'<tr><th scope="row"><a href="#stream-{i}">{escape(one.run.name or "stream")}'
                     '</a></th>' + ''.join(f'<td>{cell}</td>' for cell in cells)
                     + f'<td class="text">{said}</td></tr>')
+    error = 'Error' if any(one.rows[1].rmse_m is not None for one in many) else 'Off hindsight'
     heads = ''.join(f'<th scope="col">{head}</th>' for head in (
-        'Used', 'Dropped', 'Duration', 'Error raw → smoothed', 'Lag'))
+        'Used', 'Dropped', 'Duration', f'{error}, raw → smoothed', 'Lag'))
     return ('<nav aria-label="Streams"><div class="scroll"><table><thead><tr>'
             f'<th scope="col">Stream</th>{heads}<th scope="col" class="text">Verdict</th></tr>'
             f'</thead><tbody>{"".join(body)}</tbody></table></div></nav>')
+
+
+def _short(sentence: str) -> str:
+    """Return what a verdict comes down to; that there is no truth is not it."""
+    first, *others = sentence.split('; ')
+    told = others[0] if others and first.startswith('There is no truth') else first
+    return re.split(': | \\(', told)[0].rstrip('.').capitalize()
 
 
 def headline(judged: Judged) -> Tuple[str, str]:

@@ -49,6 +49,14 @@ class Tally:
         return text
 
 
+def cause(tally: Tally) -> str:
+    """Return, in words, why most of a stream's messages began it anew."""
+    if 2 * tally.restarts[Arrival.FRAME.value] > sum(tally.restarts.values()):
+        return 'as their frame_id changes (a stream has one frame)'
+    return ('after a gap or a step back of their stamps (expected times in seconds, in their '
+            'order, and gaps of less than --gap-reset)')
+
+
 def _listed(counts: 'Counter[str]') -> str:
     if not counts:
         return ''

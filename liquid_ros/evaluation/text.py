@@ -53,7 +53,7 @@ class TextSource:
             try:
                 if len(fields) != self._layout.columns:
                     raise ValueError(f'got {len(fields)} columns, expected '
-                                     f'{self._layout.columns}')
+                                     f'{self._layout.columns}{_hint(fields)}')
                 stamp_ns = sum(to_ns(fields[i]) for i, to_ns in times)
                 if abs(stamp_ns) >= 2**63:
                     raise ValueError(f'got the stamp {stamp_ns}, expected less than 2^63 ns')
@@ -174,3 +174,10 @@ def _count_lines(path: Path) -> Optional[int]:
         return None
     with open(path, 'rb') as stream:
         return sum(block.count(b'\n') for block in iter(lambda: stream.read(1 << 20), b''))
+
+
+def _hint(fields: Sequence[str]) -> str:
+    """Return what may be wrong with a line of one field."""
+    marks = [mark for mark in ',;' if len(fields) == 1 and mark in fields[0]]
+    return ''.join(f', with blanks between them, not {mark!r}; .csv has a header and commas'
+                   for mark in marks[:1])

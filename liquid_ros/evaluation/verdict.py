@@ -7,6 +7,7 @@ import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from liquid_ros.evaluation.runs import Row, Run
+from liquid_ros.evaluation.tally import cause
 
 EVEN = 0.02  # a smaller change is none
 LATE_S = 0.02  # a lag that a controller may notice
@@ -26,8 +27,8 @@ def verdict_of(run: Run, rows: Sequence[Row], ratios: Mapping[str, float],
     if own.jitter_m is None and own.rmse_m is None:
         begun = int(run.starts[1:].sum())
         if begun > ANEW * len(run.starts[1:]):
-            return (f'{begun} of {len(run.starts)} messages begin the stream anew, after a gap or '
-                    'a step back of their stamps: nothing can be smoothed. Times are in seconds.',)
+            return (f'{begun} of {len(run.starts)} messages begin the stream anew, '
+                    f'{cause(run.tally)}: nothing can be smoothed.',)
         return (f'{_count(stream["messages"], "message")} over {seconds(stream["duration_s"])}: '
                 'too few to judge, the first second and the first ten messages do not count.',)
     known = own.rmse_m is not None

@@ -162,7 +162,10 @@ class Tally:
         if ahead_ns > future_ns:
             return (f'a stamp is {ahead_ns / NS_PER_S:.1f} s ahead of the clock: outputs wait for '
                     'it; are the clocks in step?')
-        return 'no message within hold_timeout_s: nothing is predicted'
+        if not ages_ns:
+            return 'no message was accepted: nothing is predicted'
+        return (f'the newest stamp is {min(ages_ns) / NS_PER_S:.1f} s old, older than '
+                'hold_timeout_s: nothing is predicted')
 
     def news(self) -> Tuple[int, int, int, int]:
         """

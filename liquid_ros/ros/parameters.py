@@ -103,12 +103,12 @@ def accept(wanted: Sequence[Parameter], inputs: Sequence[str], configured: bool,
             names += [n for n in (f'{name}.{spec.name}' for name in inputs) if n not in named]
         changed = any(now[name] != value for name in names)
         if changed and (spec.read_only or configured and spec.changes != ANY_TIME):
-            when = '' if spec.read_only else '; clean the node up first'
-            raise ParameterError(
-                f'{spec.name}: got {value!r}, but it can change {spec.changes}{when}')
+            when = (spec.changes if spec.read_only else
+                    f'only {spec.changes}; clean the node up first')
+            raise ParameterError(f'{spec.name}: got {value!r}, but it can change {when}')
         if changed and configured and 'fix' in _types(names, inputs, now):
-            raise ParameterError(f'{spec.name}: got {value!r}, but that of a fix, which has a '
-                                 'datum, can change while unconfigured; clean the node up first')
+            raise ParameterError(f'{spec.name}: got {value!r}, but that of a fix can change only '
+                                 'while unconfigured, as its datum; clean the node up first')
         if changed or not spec.read_only:  # rclpy refuses those, equal or not
             accepted.update((name, Parameter(name, value=value)) for name in names)
     return list(accepted.values())
