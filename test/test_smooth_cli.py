@@ -413,3 +413,28 @@ def test_who_is_terminated_leaves_no_unfinished_file(tmp_path):
         assert process.wait(10.0) == 128 + signal.SIGTERM and process.stderr.read() == b''
     os.close(writer)
     assert [entry.name for entry in tmp_path.iterdir()] == ['a.tum']
+
+
+@pytest.mark.parametrize('options, begun', [
+    ([], False), (['--preset', 'apriltag'], True), (['--preset', 'uwb'], False),
+    (['--preset', 'apriltag', '--gap-reset', '5'], False),
+    (['--gap-reset', '5.0', '--preset', 'apriltag'], False)])
+def test_a_preset_is_the_node_s_and_comes_behind_what_is_given(tmp_path, capsys, options, begun):
+    """A tag that was lost for longer than a second begins anew."""
+    rows = [(k / 30 + 2.0 * (k > 50), 0.01 * k, 0.0, 0.0) for k in range(100)]
+    (tmp_path / 'a.csv').write_text('t,x,y,z\n' + ''.join(
+        ','.join(map(str, row)) + '\n' for row in rows))
+    assert main(['smooth', str(tmp_path / 'a.csv'), '-o', str(tmp_path / 'b.csv'), *options]) == 0
+    assert ('1 restarted (gap 1)' in capsys.readouterr().err) == begun
+
+
+def test_a_preset_turns_the_knob(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / 'a.csv').write_text('t,x,y,z\n' + ''.join(
+        f'{k / 30},{x},{y},{z}\n' for k, (x, y, z) in enumerate(rng.normal(size=(90, 3)))))
+    texts = []
+    for options in (['--preset', 'hand_tracking'], ['--smoothing', '-0.3'], []):
+        out = tmp_path / f'{len(texts)}.csv'
+        assert main(['smooth', str(tmp_path / 'a.csv'), '-o', str(out), *options]) == 0
+        texts.append(out.read_text())
+    assert texts[0] == texts[1] != texts[2]

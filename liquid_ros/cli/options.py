@@ -4,10 +4,11 @@
 """Options that several commands have."""
 
 import argparse
-from typing import Dict
+from typing import Any, Dict
 
 from liquid_ros.errors import ParameterError
 from liquid_ros.params import from_mapping, Params
+from liquid_ros.presets import PRESETS
 from liquid_ros.timing import TimePolicy
 
 USELESS = {'smoothing': ('liquid_direct',),
@@ -45,9 +46,25 @@ def knobs_of(args: argparse.Namespace) -> Dict[str, float]:
     return {name: value for name, value in given.items() if value != getattr(Params(), name)}
 
 
+class _Preset(argparse.Action):
+    """Sets what a preset sets and the command line does not."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                 value: Any, option: Any = None) -> None:
+        namespace.preset = value
+        for name, setting in PRESETS[value].items():
+            option = name.replace('_reset_s', '_reset')
+            # not equal: it may have been given as what it is
+            if getattr(namespace, option, self) is parser.get_default(option):
+                setattr(namespace, option, setting)
+
+
 def add_resets(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add what starts a stream anew."""
     defaults = Params()
+    p.add_argument('--preset', choices=PRESETS, default=defaults.preset, action=_Preset,
+                   metavar='NAME', help="the node's, as far as it sets what is an option here: "
+                   '%(choices)s')
     p.add_argument('--gap-reset', type=float, default=defaults.gap_reset_s, metavar='S',
                    help='start anew after a gap this long (default: %(default)s s)')
     p.add_argument('--jump-reset', type=float, default=defaults.jump_reset_s, metavar='S',

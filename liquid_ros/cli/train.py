@@ -15,7 +15,7 @@ from liquid_ros.cli.options import add_resets
 from liquid_ros.errors import InputError, ParameterError
 from liquid_ros.signals import deferred
 
-OF_BAGS = ('topic', 'truth', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset')
+OF_BAGS = ('topic', 'truth', 'force', 'plot', 'workers', 'gap_reset', 'jump_reset', 'preset')
 
 DESCRIPTION = """\
 Fit the smoother's weights (needs torch).
