@@ -114,7 +114,9 @@ class TextSource:
             if not is_comment:
                 return found
             commented = found
-        return commented or layout_of([], str(self.path))
+        if commented is None:
+            raise UnreadableError(f'{self.path}: is empty, expected a header, such as t,x,y,z')
+        return commented
 
 
 def _is_strange(fields: Sequence[str]) -> bool:
