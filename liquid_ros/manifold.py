@@ -119,7 +119,7 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
     """
     if rows.shape[1] != 7:
         return rows
-    if len(rows) > 1:
+    if len(rows) != 1:
         return np.concatenate([rows[:, :3], quat_normalise(rows[:, 3:])], 1)
     return np.array([unit_values(rows[0].tolist())])  # the same in a quarter of the time
 

@@ -109,7 +109,7 @@ def test_a_dead_stream_does_not_pass(tmp_path, capsys, count, condition, status)
     assert evaluate(tmp_path / 'bag', *alive) == 0
     assert evaluate(tmp_path / 'bag', '--topic', '/dead', *alive) == status
     err = capsys.readouterr().err
-    assert ('/dead: no message can be used' if count else '/dead: has no message') in err
+    assert ('/dead: no message can be used' if count else '/dead: no message has a pose') in err
 
 
 def test_of_a_bag_whose_index_alone_is_whole_all_is_read_up_to_where_it_breaks(tmp_path, capsys):

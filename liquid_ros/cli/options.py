@@ -51,12 +51,15 @@ class _Preset(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
                  value: Any, option: Any = None) -> None:
+        before = PRESETS[namespace.preset]
         namespace.preset = value
-        for name, setting in PRESETS[value].items():
+        for name in {**before, **PRESETS[value]}:
             option = name.replace('_reset_s', '_reset')
+            default = parser.get_default(option)
+            now = getattr(namespace, option, self)
             # not equal: it may have been given as what it is
-            if getattr(namespace, option, self) is parser.get_default(option):
-                setattr(namespace, option, setting)
+            if now is default or now is before.get(name):
+                setattr(namespace, option, PRESETS[value].get(name, default))
 
 
 def add_resets(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

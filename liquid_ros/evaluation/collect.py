@@ -6,6 +6,7 @@
 from collections import Counter
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 
@@ -32,6 +33,7 @@ from liquid_ros.evaluation.runs import Run
 from liquid_ros.evaluation.sample import Sample, Source
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.truth import moved_to, no_overlap, own, read_truth, Truth
+from liquid_ros.frames import fits
 from liquid_ros.navsat import Datum, KIND
 from liquid_ros.smoothers import Smoother
 from liquid_ros.smoothers.rts import ABLE, has_hindsight
@@ -95,8 +97,9 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
                              covariance=states is None and bool(output.paths)):
             keeper.take(answer)
             write(answer)
-        problems, dead = list(source.problems), _silent(source, topics)
-        problems += [f'{called}: has no message' for called in dead]
+        problems, dead = list(source.problems), _silent(source, topics, keeper.streams)
+        problems += [f'{called}: no message has a pose that was asked for'
+                     + other_streams(source) for called in dead]
         problems += known.told(problems) if known is not None else []
         # within: what raises here leaves an older output as it is
         runs = keeper.runs(name, source, problems, dead)
@@ -110,11 +113,20 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
     return Recording(path, runs, problems, dead)
 
 
-def _silent(source: Source, topics: Sequence[str]) -> Dict[str, Tally]:
-    """Return counts of nothing for the topics that were asked for and have no message."""
+def _silent(source: Source, topics: Sequence[str], streams: Iterable[Stream]
+            ) -> Dict[str, Tally]:
+    """Return counts of nothing for the topics and streams that were asked for and did not come."""
     if not topics or not isinstance(source, BagSource):
         return {}
-    return {c.topic: Tally() for c in source.chosen if not c.msgcount}
+    streams = list(streams)
+    there = {topic for topic, _ in streams}
+    missed = [c.topic for c in source.chosen if c.topic not in there]
+    asked = [pattern.partition('#') for pattern in topics]
+    whole = [topic for topic, _, stream in asked if not stream]
+    found = [topic for topic in missed if any(fnmatchcase(topic, one) for one in whole)]
+    found += [f'{topic}#{stream}' for topic, _, stream in asked if stream and not any(
+        fnmatchcase(one, topic) and fits(str(key), [stream]) for one, key in streams)]
+    return {name: Tally() for name in found}
 
 
 @contextmanager
@@ -181,12 +193,12 @@ class _Keeper:
         self._keep = keep
         self._by_width = {width: Hindsight(smoother) for width in (3, 7)} if has_hindsight(
             smoother) else {}
-        self._streams: Dict[Stream, _Kept] = {}
+        self.streams: Dict[Stream, _Kept] = {}
         self.left_ns = -2**63  # the latest message that was not kept
 
     def wants(self, stream: Any) -> bool:
         """Return whether the state after a stream's next message is of use."""
-        kept = self._streams.get(stream)
+        kept = self.streams.get(stream)
         return bool(self._by_width) and (kept is None or len(kept.stamps_ns) < self._keep)
 
     def take(self, answer: Answered) -> None:
@@ -195,9 +207,9 @@ class _Keeper:
         packed: Optional[np.ndarray] = None
         for i, key in enumerate(sample.keys):
             stream = sample.topic, key
-            kept = self._streams.get(stream)
+            kept = self.streams.get(stream)
             if kept is None:
-                kept = self._streams[stream] = _Kept(sample.frames[i], sample.rows.shape[1])
+                kept = self.streams[stream] = _Kept(sample.frames[i], sample.rows.shape[1])
             arrival = update.arrivals[i]
             kept.tally.count(update.reasons[i], arrival)
             if update.reasons[i] is not None:
@@ -216,7 +228,7 @@ class _Keeper:
 
     def _look_back(self, told: Told) -> None:
         for stream, later in told:
-            self._streams[stream].later.append(later)  # type: ignore[index]
+            self.streams[stream].later.append(later)  # type: ignore[index]
 
     def runs(self, name: str, source: Source, problems: List[str], dead: Dict[str, Tally]
              ) -> List[Run]:
@@ -226,7 +238,7 @@ class _Keeper:
         types = {c.topic: c.msgtype for c in source.chosen} if isinstance(
             source, BagSource) else {'': source.path.suffix.lstrip('.').upper() or 'TUM'}
         runs = []
-        for (topic, key), kept in self._streams.items():
+        for (topic, key), kept in self.streams.items():
             msgtype = types[topic]
             called = topic or source.path.name
             if msgtype in KINDS and KINDS[msgtype].many:
@@ -240,7 +252,7 @@ class _Keeper:
                 runs.append(run)
         if not runs:
             raise InputError(f'{source.path}: ' + (
-                '; '.join(problems) or ('no transform ever changes' if self._streams else
+                '; '.join(problems) or ('no transform ever changes' if self.streams else
                                         'no message has a pose that was asked for'
                                         + other_streams(source))))
         return runs

@@ -58,7 +58,8 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
     Errors: InputError, which begins with what, where one is missing or there are two.
     """
     plain = [re.sub(r'[\[(].*', '', name).strip().lower() for name in names]
-    own = [(i, TIME_COLUMNS[name]) for i, name in enumerate(plain) if name in TIME_COLUMNS]
+    own = [(i, TIME_COLUMNS[name]) for i, name in enumerate(plain) if name in TIME_COLUMNS
+           and (name == 'stamp_ns' or not re.search(r'[\[(]', names[i]))]  # a unit counts
     times = own[:len(own) == 1] if own else _times(names)
     found = [_field(name) for name in names]
     at = {field: [i for i, name in enumerate(plain) if name == field]

@@ -52,12 +52,14 @@ class Ruler:
 def ruler(seen: View) -> Ruler:
     """Return what the estimates of a run are held against."""
     dt_s = np.where(seen.starts, 0.0, np.diff(seen.times_s, prepend=seen.times_s[0]))
+    # what is sent again is foreseen by whoever does nothing
+    new = np.append(True, (seen.raw[1:] != seen.raw[:-1]).any(1))
     tracks = [Track(dt_s, seen.starts, seen.positions(seen.raw))]
     if seen.raw.shape[1] == 7:
         tracks.append(Track(dt_s, seen.starts, seen.raw[:, 3:]))
     return Ruler(seen, truthless.parabola(seen.times_s, seen.starts, seen.settled),
                  tuple(tracks), tuple(likelihood.level(track.steps) for track in tracks),
-                 seen.settled & ~seen.starts)
+                 seen.settled & ~seen.starts & new)
 
 
 def row(rule: Ruler, name: str, label: str, local: np.ndarray,

@@ -115,8 +115,9 @@ def view(run: Run, axes: Optional[Sequence[int]] = None) -> View:
 
 
 def _settled(times_s: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    first = np.cumsum(starts) == 1
-    return metrics.scored(times_s) | ~first  # a clock may go back where a run begins anew
+    # a clock may go back where a run begins anew
+    elapsed_s = np.cumsum(np.where(starts, 0.0, np.diff(times_s, prepend=times_s[0])))
+    return metrics.scored(elapsed_s)
 
 
 def moving(raw: np.ndarray, truth: Optional[np.ndarray]) -> Tuple[int, ...]:

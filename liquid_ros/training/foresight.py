@@ -33,7 +33,8 @@ def advance(smoother: Any, step: Any, state: State, stretch: Stretch
 def foreseen(smoother: Any, needed: Sequence[State], stretch: Stretch, horizons: Sequence[int]
              ) -> torch.Tensor:
     """Return (N,) what the messages cost on the average, as tracks.cost() has it."""
-    learned = stretch.learned
+    measured = stretch.measured  # of which what is sent again teaches nothing
+    learned = stretch.learned & (measured[:, 1:] != measured[:, :-1]).any(-1)
     whole = {name: torch.stack([one[name] for one in needed], 1) for name in NEEDED}
     count, steps = learned.shape
     total = torch.zeros(count, device=learned.device)

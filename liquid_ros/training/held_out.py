@@ -63,7 +63,8 @@ class Judged(NamedTuple):
 def _gain_by_truth(before: np.ndarray, after: np.ndarray) -> Tuple[float, float]:
     known = np.isfinite(before) & np.isfinite(after)
     old, new = (np.where(known, part, 0.0) for part in (before, after))
-    blocks = np.array_split(np.arange(len(old)), min(BLOCKS, len(old)))
+    told = np.flatnonzero(known.any(1))
+    blocks = np.array_split(told, max(1, min(BLOCKS, len(told))))
     sums = np.array([[part[block].sum(0) for block in blocks] for part in (old, new)])
     total = sums.sum(1)
     moves = total[0] > 0.0  # nothing is gained on what the truth does not have
@@ -76,7 +77,7 @@ def _gain_by_truth(before: np.ndarray, after: np.ndarray) -> Tuple[float, float]
     each = np.array([gain(sums[:, k]) for k in range(len(blocks))])
     count = len(blocks)
     error = np.sqrt((count - 1) / count * np.sum((each - each.mean())**2))
-    return gain(np.zeros_like(total)), float(error) if count > 1 else np.inf
+    return gain(np.zeros_like(total)), float(error) if count == BLOCKS else np.inf
 
 
 def judge(smoother: Smoother, held: Sequence[Prepared], horizons: Sequence[int], part: str

@@ -134,6 +134,7 @@ def missed(smoother: Smoother, track: Track, followed: Followed, horizons: Seque
             expected = smoother.predict(before, dt_s[:, None]).rows
             apart = minus(rows[ahead:], expected)
         out[ahead:, :, j] = (apart.reshape(len(apart), -1, 3)**2).sum(-1)
+    out[1:][(rows[1:] == rows[:-1]).all(1)] = np.nan  # what is sent again teaches nothing
     return out
 
 
