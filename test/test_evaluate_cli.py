@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from bags import flawed, message, START_NS, TYPES, write_bag
+from bags import flawed, header, make, message, START_NS, TYPES, write_bag
 import numpy as np
 import pytest
 
@@ -423,6 +423,37 @@ def test_a_folder_of_bags_is_told(tmp_path, capsys):
     assert evaluate(tmp_path) == 1
     err = capsys.readouterr().err
     assert 'is no rosbag2, but has some in it, such as one: name them' in err
+
+
+@pytest.mark.parametrize('topic', ['/tf#nope', '/tags#7', '/empty', '/broken', '/no*'])
+def test_a_check_does_not_pass_for_what_was_asked_for_and_did_not_come(tmp_path, capsys, topic):
+    rng = np.random.default_rng(0)
+    stamps = [START_NS + k * 20_000_000 for k in range(60)]
+
+    def raw(kind, stamp_ns, rows):
+        return bytes(store().serialize_cdr(message(kind, rng, stamp_ns, 'map', rows), TYPES[kind]))
+    moving = [0.1 * rng.normal(size=(2, 7)) + [0, 0, 0, 0, 0, 0, 1] for _ in stamps]
+    write_bag(tmp_path / 'bag', {
+        '/a': (TYPES['pose'], [(s, raw('pose', s, rows[:1])) for s, rows in zip(stamps, moving)]),
+        '/tags': (TYPES['pose_array'], [
+            (s, raw('pose_array', s, rows)) for s, rows in zip(stamps, moving)]),
+        '/tf': (TYPES['tf'], flawed('tf', 60)),
+        '/empty': (TYPES['pose_array'], [
+            (s, bytes(store().serialize_cdr(make(TYPES['pose_array'], header(s, 'map'), []),
+                                            TYPES['pose_array']))) for s in stamps]),
+        '/broken': (TYPES['pose'], [(s, bytes([0, 1, 0, 0])) for s in stamps]),
+        '/none': (TYPES['pose'], [])})
+    check = ['--topic', '/a', '--fail-if', 'received<1']
+    assert evaluate(tmp_path / 'bag', *check) == 0
+    assert evaluate(tmp_path / 'bag', '--topic', topic, *check) == 3
+    name = '/none' if topic == '/no*' else topic
+    assert f'{name}: no message has a pose that was asked for' in capsys.readouterr().err
+
+
+def test_a_truth_without_a_usable_pose_is_told(bag, tmp_path, capsys):
+    (tmp_path / 'gt.tum').write_text(''.join(f'{k} 1 2 3 0 0 0 0\n' for k in range(9)))
+    assert evaluate(bag, '--truth', tmp_path / 'gt.tum') == 1
+    assert 'got 0 usable poses for the truth, expected 2 or more' in capsys.readouterr().err
 
 
 def test_one_message_does_not_begin_anew(tmp_path, capsys):

@@ -23,6 +23,7 @@ from liquid_ros.evaluation.scenario import made_up
 from liquid_ros.evaluation.table import text_of
 from liquid_ros.evaluation.tally import Tally
 from liquid_ros.evaluation.verdict import digits, length, percent
+from liquid_ros.evaluation.view import view
 from liquid_ros.manifold import quat_multiply
 from liquid_ros.smoothers.rts import has_hindsight, Window
 from liquid_ros.streams import StreamBank
@@ -484,3 +485,24 @@ def test_the_likelihood_ranks_as_the_truth_does():
                     agree += (one.rmse_m < other.rmse_m) == (
                         one.log_likelihood > other.log_likelihood)
     assert count > 20 and agree / count > 0.95, f'{agree} of {count} pairs'
+
+
+def test_what_is_sent_again_says_nothing_of_how_well_messages_are_expected():
+    """Whoever holds the last value foresees a repeat; the next new one he does not."""
+    made = made_up(20.0)
+    again = np.arange(len(made.stamps_ns)) // 5 * 5
+    run = replayed(made.stamps_ns, made.rows[again], made.truth)
+    judged = judge(run)
+    assert judged.ratios['rmse_ratio'] < 1.0 and judged.ratios['likelihood_gain'] > -1.0
+    assert 'a worse idea' not in ' '.join(judged.verdict)
+
+
+def test_a_first_run_of_one_message_takes_no_second_from_the_next():
+    made = made_up(20.0)
+    whole = view(replayed(made.stamps_ns, made.rows, made.truth))
+    stamps = np.concatenate([[made.stamps_ns[0] - 10**10], made.stamps_ns])
+    rows = np.concatenate([made.rows[:1] + 5.0, made.rows])
+    truth = np.concatenate([made.truth[:1], made.truth])
+    begun = view(replayed(stamps, rows, truth))
+    assert begun.starts.sum() == 2
+    assert abs(int(begun.judged.sum()) - int(whole.judged.sum())) <= 1

@@ -214,6 +214,8 @@ def test_tum_comments_blanks_a_mark_of_bytes_and_windows_lines(tmp_path):
     ('/h/stamp/nsecs,/h/stamp/secs,__time,tx,ty,tz', '5,2,9,1,2,3', 2_000_000_005),
     ('# timeMs,z,y,x\nt,x,y,z', '3,1,2,3', 3_000_000_000),
     ('t [s],x [m],y [m],z [m],target_x', '3,1,2,3,9', 3_000_000_000),
+    ('t [ms],x,y,z', '1500,1,2,3', 1_500_000_000),
+    ('stamp (ns),x,y,z', '1700000000123456789,1,2,3', 1_700_000_000_123_456_789),
     ('t,t,x,y,z', '1,1,1,2,3', None),
     ('time,px,py,pz,target_position_x', '1,1,2,3,9', None)])
 def test_csv_columns_go_by_their_names(tmp_path, header, line, stamp_ns):

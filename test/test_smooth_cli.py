@@ -418,6 +418,8 @@ def test_who_is_terminated_leaves_no_unfinished_file(tmp_path):
 @pytest.mark.parametrize('options, begun', [
     ([], False), (['--preset', 'apriltag'], True), (['--preset', 'uwb'], False),
     (['--preset', 'apriltag', '--gap-reset', '5'], False),
+    (['--preset', 'uwb', '--preset', 'apriltag'], True),
+    (['--preset', 'apriltag', '--preset', 'default'], False),
     (['--gap-reset', '5.0', '--preset', 'apriltag'], False)])
 def test_a_preset_is_the_node_s_and_comes_behind_what_is_given(tmp_path, capsys, options, begun):
     """A tag that was lost for longer than a second begins anew."""

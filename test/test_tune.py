@@ -336,3 +336,16 @@ def test_an_axis_that_the_truth_lacks_has_no_error():
     none = errors(np.array([np.nan] * 3 + [1] * 4))
     assert none[0] != part[0] != whole[0]
     assert (part[1][..., 2] == 0.0).all() and (part[1][..., :2] != 0.0).all()
+
+
+def test_how_sure_a_gain_is_goes_by_the_messages_with_truth():
+    """However few of all these are, and where in the part they lie."""
+    rng = np.random.default_rng(0)
+    costs = np.zeros(300)
+    for count, sure in ((60, True), (5, False)):
+        few = rng.uniform(1.0, 2.0, (2, count, 2))
+        whole = np.full((2, 300, 2), np.nan)
+        whole[:, 40:40 + count] = few
+        alone = Judged(np.zeros(count), few[1]).gain_over(Judged(np.zeros(count), few[0]))
+        among = Judged(costs, whole[1]).gain_over(Judged(costs, whole[0]))
+        assert among == pytest.approx(alone) and np.isfinite(among[1]) == sure
