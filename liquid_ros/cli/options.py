@@ -54,12 +54,12 @@ class _Preset(argparse.Action):
         before = PRESETS[namespace.preset]
         namespace.preset = value
         for name in {**before, **PRESETS[value]}:
-            option = name.replace('_reset_s', '_reset')
-            default = parser.get_default(option)
-            now = getattr(namespace, option, self)
+            setting = name.replace('_reset_s', '_reset')
+            default = parser.get_default(setting)
+            now = getattr(namespace, setting, self)
             # not equal: it may have been given as what it is
             if now is default or now is before.get(name):
-                setattr(namespace, option, PRESETS[value].get(name, default))
+                setattr(namespace, setting, PRESETS[value].get(name, default))
 
 
 def add_resets(p: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:

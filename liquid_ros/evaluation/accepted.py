@@ -16,9 +16,9 @@ from liquid_ros.evaluation.bag_write import STORAGES
 from liquid_ros.evaluation.recording import (
     datum_of,
     is_bag,
+    nothing_asked_for,
     of_fixes,
     open_source,
-    other_streams,
     policy_for,
 )
 from liquid_ros.evaluation.replay import replay, Tally
@@ -90,8 +90,7 @@ def accepted(path: Path, topics: Sequence[str] = (), truth: str = '',
         else:
             problems.append(f'{name}: no message can be used: {kept.tally}')
     if not found:
-        raise InputError(f'{path}: ' + ('; '.join(problems) or 'no message has a pose that was '
-                                        'asked for' + other_streams(source)))
+        raise InputError(f'{path}: ' + ('; '.join(problems) or nothing_asked_for(source)))
     if known is not None:
         fixes = {f'{topic}#0' for topic in of_fixes(source)} if known.datum is None else set()
         found = [_with_truth(stream, known, problems, stream.name in fixes, datum_of(source))

@@ -127,9 +127,12 @@ class BagSource:
         wanted, without = ([stream or '*' for topic, _, stream in streams
                             if fnmatchcase(sample.topic, topic)]
                            for streams in (self._streams, self._without))
+        every = not without and (not wanted or '*' in wanted)
+        if every and not listed:
+            return sample
         keys = list(map(str, sample.keys))
         smooth = {key for key in keys if listed and is_smooth(key)}
-        if not smooth and not without and (not wanted or '*' in wanted):
+        if every and not smooth:
             return sample
         named = list(filter(is_smooth, wanted))
         kept = [i for i, key in enumerate(keys) if not fits(key, without) and fits(
@@ -258,8 +261,8 @@ def _open(path: Path) -> Any:
         raise InputError(f'{path}: a bag needs rosbags: pip install rosbags ({error})') from error
     try:
         with readable(path):
-            single(path)
-            unclosed(path)
+            _no_folder_of_bags(path)
+            _closed(path)
             reader = Reader(path)
             reader.open()
             return reader
@@ -268,7 +271,7 @@ def _open(path: Path) -> Any:
         return Salvage(path, str(error))
 
 
-def single(path: Path) -> None:
+def _no_folder_of_bags(path: Path) -> None:
     """Raise InputError for a folder that is no bag and has some in it."""
     if path.is_dir() and not any(file.is_file() for file in path.iterdir()):
         bags = sorted(file.parent.name for file in path.glob('*/metadata.yaml'))
@@ -277,7 +280,7 @@ def single(path: Path) -> None:
                              f'them, as in {path}/*')
 
 
-def unclosed(path: Path) -> None:
+def _closed(path: Path) -> None:
     """Raise UnreadableError where there are messages in a log, of which rosbags does not know."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         log = file.with_name(file.name + '-wal')

@@ -21,9 +21,9 @@ from liquid_ros.evaluation.deferred import Deferred, Stream
 from liquid_ros.evaluation.later import Hindsight, Later, Told
 from liquid_ros.evaluation.recording import (
     datum_of,
+    nothing_asked_for,
     open_sink,
     open_source,
-    other_streams,
     policy_for,
     refuse_overlap,
     told_of_fixes,
@@ -98,8 +98,7 @@ def collect(path: Path, name: str, smoother: Smoother, policy: TimePolicy = Time
             keeper.take(answer)
             write(answer)
         problems, dead = list(source.problems), _silent(source, topics, keeper.streams)
-        problems += [f'{called}: no message has a pose that was asked for'
-                     + other_streams(source) for called in dead]
+        problems += [f'{called}: {nothing_asked_for(source)}' for called in dead]
         problems += known.told(problems) if known is not None else []
         # within: what raises here leaves an older output as it is
         runs = keeper.runs(name, source, problems, dead)
@@ -253,8 +252,7 @@ class _Keeper:
         if not runs:
             raise InputError(f'{source.path}: ' + (
                 '; '.join(problems) or ('no transform ever changes' if self.streams else
-                                        'no message has a pose that was asked for'
-                                        + other_streams(source))))
+                                        nothing_asked_for(source))))
         return runs
 
     def _run(self, called: str, msgtype: str, smoother: str, kept: _Kept) -> Run:

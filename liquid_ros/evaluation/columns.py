@@ -11,7 +11,7 @@ EuRoC (p_RS_R_x [m], #timestamp in ns), of PlotJuggler (/pose/pose/position/x), 
 
 from functools import partial
 import re
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from liquid_ros.errors import InputError
 from liquid_ros.evaluation.sample import POSE_FIELDS
@@ -59,7 +59,7 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
     """
     plain = [re.sub(r'[\[(].*', '', name).strip().lower() for name in names]
     own = [(i, TIME_COLUMNS[name]) for i, name in enumerate(plain) if name in TIME_COLUMNS
-           and (name == 'stamp_ns' or not re.search(r'[\[(]', names[i]))]  # a unit counts
+           and (name == 'stamp_ns' or _unit(names[i]) is None)]  # a unit counts
     times = own[:len(own) == 1] if own else _times(names)
     found = [_field(name) for name in names]
     at = {field: [i for i, name in enumerate(plain) if name == field]
@@ -72,15 +72,21 @@ def layout_of(names: Sequence[str], what: str) -> Layout:
             f'{what}: got the CSV header {",".join(names)!r}, expected one of t, stamp, stamp_ns, '
             'then x y z and optionally qx qy qz qw, with commas between them'
             + (f'; got more than one {", ".join(twice)}' if twice else ''))
-    for unit in (re.search(r'[\[(]\s*(\w*)', names[at[field][0]]) for field in POSE_FIELDS[:3]):
-        if unit is not None and unit[1].lower() in NOT_METRES:
-            raise InputError(f'{what}: got x y z in {unit[1]} by the CSV header '
+    for unit in (_unit(names[at[field][0]]) for field in POSE_FIELDS[:3]):
+        if unit is not None and unit.lower() in NOT_METRES:
+            raise InputError(f'{what}: got x y z in {unit} by the CSV header '
                              f'{",".join(names)!r}, expected m')
     fields = POSE_FIELDS if whole else POSE_FIELDS[:3]
     unread = [] if whole else [name.strip() for name, field in zip(names, found)
                                if field.startswith('q') or ANGLES & set(_words(name))]
     return Layout(len(names), tuple(times), tuple(at[field][0] for field in fields),
                   tuple(unread))
+
+
+def _unit(name: str) -> Optional[str]:
+    """Return the first word in brackets behind a name, None without brackets."""
+    found = re.search(r'[\[(]\s*(\w*)', name)
+    return found[1] if found else None
 
 
 def _words(name: str) -> List[str]:

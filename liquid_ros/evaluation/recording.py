@@ -115,3 +115,8 @@ def other_streams(source: Source) -> str:
     """Return, in words, streams of a bag that were not asked for; or ''."""
     others = source.others if isinstance(source, BagSource) else ()
     return f'; there are {", ".join(others)}' if others else ''
+
+
+def nothing_asked_for(source: Source) -> str:
+    """Return, in words, that what was asked for did not come, and what else there is."""
+    return f'no message has a pose that was asked for{other_streams(source)}'
